@@ -1,0 +1,95 @@
+"""Everything that lag_zoo raises or warns of, in one tree.
+
+Each error also inherits the built-in that a caller would guess, so `except ValueError` works where it is meant.
+
+    LagZooError
+    ├── UnknownModelError      (LookupError)        no such name; carries near matches
+    ├── DuplicateModelError    (ValueError)         a name is registered twice
+    ├── InvalidConfigError     (ValueError)         a specification or an argument that cannot be right
+    ├── BackboneError          (ValueError)         a backbone that LAG cannot attach to
+    ├── InvalidImageError      (ValueError)         pixels that are not an RGB image, or cannot become one
+    ├── UnreadableImageError   (OSError)            a file that cannot be read as an image
+    ├── WeightsError
+    │   ├── WeightsNotFoundError  (FileNotFoundError)  no weights where they were looked for
+    │   ├── WeightsIntegrityError (ValueError)         bytes that are not the ones vouched for
+    │   └── WeightsMismatchError  (ValueError)         weights of another network
+    ├── ConformanceError       (AssertionError)     a model that breaks the zoo's conventions
+    └── MissingExtraError      (ImportError)        an optional dependency is not installed
+
+    LagZooWarning              (UserWarning)
+    ├── FieldOfViewWarning                          no lit area in a frame
+    └── PluginWarning                               a plugin that could not be loaded
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class LagZooError(Exception):
+    """The root of every error that lag_zoo raises on purpose."""
+
+
+class UnknownModelError(LagZooError, LookupError):
+    """A model name that is neither in the zoo nor an architecture; `near` holds the closest names."""
+
+    def __init__(self, name: str, known: Iterable[str], *, hint: str = "") -> None:
+        self.name = name
+        self.near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
+        guess = f" Did you mean {' or '.join(self.near)}?" if self.near else ""
+        super().__init__(f"unknown model {name!r}.{guess} {hint or 'lag_zoo.list_models() lists every name.'}")
+
+
+class DuplicateModelError(LagZooError, ValueError):
+    """A name that is already registered."""
+
+
+class InvalidConfigError(LagZooError, ValueError):
+    """A specification, field or argument that cannot be right."""
+
+
+class BackboneError(LagZooError, ValueError):
+    """A backbone that LAG cannot attach to; the message says why."""
+
+
+class InvalidImageError(LagZooError, ValueError):
+    """Pixels that are not an RGB image and cannot be brought to one."""
+
+
+class UnreadableImageError(LagZooError, OSError):
+    """A file that cannot be read as an image."""
+
+
+class WeightsError(LagZooError):
+    """The root of the errors about weights."""
+
+
+class WeightsNotFoundError(WeightsError, FileNotFoundError):
+    """No weights where they were looked for; the message names the places and the ways on."""
+
+
+class WeightsIntegrityError(WeightsError, ValueError):
+    """A weights file whose bytes are not the ones that its specification vouches for."""
+
+
+class WeightsMismatchError(WeightsError, ValueError):
+    """Weights of another network: the message shows the first keys that differ."""
+
+
+class ConformanceError(LagZooError, AssertionError):
+    """A model that breaks a convention of the zoo (see `lag_zoo.testing`)."""
+
+
+class MissingExtraError(LagZooError, ImportError):
+    """An optional dependency that is not installed; the message names the extra to install."""
+
+
+class LagZooWarning(UserWarning):
+    """The root of the warnings that lag_zoo gives."""
+
+
+class FieldOfViewWarning(LagZooWarning):
+    """A frame without a lit area."""
+
+
+class PluginWarning(LagZooWarning):
+    """A plugin that could not be loaded; it is named, and the rest of the zoo works."""

@@ -1,0 +1,355 @@
+"""What defines a model and its weights, as plain frozen data: no torch here, and JSON both ways.
+
+`LAGConfig` is all that a network is built from, and all that a stranger's repository can say about one: names and
+bounded numbers, never a class or a path. `WeightSpec` vouches for one set of weights. `ModelSpec` is an entry of the zoo.
+"""
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from lag_zoo.errors import InvalidConfigError
+
+SCHEMA_VERSION = 1
+
+TORCHVISION_BACKBONES = ("googlenet", "squeezenet1_1")
+"""Two of the paper's baselines, which timm lacks; every other backbone is a timm name."""
+
+Task = Literal["multiclass", "multilabel"]
+Fusion = Literal["concat", "mean", "attention"]
+Policy = Literal["sobol", "grid", "random"]
+Domain = Literal["wli", "lci", "polyp"]
+Json = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Base of the specifications: strict JSON both ways.
+
+    An unknown key, a missing key or a value of another type is an `InvalidConfigError` that names it.
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """This specification as JSON-ready dictionaries, lists, strings and numbers."""
+        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """This specification as a JSON text."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The specification that `to_dict` wrote."""
+        if not isinstance(data, Mapping):
+            raise InvalidConfigError(f"{cls.__name__}: a JSON object is expected, got {type(data).__name__}")
+        hints = typing.get_type_hints(cls)
+        unknown = sorted(set(data) - set(hints))
+        if unknown:
+            raise InvalidConfigError(f"{cls.__name__}: unknown fields {unknown}; known are {sorted(hints)}")
+        required = {
+            f.name
+            for f in dataclasses.fields(cls)
+            if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        }
+        missing = sorted(required - set(data))
+        if missing:
+            raise InvalidConfigError(f"{cls.__name__}: fields {missing} are missing")
+        return cls(**{k: _typed(v, hints[k], f"{cls.__name__}.{k}") for k, v in data.items()})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """The specification that `to_json` wrote."""
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InvalidConfigError(f"{cls.__name__}: not a JSON text: {error}") from error
+        return cls.from_dict(data)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _typed(value: Any, hint: Any, where: str) -> Any:
+    """`value`, as JSON gave it, brought to the type `hint`; anything else is an error that names `where`."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        for option in args:
+            try:
+                return _typed(value, option, where)
+            except InvalidConfigError:
+                continue
+    elif origin is Literal:
+        if value in args and isinstance(value, str):
+            return value
+    elif origin is tuple and isinstance(value, list | tuple):
+        return tuple(_typed(v, args[0], f"{where}[{i}]") for i, v in enumerate(value))
+    elif origin is Mapping and isinstance(value, Mapping):
+        return {str(k): _typed(v, args[1], f"{where}[{k!r}]") for k, v in value.items()}
+    elif isinstance(hint, type) and issubclass(hint, Spec):
+        return value if isinstance(value, hint) else hint.from_dict(value)
+    elif hint is float and type(value) in (int, float) and math.isfinite(value):
+        return float(value)
+    elif hint in (int, str, bool, types.NoneType) and type(value) is hint:
+        return value
+    raise InvalidConfigError(f"{where}: {_described(hint)} is expected, got {value!r}")
+
+
+def _described(hint: Any) -> str:
+    if typing.get_origin(hint) is Literal:
+        return f"one of {', '.join(typing.get_args(hint))}"
+    return str(hint.__name__) if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise InvalidConfigError(message)
+
+
+def _within(name: str, value: float | None, low: float, high: float) -> None:
+    if value is None:
+        return
+    good = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    _require(good, f"{name} must be a number from {low:g} to {high:g}, got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LAGConfig(Spec):
+    """All that defines a LAG network. The defaults are the paper's, where the paper states them.
+
+    Attributes:
+        backbone: a timm name, or `googlenet` or `squeezenet1_1` (torchvision's). `None`: a module that came ready-made
+            and that no name can rebuild.
+        num_classes: outputs; 0 leaves the head out.
+        label_names: one name an output, in their order.
+        task: `multiclass` (softmax, exclusive labels) or `multilabel` (sigmoid).
+        fusion: how the crops join the global view: `concat` (the paper; a fixed number of crops), `mean`, `attention`.
+        num_crops: crops an image.
+        crop_size: side of a crop, in native pixels.
+        crop_widths: channels of the four convolutions of the crop branch.
+        crop_embed_dim: features a crop.
+        crop_se_ratio: width of the squeeze-and-excitation bottleneck, relative to its channels.
+        shared_crops: one set of weights for all crops, or one a crop.
+        global_dim: features of the backbone's fully connected layer.
+        hidden_dim: features of the layer before the classifier.
+        global_size: side of the square global view, in pixels. `None`: the backbone's own.
+        mean: mean of a pixel, a channel, on the scale 0 to 1. `None`: the backbone's own.
+        std: standard deviation, likewise.
+        policy: where the crops lie in evaluation: `sobol`, `grid` (both deterministic) or `random`.
+        field_of_view: crops stay inside the lit field of the frame.
+        mask_outside: blank what lies outside the field in the global view.
+        backbone_args: further arguments of the timm model, such as `img_size`.
+        schema_version: the version of this layout.
+    """
+
+    backbone: str | None
+    num_classes: int
+    label_names: tuple[str, ...] | None = None
+    task: Task = "multiclass"
+    fusion: Fusion = "concat"
+    num_crops: int = 10
+    crop_size: int = 64
+    crop_widths: tuple[int, ...] = (16, 32, 64, 64)
+    crop_embed_dim: int = 64
+    crop_se_ratio: float = 0.25
+    shared_crops: bool = True
+    global_dim: int = 256
+    hidden_dim: int = 256
+    global_size: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    policy: Policy = "sobol"
+    field_of_view: bool = True
+    mask_outside: bool = False
+    backbone_args: Mapping[str, Json] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for f in dataclasses.fields(self):  # what a caller passes is held to the same types as what a file says
+            object.__setattr__(self, f.name, _typed(getattr(self, f.name), hints[f.name], f.name))
+        _require(
+            self.schema_version == SCHEMA_VERSION,
+            f"schema version {self.schema_version!r} is not {SCHEMA_VERSION}, which this lag_zoo reads; "
+            "a newer lag_zoo may read it",
+        )
+        _within("num_classes", self.num_classes, 0, 100_000)
+        _within("num_crops", self.num_crops, 1, 4096)
+        _within("crop_size", self.crop_size, 16, 1024)
+        _require(len(self.crop_widths) == 4, f"crop_widths needs four numbers, got {self.crop_widths!r}")
+        for width in self.crop_widths:
+            _within("crop_widths", width, 1, 4096)
+        _within("crop_embed_dim", self.crop_embed_dim, 1, 65536)
+        _within("crop_se_ratio", self.crop_se_ratio, 0.001, 16)
+        _within("global_dim", self.global_dim, 1, 65536)
+        _within("hidden_dim", self.hidden_dim, 1, 65536)
+        _within("global_size", self.global_size, 32, 4096)
+        for name, bounds in (("mean", (0, 1)), ("std", (1e-3, 10))):
+            values = getattr(self, name)
+            _require(values is None or len(values) == 3, f"{name} needs three numbers, got {values!r}")
+            for value in values or ():
+                _within(name, value, *bounds)
+        if self.label_names is not None:
+            named = len(self.label_names)
+            _require(len(set(self.label_names)) == named, f"label_names repeat: {list(self.label_names)}")
+            _require(
+                named == self.num_classes,
+                f"num_classes is {self.num_classes}, but label_names has {named}: {list(self.label_names)}",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement(Spec):
+    """One number that this repository's own code measured, with what a reader needs to judge it.
+
+    Attributes:
+        metric: what was measured, for example `AUROC`.
+        value: the estimate; `low` and `high` bound its interval at `level` (None: no interval exists).
+        interval: how the interval was made, for example `cluster bootstrap by group, 2000 resamples`.
+        n: how many of `unit`; `groups` is the number of independent groups among them.
+        data: the data and the split.
+        date: ISO date of the run.
+        command: what printed it.
+        note: caveats.
+    """
+
+    metric: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    level: float = 0.95
+    interval: str = ""
+    n: int
+    unit: str
+    groups: int | None = None
+    data: str
+    date: str
+    command: str
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightSpec(Spec):
+    """One set of weights that this version of lag_zoo vouches for.
+
+    Attributes:
+        tag: its name among the weights of one model.
+        repo: its Hub repository; `None`: the files are inside the package.
+        revision: the full commit of the repository.
+        files: SHA-256 of each file.
+        label_names: one name an output.
+        task: as in `LAGConfig`.
+        modality: the light that the frames were taken with.
+        global_size: side of the global view, in pixels; `mean` and `std` as in `LAGConfig`.
+        training_data: each data set, with its licence and how to cite it.
+        licence: of the weights (SPDX).
+        backbone_licence: of what the backbone was initialised from; empty: trained from scratch.
+        results: what was measured.
+        operating_points: probability above which a label is called, from data that no result stands on.
+        temperature: by which logits are divided before they become probabilities.
+        intended_use: one paragraph; `limits`: one sentence each.
+    """
+
+    tag: str
+    repo: str | None = None
+    revision: str | None = None
+    files: Mapping[str, str]
+    label_names: tuple[str, ...]
+    task: Task = "multiclass"
+    modality: str
+    global_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    training_data: tuple[str, ...]
+    licence: str
+    backbone_licence: str = ""
+    results: tuple[Measurement, ...] = ()
+    operating_points: Mapping[str, float] = field(default_factory=dict)
+    temperature: float = 1.0
+    intended_use: str = ""
+    limits: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(bool(self.files), f"weights {self.tag!r} name no file")
+        for name, digest in self.files.items():
+            good = len(digest) == 64 and set(digest) <= set("0123456789abcdef")
+            _require(good, f"weights {self.tag!r}: the SHA-256 of {name!r} is {digest!r}")
+        if self.repo is not None:
+            pinned = self.revision is not None and len(self.revision) == 40
+            _require(pinned, f"weights {self.tag!r}: the revision must be a full commit, got {self.revision!r}")
+        for label in self.operating_points:
+            _require(label in self.label_names, f"weights {self.tag!r}: operating point of {label!r}, not a label")
+        _within("temperature", self.temperature, 1e-3, 1e3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec(Spec):
+    """An entry of the zoo, or the architecture `lag_<timm name>`.
+
+    Attributes:
+        name: as `create_model` takes it.
+        config: the network.
+        domain: what it looks at: `wli` (white light), `lci` (linked colour imaging), `polyp`; `None`: an architecture.
+        description: one sentence.
+        params: parameters of the whole network.
+        backbone_macs: multiply-accumulates of the backbone on one global view; `crop_macs`: of all crops of one image.
+        backbone_licence: of the backbone's pretrained weights, as their publisher states it; empty: not stated.
+        weights: the weights that exist, the default first.
+    """
+
+    name: str
+    config: LAGConfig
+    domain: str | None = None
+    description: str = ""
+    params: int | None = None
+    backbone_macs: int | None = None
+    crop_macs: int | None = None
+    backbone_licence: str = ""
+    weights: tuple[WeightSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        allowed = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+        _require(
+            bool(self.name) and set(self.name) <= allowed | {"."},
+            f"a model name is made of letters, digits, '_' and '-', got {self.name!r}",
+        )
+        tags = [w.tag for w in self.weights]
+        _require(len(set(tags)) == len(tags), f"{self.name}: weight tags repeat: {tags}")
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """The labels of the network's outputs."""
+        return self.config.label_names
+
+    @property
+    def modality(self) -> str:
+        """The light that the frames are taken with: `wli` or `lci`."""
+        return "lci" if self.domain == "lci" else "wli"
+
+    @property
+    def measured_results(self) -> tuple[Measurement, ...]:
+        """What this repository's own code measured on the default weights."""
+        return self.weights[0].results if self.weights else ()
+
+    @property
+    def weights_state(self) -> str:
+        """`built in`, `on the Hub` or `none yet`."""
+        if not self.weights:
+            return "none yet"
+        return "on the Hub" if self.weights[0].repo else "built in"
+
+    def weights_named(self, tag: str | None) -> WeightSpec | None:
+        """The weights with this tag; without a tag, the default ones; `None` where there are none."""
+        return next((w for w in self.weights if tag in (None, w.tag)), None)
+
