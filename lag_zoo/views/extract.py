@@ -1,0 +1,37 @@
+"""The two looks at a frame: the global view, shrunk, and the crops, which keep their native pixels."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2.functional import resize
+
+
+def global_views(frames: Tensor, size: int) -> Tensor:
+    """Frames (B, 3, H, W) squashed whole to (B, 3, size, size), bilinear and antialiased, in their own dtype.
+
+    uint8 on the CPU is resized frame by frame: it is the faster way there, and a frame then gives the same bits alone
+    and in a batch.
+    """
+    if frames.dtype == torch.uint8 and frames.device.type == "cpu":
+        return torch.stack([_squash(frame, size) for frame in frames])
+    return _squash(frames, size)
+
+
+def _squash(image: Tensor, size: int) -> Tensor:
+    return resize(image, [size, size], interpolation=InterpolationMode.BILINEAR, antialias=True)
+
+
+def crops_of(frames: Tensor, boxes: Tensor) -> Tensor:
+    """The pixels (B, N, 3, c, c) in boxes (B, N, 4) of frames (B, 3, H, W); zeros where a box reaches over the frame."""
+    size = int(boxes[0, 0, 2] - boxes[0, 0, 0])
+    height, width = frames.shape[-2:]
+    if height < size or width < size:
+        frames = F.pad(frames, (0, max(0, size - width), 0, max(0, size - height)))
+    corners: list[list[list[int]]] = boxes[..., :2].tolist()
+    return torch.stack(
+        [
+            torch.stack([frame[:, y : y + size, x : x + size] for x, y in places])
+            for frame, places in zip(frames, corners, strict=True)
+        ]
+    )

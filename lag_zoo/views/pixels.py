@@ -1,0 +1,117 @@
+"""Pixels: whatever holds an image, brought to a raw RGB tensor, or refused with the reason.
+
+uint8 is 0..255 and float is 0..1, everywhere in lag_zoo; nothing is normalised here.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from lag_zoo.errors import InvalidImageError
+
+ImageLike = Image.Image | npt.NDArray[np.generic] | Tensor
+Frames = Tensor | Sequence[ImageLike]
+
+MIN_SIDE = 32
+"""Pixels on the short side below which nothing can be said of a frame."""
+
+
+def to_pixels(image: ImageLike) -> Tensor:
+    """One image as a raw RGB tensor (3, H, W), contiguous: uint8 in 0..255 or float32 in 0..1.
+
+    Takes a PIL image of any mode but `F` (EXIF orientation is applied, palettes are resolved, transparency falls on
+    black), an ndarray (H, W), (H, W, 3) or (H, W, 4), or a tensor (3, H, W) or (1, H, W). 16-bit values become 8-bit.
+
+    Raises:
+        InvalidImageError: another shape or type, NaN or values outside 0..1 in a float image, 16-bit values that fill
+            only 12 bits or fewer, or fewer than 32 pixels on a side.
+
+    >>> to_pixels(np.zeros((40, 50), np.uint8)).shape
+    torch.Size([3, 40, 50])
+    """
+    if isinstance(image, Image.Image):
+        pixels = _from_array(_from_pil(image))
+    elif isinstance(image, np.ndarray):
+        pixels = _from_array(image)
+    elif isinstance(image, Tensor):
+        pixels = image
+    else:
+        raise InvalidImageError(
+            f"an image is a PIL image, an ndarray (H, W, 3) or a tensor (3, H, W); got {type(image).__name__}"
+        )
+    if pixels.ndim != 3:
+        raise InvalidImageError(f"one image has the shape (3, H, W); got {tuple(pixels.shape)}")
+    return check_frames(pixels[None])[0]
+
+
+def check_frames(frames: Tensor) -> Tensor:
+    """A batch (B, 3, H, W) or (B, 1, H, W), checked and brought to (B, 3, H, W), uint8 or float32, contiguous.
+
+    Raises:
+        InvalidImageError: as in `to_pixels`.
+    """
+    if frames.ndim != 4 or frames.shape[1] not in (1, 3):
+        raise InvalidImageError(
+            f"frames have the shape (B, 3, H, W), three channels before height and width; got {tuple(frames.shape)}"
+        )
+    height, width = frames.shape[-2:]
+    if min(height, width) < MIN_SIDE:
+        raise InvalidImageError(f"a frame needs {MIN_SIDE} pixels on its short side; got {width} x {height}")
+    if frames.dtype == torch.uint16:
+        frames = _eight_bit(frames)
+    elif frames.is_floating_point():
+        frames = frames.float()
+        low, high = frames.aminmax() if frames.numel() else (frames.new_zeros(()), frames.new_zeros(()))
+        if not (low >= 0 and high <= 1):  # NaN fails both
+            raise InvalidImageError(
+                f"a float image holds values from 0 to 1; got {low.item():.4g} to {high.item():.4g}. "
+                "Divide by 255, or pass uint8; do not normalise: the network does"
+            )
+    elif frames.dtype != torch.uint8:
+        raise InvalidImageError(f"pixels are uint8, uint16 or float; got {frames.dtype}")
+    return frames.expand(-1, 3, -1, -1).contiguous()
+
+
+def _from_pil(image: Image.Image) -> npt.NDArray[np.generic]:
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "F":
+        raise InvalidImageError("a 32-bit float image (PIL mode F) has no known range; scale it to 0..1 yourself")
+    if image.mode.startswith("I"):  # 16-bit grey; PIL reads some of it as 32-bit
+        grey = np.asarray(image)
+        if grey.min() < 0 or grey.max() > 65535:
+            raise InvalidImageError(f"a grey image of 16 bits is expected; got {grey.min()} to {grey.max()}")
+        return grey.astype(np.uint16)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    return np.asarray(image.convert("RGB"))
+
+
+def _from_array(array: npt.NDArray[np.generic]) -> Tensor:
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise InvalidImageError(f"an array has the shape (H, W), (H, W, 3) or (H, W, 4); got {array.shape}")
+    if array.shape[2] == 4:
+        if array.dtype != np.uint8:
+            raise InvalidImageError(f"an array with alpha is uint8; got {array.dtype}")
+        array = _from_pil(Image.fromarray(np.ascontiguousarray(array).view(np.uint8), "RGBA"))
+    if not (array.dtype in (np.uint8, np.uint16) or np.issubdtype(array.dtype, np.floating)):
+        raise InvalidImageError(f"pixels are uint8, uint16 or float; got {array.dtype}")
+    # A copy: a tensor must not share memory that its owner may change, nor a read-only buffer of PIL's.
+    return torch.from_numpy(np.array(array, order="C")).permute(2, 0, 1)
+
+
+def _eight_bit(frames: Tensor) -> Tensor:
+    wide = frames.to(torch.int32)
+    top = int(wide.max()) if wide.numel() else 0
+    if 255 < top < 4096:
+        raise InvalidImageError(
+            f"16-bit pixels that reach only {top} look like 10 or 12 bits in a wider container; "
+            "scale them to their full range, or to uint8, yourself"
+        )
+    return ((wide + 128) // 257).to(torch.uint8)

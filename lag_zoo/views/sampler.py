@@ -1,0 +1,144 @@
+"""Views: one frame looked at twice, made by one piece of code wherever they are made.
+
+`ViewSampler` runs in a data-loader worker on one image or inside the network on a batch; for uint8 on the CPU both
+give the same bits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from lag_zoo.errors import InvalidConfigError, InvalidImageError
+from lag_zoo.specs import LAGConfig, Policy
+from lag_zoo.views.boxes import share_seen
+from lag_zoo.views.extract import crops_of, global_views
+from lag_zoo.views.field_of_view import FieldOfView, find_field_of_view, whole_frame
+from lag_zoo.views.pixels import Frames, ImageLike, check_frames, to_pixels
+from lag_zoo.views.policies import mix, place_crops
+
+
+class Views(NamedTuple):
+    """What the network sees of B frames; of one frame, without the leading B.
+
+    global_view: (B, 3, G, G), crops: (B, N, 3, c, c): raw pixels, uint8 or float in 0..1.
+    boxes: (B, N, 4) int64, x1 y1 x2 y2 in the frame. inside: (B, N) bool, the crops wholly in the field of view.
+    share: (B,) float32, the part of the field of view that the crops see.
+    """
+
+    global_view: Tensor
+    crops: Tensor
+    boxes: Tensor
+    inside: Tensor
+    share: Tensor
+
+    def batched(self) -> "Views":
+        """These views with the leading B, which is added where it is missing."""
+        return self if self.global_view.ndim == 4 else Views(*(t[None] for t in self))
+
+    def to(self, device: torch.device | str) -> "Views":
+        """These views on another device."""
+        return Views(*(t.to(device) for t in self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSampler:
+    """Makes `Views` from frames of any size.
+
+    >>> sampler = ViewSampler(global_size=96, num_crops=4, crop_size=32)
+    >>> views = sampler(np.full((200, 300, 3), 128, np.uint8))
+    >>> views.global_view.shape, views.crops.shape, views.inside.all().item()
+    (torch.Size([3, 96, 96]), torch.Size([4, 3, 32, 32]), True)
+    """
+
+    global_size: int = 224
+    num_crops: int = 10
+    crop_size: int = 64
+    policy: Policy = "sobol"
+    field_of_view: bool = True
+    mask_outside: bool = False
+    seed: int = 0
+
+    @classmethod
+    def from_config(cls, config: LAGConfig, *, policy: Policy | None = None, seed: int = 0) -> "ViewSampler":
+        """The sampler that a network's configuration describes; its `global_size` must be settled."""
+        if config.global_size is None:
+            raise InvalidConfigError("the configuration leaves global_size open; take the configuration of a built model")
+        return cls(
+            global_size=config.global_size,
+            num_crops=config.num_crops,
+            crop_size=config.crop_size,
+            policy=policy or config.policy,
+            field_of_view=config.field_of_view,
+            mask_outside=config.mask_outside,
+            seed=seed,
+        )
+
+    def __post_init__(self) -> None:
+        # The bounds are those of a network's configuration; they stand in one place.
+        LAGConfig(
+            backbone=None,
+            num_classes=0,
+            num_crops=self.num_crops,
+            crop_size=self.crop_size,
+            global_size=self.global_size,
+            policy=self.policy,
+        )
+
+    def __call__(self, images: ImageLike | Frames, *, epoch: int = 0, index: int | Sequence[int] | None = None) -> Views:
+        """Views of one image (unbatched) or of several (batched).
+
+        One image is a PIL image, an ndarray (H, W, 3) or a tensor (3, H, W); several are a tensor (B, 3, H, W) or a
+        sequence of images of any sizes. `index` numbers them (default 0, 1, ...): with `epoch` and `seed` it settles
+        where `random` puts the crops.
+
+        Raises:
+            InvalidImageError: something is not an image; see `to_pixels`.
+        """
+        single = isinstance(images, Image.Image | np.ndarray) or (isinstance(images, Tensor) and images.ndim == 3)
+        if single:
+            views = self._views(to_pixels(images)[None], epoch, [0 if index is None else _whole(index)])  # type: ignore[arg-type]
+            return Views(*(t[0] for t in views))
+        count = len(images)  # type: ignore[arg-type]
+        if count == 0:
+            raise InvalidImageError("no images: an empty batch has no views")
+        indices = list(range(count)) if index is None else [int(i) for i in index]  # type: ignore[union-attr]
+        if len(indices) != count:
+            raise InvalidImageError(f"{count} images need as many indices, got {len(indices)}")
+        if isinstance(images, Tensor):
+            return self._views(check_frames(images), epoch, indices)
+        # Frames of different sizes become views of one size, one frame at a time.
+        each = [self._views(to_pixels(image)[None], epoch, [i]) for image, i in zip(images, indices, strict=True)]  # type: ignore[arg-type]
+        if len({v.crops.dtype for v in each}) > 1:
+            raise InvalidImageError("a batch is either all uint8 or all float; got both")
+        return Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
+
+    def field(self, frames: Tensor) -> FieldOfView:
+        """The field of view of frames (B, 3, H, W), as this sampler takes it."""
+        if self.field_of_view:
+            return find_field_of_view(frames)
+        return whole_frame(len(frames), (frames.shape[-2], frames.shape[-1]), device=frames.device)
+
+    def _views(self, frames: Tensor, epoch: int, indices: list[int]) -> Views:
+        field = self.field(frames)
+        boxes, inside = place_crops(
+            field,
+            num_crops=self.num_crops,
+            crop_size=self.crop_size,
+            policy=self.policy,
+            draws=[mix(self.seed, epoch, i) for i in indices],
+        )
+        view = global_views(frames, self.global_size)
+        if self.mask_outside:
+            view = view * field.mask((self.global_size, self.global_size))[:, None].to(view.dtype)
+        return Views(view, crops_of(frames, boxes), boxes, inside, share_seen(boxes, field))
+
+
+def _whole(index: int | Sequence[int]) -> int:
+    if isinstance(index, int):
+        return index
+    raise InvalidImageError(f"one image has one index, a whole number; got {index!r}")

@@ -1,0 +1,72 @@
+"""The same views as a torchvision transform, for data sets and data loaders."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+
+from lag_zoo.errors import InvalidConfigError
+from lag_zoo.views.pixels import ImageLike, to_pixels
+from lag_zoo.views.policies import mix
+from lag_zoo.views.sampler import Views, ViewSampler
+
+
+class FrameTransform(v2.Transform):
+    """An image of any kind to the raw frame (3, H, W), for `LAG` to make views of."""
+
+    def forward(self, image: ImageLike) -> Tensor:  # type: ignore[override]
+        """One image as `to_pixels` gives it."""
+        return to_pixels(image)
+
+
+class ViewTransform(v2.Transform):
+    """An image of any kind to its raw `Views`, unbatched.
+
+    In training the crops lie at random and both looks are flipped and turned by quarters: native pixels stay native.
+    The draw is settled by `index`, the image's number in its data set, and `epoch`: `lag_zoo.data.ViewDataset` gives both.
+    """
+
+    def __init__(self, sampler: ViewSampler, *, training: bool = False) -> None:
+        super().__init__()
+        self.sampler = sampler
+        self.training_views = training
+
+    def forward(self, image: ImageLike, *, index: int | None = None, epoch: int = 0) -> Views:  # type: ignore[override]
+        """The views of one image.
+
+        Raises:
+            InvalidConfigError: in training, without `index`: every image would be drawn alike.
+        """
+        if self.training_views and index is None:
+            raise InvalidConfigError(
+                "a training transform needs the image's index (and epoch), which settle its draw: wrap the data set, "
+                "lag_zoo.data.ViewDataset(dataset, transform), or call transform(image, index=i, epoch=e)"
+            )
+        views = self.sampler(image, epoch=epoch, index=index or 0)
+        if not self.training_views:
+            return views
+        generator = torch.Generator().manual_seed(mix(self.sampler.seed + 1, epoch, index or 0))
+        return turn_views(views, generator)
+
+    def extra_repr(self) -> str:
+        return f"{self.sampler}, training={self.training_views}"
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """One image, as torchvision's own transforms call it."""
+        return self.forward(inpt)
+
+
+def turn_views(views: Views, generator: torch.Generator) -> Views:
+    """Unbatched views, the global view and each crop flipped and turned by quarters at random, each by its own draw.
+
+    The boxes stay where the pixels came from.
+    """
+    draws = torch.randint(0, 8, (1 + len(views.crops),), generator=generator).tolist()
+    crops = torch.stack([_turn(crop, draw) for crop, draw in zip(views.crops, draws[1:], strict=True)])
+    return views._replace(global_view=_turn(views.global_view, draws[0]), crops=crops)
+
+
+def _turn(image: Tensor, draw: int) -> Tensor:
+    turned = torch.rot90(image, draw % 4, (-2, -1))
+    return (turned.flip(-1) if draw >= 4 else turned).contiguous()
