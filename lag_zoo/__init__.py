@@ -1,0 +1,77 @@
+"""lag_zoo: pretrained endoscopy models that look twice.
+
+`import lag_zoo` loads no torch; the public names load when they are first used. The models are for research: they are
+not medical devices.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CropEnsemble": "nn",
+    "FieldOfView": "views",
+    "LAG": "nn",
+    "LAGConfig": "specs",
+    "LagZooError": "errors",
+    "Measurement": "specs",
+    "ModelSpec": "specs",
+    "Prediction": "predict",
+    "Predictor": "predict",
+    "ViewSampler": "views",
+    "Views": "views",
+    "WeightSpec": "specs",
+    "create_model": "factory",
+    "create_transform": "factory",
+    "find_field_of_view": "views",
+    "list_models": "registry",
+    "model_info": "registry",
+    "register": "registry",
+    "reported_results": "models.reported",
+}
+
+__all__ = [
+    "CropEnsemble",
+    "FieldOfView",
+    "LAG",
+    "LAGConfig",
+    "LagZooError",
+    "Measurement",
+    "ModelSpec",
+    "Prediction",
+    "Predictor",
+    "ViewSampler",
+    "Views",
+    "WeightSpec",
+    "create_model",
+    "create_transform",
+    "find_field_of_view",
+    "list_models",
+    "model_info",
+    "register",
+    "reported_results",
+]
+
+if TYPE_CHECKING:
+    from lag_zoo.errors import LagZooError
+    from lag_zoo.factory import create_model, create_transform
+    from lag_zoo.models.reported import reported_results
+    from lag_zoo.nn import LAG, CropEnsemble
+    from lag_zoo.predict import Prediction, Predictor
+    from lag_zoo.registry import list_models, model_info, register
+    from lag_zoo.specs import LAGConfig, Measurement, ModelSpec, WeightSpec
+    from lag_zoo.views import FieldOfView, Views, ViewSampler, find_field_of_view
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,84 @@
+"""How the crops join the global view.
+
+Each fusion takes the global features (B, G), the crop features (B, N, D) and `inside` (B, N), and gives `Fused`.
+What a crop contributed exists only under attention; elsewhere it is `None`, never invented.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lag_zoo.errors import InvalidImageError
+from lag_zoo.specs import Fusion
+
+
+class Fused(NamedTuple):
+    """Features (B, F), and the weight of each crop (B, N), which sum to 1, where the fusion has weights."""
+
+    features: Tensor
+    weights: Tensor | None
+
+
+def _usable(inside: Tensor) -> Tensor:
+    """The crops that count, (B, N) bool: those in the field of view; where there are none, all."""
+    return inside | ~inside.any(1, keepdim=True)
+
+
+class ConcatFusion(nn.Module):
+    """The paper's: the global features and every crop's, side by side. The number of crops is fixed."""
+
+    def __init__(self, global_dim: int, crop_dim: int, num_crops: int) -> None:
+        super().__init__()
+        self.num_crops = num_crops
+        self.out_features = global_dim + num_crops * crop_dim
+
+    def forward(self, global_features: Tensor, crop_features: Tensor, inside: Tensor) -> Fused:
+        if crop_features.shape[1] != self.num_crops:
+            raise InvalidImageError(
+                f"concat fusion was built for {self.num_crops} crops and got {crop_features.shape[1]}; "
+                "mean and attention take any number"
+            )
+        return Fused(torch.cat([global_features, crop_features.flatten(1)], dim=1), None)
+
+
+class MeanFusion(nn.Module):
+    """The global features beside the mean of the crops in the field of view. Any number of crops."""
+
+    def __init__(self, global_dim: int, crop_dim: int, num_crops: int) -> None:
+        super().__init__()
+        self.out_features = global_dim + crop_dim
+
+    def forward(self, global_features: Tensor, crop_features: Tensor, inside: Tensor) -> Fused:
+        share = _usable(inside).to(crop_features.dtype)
+        share = share / share.sum(1, keepdim=True)
+        mean = (share[..., None] * crop_features).sum(1)
+        return Fused(torch.cat([global_features, mean], dim=1), None)
+
+
+class AttentionFusion(nn.Module):
+    """The global features beside a weighted sum of the crops in the field of view. Any number of crops.
+
+    The weights come from gated attention: Ilse et al., Attention-based Deep Multiple Instance Learning, 2018,
+    https://arxiv.org/abs/1802.04712.
+    """
+
+    def __init__(self, global_dim: int, crop_dim: int, num_crops: int) -> None:
+        super().__init__()
+        self.value = nn.Linear(crop_dim, crop_dim)
+        self.gate = nn.Linear(crop_dim, crop_dim)
+        self.score = nn.Linear(crop_dim, 1, bias=False)
+        self.out_features = global_dim + crop_dim
+
+    def forward(self, global_features: Tensor, crop_features: Tensor, inside: Tensor) -> Fused:
+        score = self.score(self.value(crop_features).tanh() * self.gate(crop_features).sigmoid())[..., 0]
+        weights = score.masked_fill(~_usable(inside), float("-inf")).softmax(1)
+        pooled = (weights[..., None] * crop_features).sum(1)
+        return Fused(torch.cat([global_features, pooled], dim=1), weights)
+
+
+FUSIONS: dict[Fusion, type[ConcatFusion | MeanFusion | AttentionFusion]] = {
+    "concat": ConcatFusion,
+    "mean": MeanFusion,
+    "attention": AttentionFusion,
+}

@@ -1,0 +1,302 @@
+"""LAG, local attention grouping: a backbone on the shrunken frame and an ensemble of crops at native resolution.
+
+Source: Yang et al., A Benchmark Dataset of Endoscopic Images and Novel Deep Learning Method to Detect Intestinal
+Metaplasia and Gastritis Atrophy, IEEE JBHI 2022. The layout follows the paper's figure; the widths are ours, since
+the paper does not state them. A model here is not a medical device.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lag_zoo.errors import BackboneError, InvalidConfigError
+from lag_zoo.nn.backbones import Traits, adopt_backbone, backbone_features, create_backbone
+from lag_zoo.nn.crop_ensemble import CropEnsemble
+from lag_zoo.nn.fusion import FUSIONS, Fused
+from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task
+from lag_zoo.views import Views, ViewSampler
+from lag_zoo.views.pixels import Frames, ImageLike
+
+_CROP_FIELDS = {  # field of LAGConfig: attribute of CropEnsemble
+    "num_crops": "num_crops",
+    "crop_size": "crop_size",
+    "crop_widths": "widths",
+    "crop_embed_dim": "embed_dim",
+    "crop_se_ratio": "se_ratio",
+    "shared_crops": "shared",
+}
+
+
+class LAG(nn.Module):
+    """A classifier of endoscopic frames that looks twice. Every keyword is a field of `LAGConfig`; see there.
+
+    Args:
+        backbone: a timm name (`googlenet` and `squeezenet1_1` are torchvision's), built untrained; or a ready module
+            with timm's protocol, which LAG takes over: **its classifier is removed, in place**.
+        crops: the crop ensemble; `None` builds one from the fields.
+
+    Raises:
+        BackboneError: a backbone that LAG cannot attach to.
+        InvalidConfigError: a field out of range, neither `num_classes` nor `label_names`, or a crop field that
+            contradicts `crops`.
+
+    Frames go in raw: uint8, or float from 0 to 1; normalisation happens inside. Crops lie where `policy` puts them, in
+    training mode too: a training transform (`lag_zoo.create_transform(model, training=True)`) draws them at random.
+
+    >>> model = LAG("mobilenetv3_small_050", label_names=["normal", "GA", "IM"]).eval()
+    >>> model(torch.zeros(2, 3, 300, 400, dtype=torch.uint8) + 90).shape
+    torch.Size([2, 3])
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(
+        self,
+        backbone: str | nn.Module,
+        crops: CropEnsemble | None = None,
+        *,
+        num_classes: int | None = None,
+        label_names: Sequence[str] | None = None,
+        task: Task = "multiclass",
+        fusion: Fusion = "concat",
+        num_crops: int = 10,
+        crop_size: int = 64,
+        crop_widths: Sequence[int] = (16, 32, 64, 64),
+        crop_embed_dim: int = 64,
+        crop_se_ratio: float = 0.25,
+        shared_crops: bool = True,
+        global_dim: int = 256,
+        hidden_dim: int = 256,
+        global_size: int | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        policy: Policy = "sobol",
+        field_of_view: bool = True,
+        mask_outside: bool = False,
+        backbone_args: Mapping[str, Json] | None = None,
+    ) -> None:
+        super().__init__()
+        if num_classes is None:
+            if label_names is None:
+                raise InvalidConfigError("say what to classify: label_names=[...] or num_classes=N (0 leaves the head out)")
+            num_classes = len(label_names)
+        asked = LAGConfig(
+            backbone=backbone if isinstance(backbone, str) else None,
+            num_classes=num_classes,
+            label_names=None if label_names is None else tuple(label_names),
+            task=task,
+            fusion=fusion,
+            num_crops=num_crops,
+            crop_size=crop_size,
+            crop_widths=tuple(crop_widths),
+            crop_embed_dim=crop_embed_dim,
+            crop_se_ratio=crop_se_ratio,
+            shared_crops=shared_crops,
+            global_dim=global_dim,
+            hidden_dim=hidden_dim,
+            global_size=global_size,
+            mean=None if mean is None else tuple(mean),
+            std=None if std is None else tuple(std),
+            policy=policy,
+            field_of_view=field_of_view,
+            mask_outside=mask_outside,
+            backbone_args=dict(backbone_args or {}),
+        )
+        if crops is not None:
+            asked = _with_crops_of(asked, crops)
+        if isinstance(backbone, str):
+            backbone = create_backbone(backbone, asked.backbone_args)
+        elif backbone_args:
+            raise InvalidConfigError("backbone_args go with a backbone's name; this one is built already")
+        traits = adopt_backbone(backbone)
+        self.config = _settled(asked, traits, backbone)
+        self.backbone = backbone
+        self.global_fc = nn.Linear(traits.width, global_dim)
+        self.crops = crops if crops is not None else _crops_from(asked)
+        self.fusion = FUSIONS[fusion](global_dim, asked.crop_embed_dim, asked.num_crops)
+        self.hidden = nn.Sequential(nn.Linear(self.fusion.out_features, hidden_dim), nn.ReLU())
+        self.head = _classifier(hidden_dim, num_classes)
+        self.num_features = self.fusion.out_features
+        self.head_hidden_size = hidden_dim
+        self.init_non_persistent_buffers()
+
+    @classmethod
+    def from_config(cls, config: LAGConfig) -> "LAG":
+        """The untrained network that a configuration describes.
+
+        Raises:
+            InvalidConfigError: a configuration without a backbone's name.
+        """
+        if config.backbone is None:
+            raise InvalidConfigError("a configuration without a backbone's name cannot be built")
+        fields = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+        del fields["schema_version"]
+        return cls(fields.pop("backbone"), **fields)
+
+    # -- from frames to logits --------------------------------------------------------------------------------------
+
+    def forward(self, x: Frames | Views) -> Tensor:
+        """Frames (B, 3, H, W), a list of images of any sizes, or `Views` -> logits (B, num_classes).
+
+        Raises:
+            InvalidImageError: something is not an image.
+        """
+        return self.forward_head(self.forward_features(x))
+
+    def views(self, x: Frames | ImageLike, *, epoch: int = 0, index: int | Sequence[int] | None = None) -> Views:
+        """What the network sees of these frames: `Views`, batched, on the network's device."""
+        return self.sampler()(x, epoch=epoch, index=index).batched().to(self.pixel_mean.device)
+
+    def sampler(self, *, policy: Policy | None = None, seed: int = 0) -> ViewSampler:
+        """What makes this network's views; `policy` and `seed` in place of its own."""
+        return ViewSampler.from_config(self.config, policy=policy, seed=seed)
+
+    def forward_features(self, x: Frames | Views) -> Tensor:
+        """Frames or views -> global and crop features, fused: (B, num_features)."""
+        return self.fused(x).features
+
+    def fused(self, x: Frames | Views) -> Fused:
+        """Frames or views -> fused features, and each crop's weight where the fusion has weights."""
+        views = x.batched() if isinstance(x, Views) else self.views(x)
+        return self.fusion(self.global_features(views), self.crop_features(views), views.inside)  # type: ignore[no-any-return]
+
+    def global_features(self, views: Views) -> Tensor:
+        """Batched views -> features of the global view (B, global_dim)."""
+        return self.global_fc(backbone_features(self.backbone, self._normalised(views.global_view)))  # type: ignore[no-any-return]
+
+    def crop_features(self, views: Views) -> Tensor:
+        """Batched views -> features of the crops (B, N, crop_embed_dim)."""
+        return self.crops(self._normalised(views.crops))  # type: ignore[no-any-return]
+
+    def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
+        """Fused features -> logits (B, num_classes), or with `pre_logits` what the classifier sees (B, hidden_dim)."""
+        features = self.hidden(features)
+        return features if pre_logits else self.head(features)
+
+    def _normalised(self, pixels: Tensor) -> Tensor:
+        scale = 255.0 if pixels.dtype == torch.uint8 else 1.0
+        return (pixels.to(self.pixel_mean.dtype) / scale - self.pixel_mean) / self.pixel_std
+
+    def init_non_persistent_buffers(self) -> None:
+        """Mean and std from the configuration: they are not in the state dict (timm's convention for such buffers)."""
+        for name, values in (("pixel_mean", self.config.mean), ("pixel_std", self.config.std)):
+            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+
+    # -- timm's conventions -----------------------------------------------------------------------------------------
+
+    @property
+    def num_classes(self) -> int:
+        """Outputs of the head; 0: none."""
+        return self.config.num_classes
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """One name an output."""
+        return self.config.label_names
+
+    @property
+    def pretrained_cfg(self) -> dict[str, Any]:
+        """How timm should feed this network: raw pixels, hence mean 0 and std 1."""
+        size = self.config.global_size
+        return {
+            "architecture": f"lag_{self.config.backbone}",
+            "num_classes": self.num_classes,
+            "label_names": self.label_names,
+            "input_size": (3, size, size),
+            "interpolation": "bilinear",
+            "crop_pct": 1.0,
+            "mean": (0.0, 0.0, 0.0),
+            "std": (1.0, 1.0, 1.0),
+            "classifier": "head",
+        }
+
+    default_cfg = pretrained_cfg
+
+    def get_classifier(self) -> nn.Module:
+        """The last layer."""
+        return self.head
+
+    def reset_classifier(
+        self, num_classes: int, global_pool: str | None = None, *, label_names: Sequence[str] | None = None
+    ) -> None:
+        """Puts a new, untrained last layer in place; 0 leaves it out. `global_pool` is timm's, and there is nothing to pool."""
+        if global_pool is not None:
+            raise InvalidConfigError(f"LAG has no pooling to choose, got global_pool={global_pool!r}")
+        names = None if label_names is None else tuple(label_names)
+        self.config = dataclasses.replace(self.config, num_classes=num_classes, label_names=names)
+        self.head = _classifier(self.head_hidden_size, num_classes).to(self.pixel_mean)
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """The backbone's layer groups; crops, fusion and head come last."""
+        if not hasattr(self.backbone, "group_matcher"):
+            raise BackboneError(f"{type(self.backbone).__name__} has no layer groups")
+        matcher: Mapping[str, Any] = self.backbone.group_matcher(coarse=coarse)  # type: ignore[operator]
+        return {name: _prefixed(pattern) for name, pattern in matcher.items()}
+
+    def no_weight_decay(self) -> set[str]:
+        """Parameters that the backbone wants spared from weight decay."""
+        spared = getattr(self.backbone, "no_weight_decay", set)()
+        return {f"backbone.{name}" for name in spared}
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Trades time for memory in the backbone."""
+        if not hasattr(self.backbone, "set_grad_checkpointing"):
+            raise BackboneError(f"{type(self.backbone).__name__} has no gradient checkpointing")
+        self.backbone.set_grad_checkpointing(enable)  # type: ignore[operator]
+
+
+def _classifier(features: int, num_classes: int) -> nn.Module:
+    return nn.Linear(features, num_classes) if num_classes else nn.Identity()
+
+
+def _crops_from(config: LAGConfig) -> CropEnsemble:
+    return CropEnsemble(
+        config.num_crops,
+        config.crop_size,
+        widths=config.crop_widths,
+        embed_dim=config.crop_embed_dim,
+        se_ratio=config.crop_se_ratio,
+        shared=config.shared_crops,
+    )
+
+
+def _with_crops_of(config: LAGConfig, crops: CropEnsemble) -> LAGConfig:
+    """The configuration with the crop fields of a ready ensemble; a field that was given otherwise is an error."""
+    actual = {field: getattr(crops, attribute) for field, attribute in _CROP_FIELDS.items()}
+    defaults = LAGConfig(backbone=None, num_classes=0)
+    for field, value in actual.items():
+        given = getattr(config, field)
+        if given not in (getattr(defaults, field), value):
+            raise InvalidConfigError(f"{field}={given} contradicts the crop ensemble, which has {value}")
+    return dataclasses.replace(config, **actual)
+
+
+def _settled(config: LAGConfig, traits: Traits, backbone: nn.Module) -> LAGConfig:
+    """The configuration with what it left open taken from the backbone."""
+    size = config.global_size or traits.input_size
+    fixed = (getattr(backbone, "pretrained_cfg", None) or {}).get("fixed_input_size", False)
+    if fixed and size != traits.input_size and not config.backbone_args.get("dynamic_img_size"):
+        raise BackboneError(
+            f"{traits.name} is built for {traits.input_size} pixels and global_size is {size}: "
+            f"build it with backbone_args={{'img_size': {size}}}, if it takes that"
+        )
+    return dataclasses.replace(
+        config,
+        backbone=config.backbone or traits.name,
+        global_size=size,
+        mean=config.mean or traits.mean,
+        std=config.std or traits.std,
+    )
+
+
+def _prefixed(pattern: Any) -> Any:
+    """A regular expression, or timm's nested tuples of them, moved under `backbone.`."""
+    if isinstance(pattern, str):
+        return rf"^backbone\.(?:{pattern.removeprefix('^')})"
+    if isinstance(pattern, list | tuple):
+        return type(pattern)(_prefixed(p) if isinstance(p, str | list | tuple) else p for p in pattern)
+    return pattern

@@ -1,0 +1,62 @@
+"""The crop ensemble alone."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lag_zoo.errors import InvalidConfigError, InvalidImageError
+from lag_zoo.nn import CropEnsemble
+from lag_zoo.nn.crop_ensemble import ConvBlock
+
+from tests.plain_lag import _column
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    batch=st.integers(1, 3),
+    count=st.integers(1, 7),
+    size=st.sampled_from([16, 24, 37, 64]),
+    dim=st.integers(1, 40),
+    shared=st.booleans(),
+)
+def test_shapes(batch: int, count: int, size: int, dim: int, shared: bool) -> None:
+    ensemble = CropEnsemble(count, size, embed_dim=dim, shared=shared).eval()
+    assert ensemble(torch.rand(batch, count, 3, size, size)).shape == (batch, count, dim)
+
+
+def test_own_weights_equal_separate_columns() -> None:
+    torch.manual_seed(0)
+    ensemble = CropEnsemble(3, 32, shared=False).eval()
+    crops = torch.rand(2, 3, 3, 32, 32)
+    apart = torch.stack([_column(ensemble, i).eval()(crops[:, i]) for i in range(3)], dim=1)
+    torch.testing.assert_close(ensemble(crops), apart, atol=1e-6, rtol=1e-5)
+    assert not torch.allclose(apart[:, 0], _column(ensemble, 1).eval()(crops[:, 0]))
+
+
+def test_shared_weights_see_each_crop_alone() -> None:
+    ensemble = CropEnsemble(4, 32).eval()
+    crops = torch.rand(1, 4, 3, 32, 32)
+    order = torch.tensor([2, 0, 3, 1])
+    torch.testing.assert_close(ensemble(crops)[:, order], ensemble(crops[:, order]))
+
+
+def test_shared_weights_take_any_number_and_own_weights_do_not() -> None:
+    crops = torch.rand(1, 6, 3, 32, 32)
+    assert CropEnsemble(4, 32)(crops).shape == (1, 6, 64)
+    with pytest.raises(InvalidImageError, match="each of 4 crops"):
+        CropEnsemble(4, 32, shared=False)(crops)
+
+
+def test_layout_is_the_figures() -> None:
+    ensemble = CropEnsemble()
+    convolutions = [m for m in ensemble.modules() if isinstance(m, ConvBlock)]
+    assert [(c[0].in_channels, c[0].out_channels) for c in convolutions] == [(3, 16), (16, 32), (32, 64), (64, 64)]
+    assert sum(p.numel() for p in ensemble.parameters()) == 60_336 + 352 + 2_128 + 4_160  # convolutions, BN, SE, FC
+
+
+def test_refuses_what_cannot_be() -> None:
+    for arguments in ({"num_crops": 0}, {"crop_size": 4}, {"widths": (1, 2, 3)}, {"embed_dim": 0}, {"se_ratio": 0}):
+        with pytest.raises(InvalidConfigError):
+            CropEnsemble(**arguments)
+    with pytest.raises(InvalidImageError, match="B, N, 3, c, c"):
+        CropEnsemble()(torch.rand(10, 3, 64, 64))
