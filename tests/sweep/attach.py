@@ -1,0 +1,92 @@
+"""LAG attached to one timm model after another: on the meta device (shapes only), or for real (a training step)."""
+
+import json
+import sys
+import time
+
+import torch
+from torch import nn
+
+from lag_zoo.nn import LAG
+from lag_zoo.views import Views
+
+CLASSES = 3
+
+
+def views_for(model: LAG, batch: int, *, device: str) -> Views:
+    """Seeded views of the shape that the network wants; no frame behind them."""
+    size, count, crop = model.config.global_size, model.config.num_crops, model.config.crop_size
+    generator = None if device == "meta" else torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=generator, device=device)
+
+    return Views(
+        draw(batch, 3, size, size),
+        draw(batch, count, 3, crop, crop),
+        torch.zeros(batch, count, 4, dtype=torch.int64, device=device),
+        torch.ones(batch, count, dtype=torch.bool, device=device),
+        torch.ones(batch, device=device),
+    )
+
+
+def attach_on_meta(name: str) -> dict[str, object]:
+    """Builds LAG on `name` without memory, and runs shapes through it."""
+    with torch.device("meta"):
+        model = LAG(name, num_classes=CLASSES).eval()
+        logits = model(views_for(model, 1, device="meta"))
+    if tuple(logits.shape) != (1, CLASSES):
+        raise ValueError(f"logits {tuple(logits.shape)}")
+    params = sum(p.numel() for p in model.backbone.parameters())
+    return {"name": name, "params": params, "width": model.global_fc.in_features, "size": model.config.global_size}
+
+
+def exercise(name: str) -> dict[str, object]:
+    """Builds LAG on `name` and uses it as a training script would; raises where something is off."""
+    torch.manual_seed(0)
+    begun = time.perf_counter()
+    model = LAG(name, num_classes=CLASSES, num_crops=4, crop_size=32)
+    views = views_for(model, 2, device="cpu")
+
+    model.eval()
+    with torch.no_grad():
+        before = model(views)
+        assert before.shape == (2, CLASSES), f"logits {tuple(before.shape)}"
+        assert torch.equal(before, model(views)), "two evaluations of the same views differ"
+        features = model.forward_features(views)
+        assert features.shape == (2, model.num_features), f"features {tuple(features.shape)}"
+        assert model.forward_head(features, pre_logits=True).shape == (2, model.head_hidden_size)
+
+    model.train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    loss = nn.functional.cross_entropy(model(views), torch.tensor([0, 2]))
+    loss.backward()
+    without = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert not without, f"no gradient for {without[:4]} and {len(without)} in all"
+    optimizer.step()
+    assert all(p.isfinite().all() for p in model.parameters()), "parameters are not finite after a step"
+
+    model.eval()
+    with torch.no_grad():
+        after = model(views)
+        assert not torch.equal(before, after), "a training step changed nothing"
+        twin = LAG.from_config(model.config).eval()
+        twin.load_state_dict(model.state_dict(), strict=True)
+        assert torch.equal(after, twin(views)), "a state dict round trip changed the logits"
+        model.reset_classifier(5)
+        assert model(views).shape == (2, 5)
+        model.reset_classifier(0)
+        assert model(views).shape == (2, model.head_hidden_size)
+    params = sum(p.numel() for p in model.backbone.parameters())
+    return {
+        "name": name,
+        "params": params,
+        "width": model.global_fc.in_features,
+        "size": model.config.global_size,
+        "seconds": round(time.perf_counter() - begun, 1),
+    }
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    print(json.dumps(exercise(sys.argv[1])))
