@@ -36,7 +36,9 @@ class UnknownModelError(LagZooError, LookupError):
         self.name = name
         self.near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
         guess = f" Did you mean {' or '.join(self.near)}?" if self.near else ""
-        super().__init__(f"unknown model {name!r}.{guess} {hint or 'lag_zoo.list_models() lists every name.'}")
+        super().__init__(
+            f"unknown model {name!r}.{guess} {hint or 'lag_zoo.list_models() lists every name.'}"
+        )
 
 
 class DuplicateModelError(LagZooError, ValueError):

@@ -177,7 +177,9 @@ class LAGConfig(Spec):
 
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
-        for f in dataclasses.fields(self):  # what a caller passes is held to the same types as what a file says
+        for f in dataclasses.fields(
+            self
+        ):  # what a caller passes is held to the same types as what a file says
             object.__setattr__(self, f.name, _typed(getattr(self, f.name), hints[f.name], f.name))
         _require(
             self.schema_version == SCHEMA_VERSION,
@@ -287,9 +289,13 @@ class WeightSpec(Spec):
             _require(good, f"weights {self.tag!r}: the SHA-256 of {name!r} is {digest!r}")
         if self.repo is not None:
             pinned = self.revision is not None and len(self.revision) == 40
-            _require(pinned, f"weights {self.tag!r}: the revision must be a full commit, got {self.revision!r}")
+            _require(
+                pinned, f"weights {self.tag!r}: the revision must be a full commit, got {self.revision!r}"
+            )
         for label in self.operating_points:
-            _require(label in self.label_names, f"weights {self.tag!r}: operating point of {label!r}, not a label")
+            _require(
+                label in self.label_names, f"weights {self.tag!r}: operating point of {label!r}, not a label"
+            )
         _within("temperature", self.temperature, 1e-3, 1e3)
 
 
@@ -352,4 +358,3 @@ class ModelSpec(Spec):
     def weights_named(self, tag: str | None) -> WeightSpec | None:
         """The weights with this tag; without a tag, the default ones; `None` where there are none."""
         return next((w for w in self.weights if tag in (None, w.tag)), None)
-

@@ -32,7 +32,9 @@ class PlainColumn(nn.Module):
 class PlainLAG(nn.Module):
     """The whole network on full frames (B, 3, H, W) in 0..1 and given boxes (B, N, 4)."""
 
-    def __init__(self, backbone: nn.Module, width: int, columns: list[PlainColumn], num_classes: int, size: int) -> None:
+    def __init__(
+        self, backbone: nn.Module, width: int, columns: list[PlainColumn], num_classes: int, size: int
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.columns = nn.ModuleList(columns)  # the same column again and again where the weights are shared
@@ -44,10 +46,15 @@ class PlainLAG(nn.Module):
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
 
     def forward(self, frames: Tensor, boxes: Tensor) -> Tensor:
-        shrunk = F.interpolate(frames, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)
+        shrunk = F.interpolate(
+            frames, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False
+        )
         parts = [self.global_fc(self.backbone((shrunk - self.mean) / self.std))]
         for i, column in enumerate(self.columns):
-            crops = [frame[:, y1:y2, x1:x2] for frame, (x1, y1, x2, y2) in zip(frames, boxes[:, i].tolist(), strict=True)]
+            crops = [
+                frame[:, y1:y2, x1:x2]
+                for frame, (x1, y1, x2, y2) in zip(frames, boxes[:, i].tolist(), strict=True)
+            ]
             parts.append(column((torch.stack(crops) - self.mean) / self.std))
         return self.head(F.relu(self.hidden(torch.cat(parts, dim=1))))
 
@@ -81,7 +88,12 @@ def _column(ensemble: nn.Module, i: int) -> PlainColumn:
             state[name] = whole
         target.load_state_dict(state)
 
-    for number, block in ((1, ensemble.blocks[0]), (2, ensemble.blocks[2]), (3, ensemble.blocks[4]), (4, ensemble.last)):
+    for number, block in (
+        (1, ensemble.blocks[0]),
+        (2, ensemble.blocks[2]),
+        (3, ensemble.blocks[4]),
+        (4, ensemble.last),
+    ):
         take(getattr(column, f"conv{number}"), block[0])
         take(getattr(column, f"bn{number}"), block[1])
     take(column.squeeze, ensemble.se.reduce)

@@ -37,7 +37,9 @@ class GoogLeNet(torchvision.models.GoogLeNet):
     def __init__(self) -> None:
         super().__init__(aux_logits=False, init_weights=True)
         self.num_features = self.head_hidden_size = 1024
-        self.pretrained_cfg = {**_IMAGENET, "architecture": "googlenet"}
+        # torchvision's weights came from TensorFlow and want pixels from -1 to 1 (its `transform_input`).
+        half = (0.5, 0.5, 0.5)
+        self.pretrained_cfg = {**_IMAGENET, "mean": half, "std": half, "architecture": "googlenet"}
         self.reset_classifier(0)
 
     def forward_features(self, x: Tensor) -> Tensor:
@@ -127,7 +129,9 @@ def create_backbone(name: str, arguments: Mapping[str, Json] | None = None) -> n
         return _TORCHVISION[name]()
     if not is_backbone(name):
         raise UnknownModelError(
-            name, backbone_names(), hint="A backbone is a timm model (timm.list_models()), googlenet or squeezenet1_1."
+            name,
+            backbone_names(),
+            hint="A backbone is a timm model (timm.list_models()), googlenet or squeezenet1_1.",
         )
     try:
         return timm.create_model(name, **(arguments or {}))  # type: ignore[arg-type]
@@ -142,7 +146,11 @@ def adopt_backbone(module: nn.Module) -> Traits:
         BackboneError: it does not speak timm's protocol, or is no classifier of RGB images.
     """
     kind = type(module).__name__
-    missing = [a for a in ("forward_features", "forward_head", "reset_classifier") if not callable(getattr(module, a, None))]
+    missing = [
+        a
+        for a in ("forward_features", "forward_head", "reset_classifier")
+        if not callable(getattr(module, a, None))
+    ]
     if missing or not hasattr(module, "head_hidden_size"):
         raise BackboneError(
             f"LAG cannot attach to {kind}: it lacks {', '.join(missing or ['head_hidden_size'])}. "

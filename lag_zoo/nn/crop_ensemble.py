@@ -9,11 +9,10 @@ Metaplasia and Gastritis Atrophy, IEEE JBHI 2022. The paper does not state the w
 
 from collections.abc import Sequence
 
-import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from lag_zoo.errors import InvalidConfigError, InvalidImageError
+from lag_zoo.errors import InvalidImageError
 from lag_zoo.specs import LAGConfig
 
 
@@ -105,7 +104,9 @@ class CropEnsemble(nn.Module):
         elif count == self.num_crops:
             x = rearrange(crops, "b n c h w -> b (n c) h w")
         else:
-            raise InvalidImageError(f"each of {self.num_crops} crops has weights of its own; got {count} crops")
+            raise InvalidImageError(
+                f"each of {self.num_crops} crops has weights of its own; got {count} crops"
+            )
         x = self.last(self.se(self.blocks(x)))
         x = self.fc(x.mean((2, 3), keepdim=True))
         return x.reshape(crops.shape[0], count, self.embed_dim)

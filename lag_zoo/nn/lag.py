@@ -82,7 +82,9 @@ class LAG(nn.Module):
         super().__init__()
         if num_classes is None:
             if label_names is None:
-                raise InvalidConfigError("say what to classify: label_names=[...] or num_classes=N (0 leaves the head out)")
+                raise InvalidConfigError(
+                    "say what to classify: label_names=[...] or num_classes=N (0 leaves the head out)"
+                )
             num_classes = len(label_names)
         asked = LAGConfig(
             backbone=backbone if isinstance(backbone, str) else None,
@@ -147,7 +149,9 @@ class LAG(nn.Module):
         """
         return self.forward_head(self.forward_features(x))
 
-    def views(self, x: Frames | ImageLike, *, epoch: int = 0, index: int | Sequence[int] | None = None) -> Views:
+    def views(
+        self, x: Frames | ImageLike, *, epoch: int = 0, index: int | Sequence[int] | None = None
+    ) -> Views:
         """What the network sees of these frames: `Views`, batched, on the network's device."""
         return self.sampler()(x, epoch=epoch, index=index).batched().to(self.pixel_mean.device)
 
@@ -202,8 +206,10 @@ class LAG(nn.Module):
     def pretrained_cfg(self) -> dict[str, Any]:
         """How timm should feed this network: raw pixels, hence mean 0 and std 1."""
         size = self.config.global_size
+        backbone = self.config.backbone or type(self.backbone).__name__
         return {
-            "architecture": f"lag_{self.config.backbone}",
+            # Without the tag, which names weights of the backbone and none of this network.
+            "architecture": f"lag_{backbone.partition('.')[0]}",
             "num_classes": self.num_classes,
             "label_names": self.label_names,
             "input_size": (3, size, size),
@@ -223,7 +229,10 @@ class LAG(nn.Module):
     def reset_classifier(
         self, num_classes: int, global_pool: str | None = None, *, label_names: Sequence[str] | None = None
     ) -> None:
-        """Puts a new, untrained last layer in place; 0 leaves it out. `global_pool` is timm's, and there is nothing to pool."""
+        """Puts a new, untrained last layer in place; 0 leaves it out.
+
+        `global_pool` is timm's, and there is nothing to pool.
+        """
         if global_pool is not None:
             raise InvalidConfigError(f"LAG has no pooling to choose, got global_pool={global_pool!r}")
         names = None if label_names is None else tuple(label_names)

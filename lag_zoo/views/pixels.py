@@ -79,7 +79,9 @@ def check_frames(frames: Tensor) -> Tensor:
 def _from_pil(image: Image.Image) -> npt.NDArray[np.generic]:
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
-        raise InvalidImageError("a 32-bit float image (PIL mode F) has no known range; scale it to 0..1 yourself")
+        raise InvalidImageError(
+            "a 32-bit float image (PIL mode F) has no known range; scale it to 0..1 yourself"
+        )
     if image.mode.startswith("I"):  # 16-bit grey; PIL reads some of it as 32-bit
         grey = np.asarray(image)
         if grey.min() < 0 or grey.max() > 65535:

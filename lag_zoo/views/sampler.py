@@ -67,7 +67,9 @@ class ViewSampler:
     def from_config(cls, config: LAGConfig, *, policy: Policy | None = None, seed: int = 0) -> "ViewSampler":
         """The sampler that a network's configuration describes; its `global_size` must be settled."""
         if config.global_size is None:
-            raise InvalidConfigError("the configuration leaves global_size open; take the configuration of a built model")
+            raise InvalidConfigError(
+                "the configuration leaves global_size open; take the configuration of a built model"
+            )
         return cls(
             global_size=config.global_size,
             num_crops=config.num_crops,
@@ -89,7 +91,9 @@ class ViewSampler:
             policy=self.policy,
         )
 
-    def __call__(self, images: ImageLike | Frames, *, epoch: int = 0, index: int | Sequence[int] | None = None) -> Views:
+    def __call__(
+        self, images: ImageLike | Frames, *, epoch: int = 0, index: int | Sequence[int] | None = None
+    ) -> Views:
         """Views of one image (unbatched) or of several (batched).
 
         One image is a PIL image, an ndarray (H, W, 3) or a tensor (3, H, W); several are a tensor (B, 3, H, W) or a
@@ -99,7 +103,9 @@ class ViewSampler:
         Raises:
             InvalidImageError: something is not an image; see `to_pixels`.
         """
-        single = isinstance(images, Image.Image | np.ndarray) or (isinstance(images, Tensor) and images.ndim == 3)
+        single = isinstance(images, Image.Image | np.ndarray) or (
+            isinstance(images, Tensor) and images.ndim == 3
+        )
         if single:
             views = self._views(to_pixels(images)[None], epoch, [0 if index is None else _whole(index)])  # type: ignore[arg-type]
             return Views(*(t[0] for t in views))
@@ -112,7 +118,9 @@ class ViewSampler:
         if isinstance(images, Tensor):
             return self._views(check_frames(images), epoch, indices)
         # Frames of different sizes become views of one size, one frame at a time.
-        each = [self._views(to_pixels(image)[None], epoch, [i]) for image, i in zip(images, indices, strict=True)]  # type: ignore[arg-type]
+        each = [
+            self._views(to_pixels(image)[None], epoch, [i]) for image, i in zip(images, indices, strict=True)
+        ]  # type: ignore[arg-type]
         if len({v.crops.dtype for v in each}) > 1:
             raise InvalidImageError("a batch is either all uint8 or all float; got both")
         return Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))

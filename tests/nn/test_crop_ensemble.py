@@ -4,10 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lag_zoo.errors import InvalidConfigError, InvalidImageError
 from lag_zoo.nn import CropEnsemble
 from lag_zoo.nn.crop_ensemble import ConvBlock
-
 from tests.plain_lag import _column
 
 
@@ -50,12 +50,25 @@ def test_shared_weights_take_any_number_and_own_weights_do_not() -> None:
 def test_layout_is_the_figures() -> None:
     ensemble = CropEnsemble()
     convolutions = [m for m in ensemble.modules() if isinstance(m, ConvBlock)]
-    assert [(c[0].in_channels, c[0].out_channels) for c in convolutions] == [(3, 16), (16, 32), (32, 64), (64, 64)]
-    assert sum(p.numel() for p in ensemble.parameters()) == 60_336 + 352 + 2_128 + 4_160  # convolutions, BN, SE, FC
+    assert [(c[0].in_channels, c[0].out_channels) for c in convolutions] == [
+        (3, 16),
+        (16, 32),
+        (32, 64),
+        (64, 64),
+    ]
+    assert (
+        sum(p.numel() for p in ensemble.parameters()) == 60_336 + 352 + 2_128 + 4_160
+    )  # convolutions, BN, SE, FC
 
 
 def test_refuses_what_cannot_be() -> None:
-    for arguments in ({"num_crops": 0}, {"crop_size": 4}, {"widths": (1, 2, 3)}, {"embed_dim": 0}, {"se_ratio": 0}):
+    for arguments in (
+        {"num_crops": 0},
+        {"crop_size": 4},
+        {"widths": (1, 2, 3)},
+        {"embed_dim": 0},
+        {"se_ratio": 0},
+    ):
         with pytest.raises(InvalidConfigError):
             CropEnsemble(**arguments)
     with pytest.raises(InvalidImageError, match="B, N, 3, c, c"):

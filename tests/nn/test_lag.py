@@ -10,12 +10,12 @@ import pytest
 import timm
 import timm.optim
 import torch
+from torch import nn
+
 from lag_zoo.errors import BackboneError, InvalidConfigError, InvalidImageError
 from lag_zoo.factory import ConfigFields
 from lag_zoo.nn import LAG, CropEnsemble
 from lag_zoo.specs import LAGConfig
-from torch import nn
-
 from tests.plain_lag import plain_copy
 
 SMALL = "mobilenetv3_small_050"

@@ -7,10 +7,11 @@ fails for want of training would look like a proof.
 import pytest
 import timm
 import torch
+from torch import nn
+
 from lag_zoo.data.phantom import draw_texture_frame
 from lag_zoo.nn import LAG
 from lag_zoo.views import Views, ViewSampler
-from torch import nn
 
 BACKBONE = "resnet10t"
 SAMPLER = ViewSampler(global_size=64, num_crops=4, crop_size=32, field_of_view=False)

@@ -38,7 +38,12 @@ def attach_on_meta(name: str) -> dict[str, object]:
     if tuple(logits.shape) != (1, CLASSES):
         raise ValueError(f"logits {tuple(logits.shape)}")
     params = sum(p.numel() for p in model.backbone.parameters())
-    return {"name": name, "params": params, "width": model.global_fc.in_features, "size": model.config.global_size}
+    return {
+        "name": name,
+        "params": params,
+        "width": model.global_fc.in_features,
+        "size": model.config.global_size,
+    }
 
 
 def exercise(name: str) -> dict[str, object]:

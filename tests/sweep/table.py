@@ -61,7 +61,10 @@ def _exercise(name: str) -> dict[str, object]:
         check=False,
     )
     if run.returncode:
-        return {"name": name, "error": (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]}
+        return {
+            "name": name,
+            "error": (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1],
+        }
     return dict(json.loads(run.stdout))
 
 
@@ -113,5 +116,9 @@ if __name__ == "__main__":
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(page(every))
     bad = [row for row in exercise_each(list(smallest_of_each_module(every).values())) if "error" in row]
-    print(f"{len(every)} names, {sum('error' in row for row in every)} do not attach; of the smallest, {len(bad)} failed", *bad, sep="\n")
+    print(
+        f"{len(every)} names, {sum('error' in row for row in every)} do not attach; of the smallest, {len(bad)} failed",
+        *bad,
+        sep="\n",
+    )
     sys.exit(bool(bad))

@@ -16,7 +16,9 @@ def rows() -> list[dict[str, object]]:
 def test_every_name_attaches_or_is_listed(rows: list[dict[str, object]]) -> None:
     failed = {row["name"]: row["error"] for row in rows if "error" in row}
     assert len(rows) > 1000
-    unexplained = {name: error for name, error in failed.items() if "lacks reset_classifier" not in str(error)}
+    unexplained = {
+        name: error for name, error in failed.items() if "lacks reset_classifier" not in str(error)
+    }
     assert unexplained == {}
     if f"timm {timm.__version__}," in PAGE.read_text() or f"timm {timm.__version__} " in PAGE.read_text():
         assert PAGE.read_text() == page(rows), "run python -m tests.sweep.table"
