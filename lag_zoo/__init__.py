@@ -5,7 +5,7 @@ not medical devices.
 """
 
 import importlib
-from typing import TYPE_CHECKING
+import typing
 
 __version__ = "0.1.0"
 
@@ -32,9 +32,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "LAG",
     "CropEnsemble",
     "FieldOfView",
-    "LAG",
     "LAGConfig",
     "LagZooError",
     "Measurement",
@@ -53,7 +53,7 @@ __all__ = [
     "reported_results",
 ]
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from lag_zoo.errors import LagZooError
     from lag_zoo.factory import create_model, create_transform
     from lag_zoo.models.reported import reported_results

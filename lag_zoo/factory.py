@@ -2,11 +2,11 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping, Sequence
 from typing import TypedDict, Unpack
 
-from collections.abc import Mapping, Sequence
-
-from lag_zoo.errors import InvalidConfigError, WeightsNotFoundError
+from lag_zoo.errors import InvalidConfigError, WeightsMismatchError, WeightsNotFoundError
+from lag_zoo.models import GASTRIC, NO_GASTRIC_WEIGHTS
 from lag_zoo.nn import LAG
 from lag_zoo.registry import resolve
 from lag_zoo.specs import Fusion, Json, LAGConfig, ModelSpec, Policy, Task, WeightSpec
@@ -52,7 +52,7 @@ def create_model(name: str, *, pretrained: bool = False, **fields: Unpack[Config
         UnknownModelError: no such name; with near matches.
         InvalidConfigError: a field that does not exist or is out of range, or an architecture without labels.
         WeightsNotFoundError: no weights exist; the message says where they were looked for, and the ways on.
-        WeightsMismatchError: `fields` describe another network than the weights.
+        WeightsMismatchError: `fields` describe another network than the weights, or other labels or pixels.
 
     >>> create_model("lag_mobilenetv3_small_100", label_names=["normal", "IM"]).num_classes
     2
@@ -69,7 +69,9 @@ def create_model(name: str, *, pretrained: bool = False, **fields: Unpack[Config
     return model
 
 
-def create_transform(model: LAG | str, *, training: bool = False, views: bool = True) -> FrameTransform | ViewTransform:
+def create_transform(
+    model: LAG | str, *, training: bool = False, views: bool = True
+) -> FrameTransform | ViewTransform:
     """The torchvision v2 transform that a network, or a model of the zoo by name, wants of its images.
 
     Args:
@@ -97,29 +99,50 @@ def _configured(spec: ModelSpec, weights: WeightSpec | None, fields: ConfigField
     known = ConfigFields.__annotations__
     unknown = sorted(set(fields) - set(known))
     if unknown:
-        raise InvalidConfigError(f"create_model has no argument {', '.join(unknown)}; fields are {', '.join(known)}")
+        raise InvalidConfigError(
+            f"create_model has no argument {', '.join(unknown)}; fields are {', '.join(known)}"
+        )
     values = {f.name: getattr(spec.config, f.name) for f in dataclasses.fields(spec.config)}
     if weights is not None:
         for field in ("label_names", "task", "global_size", "mean", "std"):
             values[field] = getattr(weights, field)
         values["num_classes"] = len(weights.label_names)
+    own_classes = values["num_classes"]
     for field, value in fields.items():
         values[field] = tuple(value) if isinstance(value, list) else value
-    if "label_names" in fields and "num_classes" not in fields:
-        values["num_classes"] = len(values["label_names"])
-    elif "num_classes" in fields and "label_names" not in fields and values["num_classes"] != spec.config.num_classes:
+    names = values["label_names"] if "label_names" in fields else None
+    if isinstance(names, tuple) and "num_classes" not in fields:
+        values["num_classes"] = len(names)
+    elif "num_classes" in fields and "label_names" not in fields and values["num_classes"] != own_classes:
         values["label_names"] = None
     elif not values["num_classes"] and "num_classes" not in fields:
         raise InvalidConfigError(
             f"{spec.name} is an architecture without labels: say label_names=[...] or num_classes=N (0: features)"
         )
-    return LAGConfig(**values)
+    config = LAGConfig(**values)
+    if weights is not None:
+        _refuse_other_meaning(config, weights, f"{spec.name}.{weights.tag}")
+    return config
+
+
+def _refuse_other_meaning(config: LAGConfig, weights: WeightSpec, source: str) -> None:
+    """Refuses what no shape would show: weights that load, and then answer under other names or on other pixels."""
+    for field in ("label_names", "task", "mean", "std"):
+        asked, trained = getattr(config, field), getattr(weights, field)
+        if asked != trained:
+            raise WeightsMismatchError(
+                f"{source} was trained with {field}={trained!r}, and {field}={asked!r} was asked for. "
+                "Leave it out, or build without pretrained=True"
+            )
 
 
 def _no_weights(spec: ModelSpec) -> WeightsNotFoundError:
     namespace = os.environ.get("LAG_ZOO_NAMESPACE", "lag-zoo")
+    reason = f" {NO_GASTRIC_WEIGHTS}" if spec in GASTRIC else ""
+    labels = "" if spec.config.num_classes else ", label_names=[...]"
     return WeightsNotFoundError(
-        f"no weights for {spec.name} have been published yet. This version vouches for none, and looks for none on the "
-        f"Hub; they would be at {namespace}/{spec.name}. Ways on: train your own on create_model({spec.name!r}), "
-        "or take built-in weights: lag_zoo.list_models(pretrained=True)"
+        f"no weights for {spec.name} have been published yet.{reason} This version vouches for none, and looks for "
+        f"none on the Hub; they would be at {namespace}/{spec.name}. Ways on: train your own on "
+        f"create_model({spec.name!r}{labels}), load your own with lag_zoo.weights.load_strictly, or take a model that "
+        "has weights: lag_zoo.list_models(pretrained=True)"
     )

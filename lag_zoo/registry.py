@@ -47,13 +47,22 @@ def list_models(
         pretrained: only names whose weights this version can vouch for.
         domain: only this domain: `wli`, `lci` or `polyp`.
 
+    Raises:
+        InvalidConfigError: no model has this domain.
+
     >>> list_models("lag_resnet50_*")
     ['lag_resnet50_lci', 'lag_resnet50_wli']
     """
     patterns = [filter] if isinstance(filter, str) else list(filter)
+    models = _models()
+    domains = {spec.domain for spec in models.values() if spec.domain}
+    if domain is not None and domain not in domains:
+        raise InvalidConfigError(
+            f"no model has the domain {domain!r}; domains are {', '.join(sorted(domains))}"
+        )
     return sorted(
         name
-        for name, spec in _models().items()
+        for name, spec in models.items()
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
         and (not pretrained or spec.weights)
         and domain in (None, spec.domain)
@@ -94,7 +103,9 @@ def resolve(name: str) -> tuple[ModelSpec, str | None]:
     backbone = name.removeprefix(_PREFIX)
     if backbone != name and is_backbone(backbone):
         config = LAGConfig(backbone=backbone, num_classes=0)
-        return ModelSpec(name=name, config=config, description=f"LAG on {backbone}, an architecture for your own labels"), None
+        return ModelSpec(
+            name=name, config=config, description=f"LAG on {backbone}, an architecture for your own labels"
+        ), None
     raise UnknownModelError(
         name,
         [*models, *_architectures(name)],
@@ -108,7 +119,13 @@ def is_backbone(name: str) -> bool:
         return True
     import timm  # here, so that the names of the zoo cost no import of torch
 
-    return timm.is_model(name.split(".")[0])
+    if not timm.is_model(name.partition(".")[0]):
+        return False
+    try:
+        timm.get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError:  # timm's word for a tag that the model does not have
+        return "." not in name
+    return True
 
 
 def backbone_names() -> list[str]:
@@ -139,6 +156,7 @@ def _load_plugins() -> None:
 
     for point in entry_points(group=PLUGIN_GROUP):
         source = point.dist.name if point.dist else "an unnamed distribution"
+        before = dict(_registry)
         try:
             offered = point.load()
             if callable(offered) and not isinstance(offered, ModelSpec):
@@ -148,6 +166,8 @@ def _load_plugins() -> None:
                     raise TypeError(f"a ModelSpec is expected, got {type(spec).__name__}")
                 register(spec)
         except Exception as error:  # whatever a stranger's code raises, the zoo goes on without it
+            _registry.clear()
+            _registry.update(before)
             warnings.warn(
                 f"the plugin {point.name!r} of {source} is left out: {type(error).__name__}: {error}",
                 PluginWarning,

@@ -1,5 +1,18 @@
 """The catalogue: every model that lag_zoo itself declares, as data."""
 
-from lag_zoo.specs import ModelSpec
+from lag_zoo.models.gastric import GASTRIC
+from lag_zoo.models.polyp import POLYP
 
-CATALOGUE: tuple[ModelSpec, ...] = ()
+CATALOGUE = (*GASTRIC, POLYP)
+"""The entries of the zoo, in the order of their declaration."""
+
+NO_GASTRIC_WEIGHTS = (
+    "For intestinal metaplasia (IM) and gastric atrophy (GA) no weights exist that could honestly be shipped: "
+    "no open data supports them."
+)
+"""What the zoo says wherever weights of a gastric entry are asked for."""
+
+NOT_A_MEDICAL_DEVICE = "For research and teaching; not a medical device."
+"""What the zoo says wherever weights are shown."""
+
+__all__ = ["CATALOGUE", "GASTRIC", "NOT_A_MEDICAL_DEVICE", "NO_GASTRIC_WEIGHTS", "POLYP"]

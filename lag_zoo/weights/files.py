@@ -26,7 +26,9 @@ def read_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     except FileNotFoundError as error:
         raise WeightsNotFoundError(f"no weights file {path}") from error
     if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
-        raise WeightsIntegrityError(f"{path} has the SHA-256 {found}, and {sha256} was expected: fetch or install it anew")
+        raise WeightsIntegrityError(
+            f"{path} has the SHA-256 {found}, and {sha256} was expected: fetch or install it anew"
+        )
     try:
         return load(data)
     except SafetensorError as error:
@@ -53,7 +55,11 @@ def load_strictly(model: nn.Module, weights: Mapping[str, Tensor], *, source: st
         more = f"\n  and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         listed = "\n  ".join(differences[:_SHOWN])
         raise WeightsMismatchError(f"{source} holds the weights of another network:\n  {listed}{more}")
-    broken = [key for key, tensor in weights.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
+    broken = [
+        key
+        for key, tensor in weights.items()
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all()
+    ]
     if broken:
         raise WeightsMismatchError(f"{source} holds values that are not finite: {', '.join(broken[:_SHOWN])}")
     model.load_state_dict(dict(weights), strict=True)

@@ -1,0 +1,48 @@
+"""The application: which commands there are. Each has a file of its own and loads torch, if at all, when it runs."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import lag_zoo
+from lag_zoo.cli.info_command import info
+from lag_zoo.cli.list_command import list_
+from lag_zoo.cli.predict_command import predict
+from lag_zoo.errors import LagZooError
+
+app = typer.Typer(
+    name="lag-zoo",
+    help="Pretrained endoscopy models that look twice. For research and teaching; not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("list")(list_)
+app.command("info")(info)
+app.command("predict")(predict)
+
+
+def run() -> None:
+    """Runs the application; what lag_zoo raises on purpose becomes its message on standard error and exit code 2."""
+    try:
+        app()
+    except LagZooError as error:
+        sys.stderr.write(f"lag-zoo: {error}\n")
+        sys.exit(2)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lag_zoo {lag_zoo.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Options that stand before any command."""

@@ -1,0 +1,51 @@
+"""`lag-zoo list`: the zoo as a table."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from lag_zoo.cli.tables import console, engineering, plain_table, total_macs
+from lag_zoo.registry import list_models, model_info
+from lag_zoo.specs import ModelSpec
+
+
+def list_(
+    pattern: Annotated[str, typer.Argument(help="A shell pattern, such as 'lag_*_lci'.")] = "*",
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="Only models whose weights exist.")
+    ] = False,
+    domain: Annotated[str | None, typer.Option(help="Only this domain: wli, lci or polyp.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A list of JSON objects.")] = False,
+) -> None:
+    """List the models of the zoo, with the state of their weights."""
+    specs = [model_info(name) for name in list_models(pattern, pretrained=pretrained, domain=domain)]
+    if as_json:
+        typer.echo(json.dumps([_row(spec) for spec in specs], indent=2, ensure_ascii=False))
+        return
+    if not specs:
+        typer.echo("No model of the zoo is like this; `lag-zoo list` shows all.", err=True)
+        return
+    table = plain_table()
+    table.add_column("name", no_wrap=True)
+    table.add_column("domain")
+    table.add_column("labels")
+    table.add_column("params", justify="right", no_wrap=True)
+    table.add_column("MACs", justify="right", no_wrap=True)
+    table.add_column("weights", no_wrap=True)
+    for spec in specs:
+        row = _row(spec)
+        size = engineering(row["params"]), engineering(row["macs"])
+        table.add_row(row["name"], row["domain"], ", ".join(row["label_names"]), *size, row["weights"])
+    console().print(table)
+
+
+def _row(spec: ModelSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "domain": spec.domain,
+        "label_names": list(spec.label_names or ()),
+        "params": spec.params,
+        "macs": total_macs(spec.backbone_macs, spec.crop_macs),
+        "weights": spec.weights_state,
+    }

@@ -1,0 +1,57 @@
+"""The built-in model: is a polyp in view, or only mucosa?
+
+What was trained is a fact of the run that trained it, so that run writes it beside this file, as `Trained`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lag_zoo.models.backbones import BACKBONES
+from lag_zoo.models.size import count_crop_macs, count_params
+from lag_zoo.specs import LAGConfig, ModelSpec, Spec, WeightSpec
+
+NAME = "lag_mobilenetv3_small_100_polyp"
+LABELS = ("mucosa", "polyp")
+
+_TRAINED = Path(__file__).with_name(f"{NAME}.json")
+_ROW = BACKBONES["mobilenetv3_small_100"]
+_BACKBONE_MACS = {160: 28822976, 192: 41043712, 224: _ROW.macs, 256: 72151040}
+"""Of the backbone, by the side of the global view."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained(Spec):
+    """What the training run leaves: the network, and the weights that it vouches for."""
+
+    config: LAGConfig
+    weights: WeightSpec
+
+
+def _read() -> tuple[LAGConfig, tuple[WeightSpec, ...]]:
+    if not _TRAINED.exists():  # not trained yet: a network without weights
+        untrained = LAGConfig(
+            backbone=_ROW.pinned, num_classes=len(LABELS), label_names=LABELS, global_size=_ROW.input_size
+        )
+        return untrained, ()
+    trained = Trained.from_json(_TRAINED.read_bytes())
+    return trained.config, (trained.weights,)
+
+
+def _declared() -> ModelSpec:
+    config, weights = _read()
+    return ModelSpec(
+        name=NAME,
+        config=config,
+        domain="polyp",
+        description="A polyp in view, or only mucosa, in a colonoscopy frame in white light: "
+        f"LAG on {_ROW.name}, a demonstration of the method.",
+        params=count_params(config, backbone_params=_ROW.params, backbone_features=_ROW.features),
+        backbone_macs=_BACKBONE_MACS.get(config.global_size or 0),
+        crop_macs=count_crop_macs(config),
+        backbone_licence=_ROW.licence,
+        weights=weights,
+    )
+
+
+POLYP: ModelSpec = _declared()
+"""`lag_mobilenetv3_small_100_polyp`."""

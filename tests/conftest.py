@@ -1,0 +1,37 @@
+"""What every test may ask for, and what holds for all of them: no network, one thread a worker."""
+
+import os
+
+# Before anything imports torch or huggingface_hub; the commands that tests start inherit both.
+os.environ["HF_HUB_OFFLINE"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# A deadline would time the machine's other work; in CI the same examples come every time.
+settings.register_profile("lag_zoo", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+settings.load_profile("lag_zoo")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real frames, not part of the repository: LAG_ZOO_SHARED, or `shared` beside the checkout."""
+    folder = Path(os.environ.get("LAG_ZOO_SHARED") or ROOT.parent / "shared")
+    if folder.is_dir():
+        return folder
+    reason = f"needs the shared material: {folder} is no folder (set LAG_ZOO_SHARED)"
+    if os.environ.get("LAG_ZOO_REQUIRE_SHARED") == "1":
+        pytest.fail(f"{reason}, and LAG_ZOO_REQUIRE_SHARED=1 permits no skip")
+    pytest.skip(reason)

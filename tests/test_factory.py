@@ -1,0 +1,193 @@
+"""From a name to a network: what is built, and what is refused with a reason."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+import lag_zoo.factory as factory
+from lag_zoo.errors import InvalidConfigError, UnknownModelError, WeightsMismatchError, WeightsNotFoundError
+from lag_zoo.factory import create_model, create_transform
+from lag_zoo.models import NO_GASTRIC_WEIGHTS
+from lag_zoo.nn import LAG
+from lag_zoo.registry import model_info, resolve
+from lag_zoo.specs import WeightSpec
+from lag_zoo.views import FrameTransform
+from lag_zoo.weights import load_strictly
+
+ZOO = "lag_mobilenetv3_small_100_wli"
+SMALL = "lag_mobilenetv3_small_050"
+
+
+class TestUntrained:
+    def test_a_name_of_the_zoo(self) -> None:
+        model = create_model(ZOO).eval()
+        spec = model_info(ZOO)
+        assert model.label_names == ("normal", "GA", "IM")
+        assert model.config.backbone == "mobilenetv3_small_100.lamb_in1k"
+        assert sum(p.numel() for p in model.parameters()) == spec.params
+        assert model.pretrained_cfg["architecture"] == "lag_mobilenetv3_small_100"
+        assert model(torch.zeros(2, 3, 100, 120, dtype=torch.uint8) + 90).shape == (2, 3)
+
+    def test_an_architecture(self) -> None:
+        assert create_model(SMALL, num_classes=4).label_names is None
+        model = create_model(SMALL, label_names=["a", "b"])
+        assert (model.num_classes, model.label_names) == (2, ("a", "b"))
+        assert create_model(SMALL, num_classes=0).num_classes == 0
+        assert create_model("lag_resnet18.a1_in1k", num_classes=2).config.backbone == "resnet18.a1_in1k"
+
+    @pytest.mark.parametrize("name", ["googlenet", "squeezenet1_1"])
+    def test_torchvision_s(self, name: str) -> None:
+        assert create_model(f"lag_{name}", num_classes=2).config.backbone == name
+
+    def test_a_backbone_with_arguments(self) -> None:
+        model = create_model("lag_vit_small_patch14_dinov2_wli")
+        assert model.config.global_size == 224
+        assert model.backbone.patch_embed.img_size == (224, 224)
+
+    def test_fields_take_the_place_of_the_model_s(self) -> None:
+        model = create_model(
+            ZOO, fusion="attention", num_crops=4, crop_widths=[8, 8, 8, 8], mean=(0.1, 0.2, 0.3)
+        )
+        config = model.config
+        assert (config.fusion, config.num_crops, config.crop_widths) == ("attention", 4, (8, 8, 8, 8))
+        assert config.mean == (0.1, 0.2, 0.3)
+        assert config.label_names == ("normal", "GA", "IM")
+
+    def test_labels_of_one_s_own(self) -> None:
+        assert create_model(ZOO, num_classes=5).label_names is None
+        assert create_model(ZOO, num_classes=3).label_names == ("normal", "GA", "IM")
+        assert create_model(ZOO, label_names=["a", "b"]).num_classes == 2
+        assert create_model(ZOO, label_names=("a", "b"), num_classes=2).label_names == ("a", "b")
+
+    @pytest.mark.parametrize("labels", [None, 5, "ab", ["a", "a"], ["a", 1]])
+    def test_what_are_no_labels(self, labels: object) -> None:
+        with pytest.raises(InvalidConfigError):
+            create_model(SMALL, label_names=labels)  # type: ignore[arg-type]
+
+    def test_an_architecture_without_labels(self) -> None:
+        with pytest.raises(InvalidConfigError, match=r"say label_names=\[...\] or num_classes=N"):
+            create_model(SMALL)
+
+    def test_labels_and_their_number_differ(self) -> None:
+        with pytest.raises(InvalidConfigError, match="num_classes is 3, but label_names has 2"):
+            create_model(ZOO, label_names=["a", "b"], num_classes=3)
+
+    def test_a_field_misspelt(self) -> None:
+        with pytest.raises(InvalidConfigError, match=r"no argument num_crop; fields are .*num_crops"):
+            create_model(ZOO, num_crop=4)  # type: ignore[call-arg]
+
+    @pytest.mark.parametrize("name", ["lag_resnet5O_lci", "resnet50", "lag_mobilnet", "lag_resnet18.nothing"])
+    def test_an_unknown_name(self, name: str) -> None:
+        with pytest.raises(UnknownModelError, match="unknown model"):
+            create_model(name, num_classes=2)
+
+
+class TestWithoutWeights:
+    def test_gastric(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("LAG_ZOO_NAMESPACE", raising=False)
+        with pytest.raises(WeightsNotFoundError) as caught:
+            create_model("lag_resnet50_lci", pretrained=True)
+        message = str(caught.value)
+        assert "no weights for lag_resnet50_lci have been published yet" in message
+        assert NO_GASTRIC_WEIGHTS in message
+        assert "lag-zoo/lag_resnet50_lci" in message
+        assert "train your own on create_model('lag_resnet50_lci')" in message
+        assert "load_strictly" in message
+        assert isinstance(caught.value, FileNotFoundError)
+
+    def test_architecture(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LAG_ZOO_NAMESPACE", "clinic")
+        with pytest.raises(WeightsNotFoundError, match=f"would be at clinic/{SMALL}") as caught:
+            create_model(SMALL, pretrained=True)
+        assert NO_GASTRIC_WEIGHTS not in str(caught.value)
+
+    def test_an_unknown_tag(self) -> None:
+        with pytest.raises(UnknownModelError, match="has no weights yet"):
+            create_model("lag_resnet50_lci.im", pretrained=True)
+
+
+class TestWithWeights:
+    """A model whose weights are made up here, with the built-in reader put aside."""
+
+    @pytest.fixture
+    def trained(self, monkeypatch: pytest.MonkeyPatch) -> LAG:
+        torch.manual_seed(0)
+        model = create_model(
+            ZOO, label_names=["no", "yes"], global_size=96, mean=(0.4, 0.3, 0.2), std=(0.1, 0.1, 0.1)
+        )
+        weights = WeightSpec(
+            tag="base", files={"a.safetensors": "0" * 64, "a_golden.safetensors": "1" * 64},
+            label_names=("no", "yes"), modality="wli", global_size=96, mean=(0.4, 0.3, 0.2), std=(0.1, 0.1, 0.1),
+            training_data=("none",), licence="Apache-2.0",
+        )  # fmt: skip
+        spec = dataclasses.replace(model_info(ZOO), weights=(weights,))
+        monkeypatch.setattr(factory, "resolve", lambda name: (spec, name.partition(".")[2] or None))
+        read = {"a.safetensors": model.state_dict()}
+        monkeypatch.setattr(factory, "read_builtin", lambda file, spec: read[file])
+        return model.eval()
+
+    @pytest.mark.parametrize("name", [ZOO, f"{ZOO}.base"])
+    def test_are_loaded_with_their_labels_and_pixels(self, trained: LAG, name: str) -> None:
+        model = create_model(name, pretrained=True).eval()
+        frames = torch.randint(60, 256, (2, 3, 100, 120), dtype=torch.uint8)
+        assert model.config == trained.config
+        assert torch.equal(model(frames), trained(frames))
+
+    def test_without_asking_they_are_not(self, trained: LAG) -> None:
+        assert create_model(ZOO).label_names == ("normal", "GA", "IM")
+
+    def test_a_policy_may_differ(self, trained: LAG) -> None:
+        assert create_model(ZOO, pretrained=True, policy="grid", mask_outside=True).config.policy == "grid"
+
+    @pytest.mark.parametrize(
+        "fields",
+        [{"label_names": ["yes", "no"]}, {"task": "multilabel"}, {"mean": (0.5, 0.5, 0.5)}, {"std": [0.2, 0.1, 0.1]},
+         {"num_classes": 3}],
+    )  # fmt: skip
+    @pytest.mark.usefixtures("trained")
+    def test_other_meanings_are_refused(self, fields: dict[str, object]) -> None:
+        with pytest.raises(WeightsMismatchError, match=r"base was trained with (label_names|task|mean|std)="):
+            create_model(ZOO, pretrained=True, **fields)  # type: ignore[arg-type]
+
+    @pytest.mark.usefixtures("trained")
+    def test_another_shape_is_refused(self) -> None:
+        with pytest.raises(WeightsMismatchError, match="another network"):
+            create_model(ZOO, pretrained=True, hidden_dim=32)
+
+
+def test_the_state_dict_of_another_model_is_refused(tmp_path: Path) -> None:
+    model, other = create_model(SMALL, num_classes=2), create_model("lag_resnet18", num_classes=2)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(
+        WeightsMismatchError, match=r"other\.safetensors holds the weights of another network"
+    ) as caught:
+        load_strictly(model, other.state_dict(), source="other.safetensors")
+    assert "missing: backbone.conv_stem.weight" in str(caught.value)
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+class TestTransform:
+    def test_by_name_and_by_model(self) -> None:
+        frame = torch.zeros(3, 120, 160, dtype=torch.uint8) + 90
+        by_name = create_transform(ZOO)(frame)
+        by_model = create_transform(create_model(ZOO))(frame)
+        assert all(torch.equal(a, b) for a, b in zip(by_name, by_model, strict=True))
+        assert by_name.global_view.shape == (3, 224, 224)
+
+    def test_to_the_raw_frame(self) -> None:
+        transform = create_transform(ZOO, views=False)
+        assert isinstance(transform, FrameTransform)
+        with pytest.raises(InvalidConfigError, match="views=True"):
+            create_transform(ZOO, views=False, training=True)
+
+    def test_training_draws(self) -> None:
+        transform = create_transform(ZOO, training=True)
+        frame = torch.randint(60, 256, (3, 200, 260), dtype=torch.uint8)
+        assert torch.equal(transform(frame, index=1).boxes, transform(frame, index=1).boxes)
+        assert not torch.equal(transform(frame, index=1).boxes, transform(frame, index=2).boxes)
+
+
+def test_resolve_says_what_the_factory_builds() -> None:
+    assert resolve(ZOO) == (model_info(ZOO), None)
