@@ -1,7 +1,8 @@
 """What defines a model and its weights, as plain frozen data: no torch here, and JSON both ways.
 
-`LAGConfig` is all that a network is built from, and all that a stranger's repository can say about one: names and
-bounded numbers, never a class or a path. `WeightSpec` vouches for one set of weights. `ModelSpec` is an entry of the zoo.
+`LAGConfig` is all that a network is built from, and all that a stranger's repository can say about one: names
+and bounded numbers, never a class or a path. `WeightSpec` vouches for one set of weights. `ModelSpec` is an entry of
+the zoo.
 """
 
 import dataclasses

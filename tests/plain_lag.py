@@ -1,4 +1,4 @@
-"""LAG written plainly, as the paper's figure reads: a loop over crops, one after the other. The reference for parity and speed."""
+"""LAG written plainly, as the paper's figure reads: a loop over crops. The reference for parity and for speed."""
 
 import torch
 import torch.nn.functional as F

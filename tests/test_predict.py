@@ -239,12 +239,12 @@ class TestNamed:
 
     def test_foreign_light(self, named: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
         for light, doubted in (("lci", True), ("wli", False), (None, False)):
-            monkeypatch.setattr("lag_zoo.views.quality.modality_of", lambda frame, field, light=light: light)
+            monkeypatch.setattr("lag_zoo.views.colours.modality_of", lambda frame, field, light=light: light)
             (answer,) = named(draw_frame(SIZE))
             assert any("looks like LCI" in warning for warning in answer.warnings) == doubted
 
     def test_a_network_brings_no_light(self, model: LAG, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("lag_zoo.views.quality.modality_of", lambda frame, field: "lci")
+        monkeypatch.setattr("lag_zoo.views.colours.modality_of", lambda frame, field: "lci")
         assert Predictor(model)(draw_frame(SIZE))[0].warnings == ()
 
 

@@ -15,7 +15,7 @@ LABELS = ("mucosa", "polyp")
 
 _TRAINED = Path(__file__).with_name(f"{NAME}.json")
 _ROW = BACKBONES["mobilenetv3_small_100"]
-_BACKBONE_MACS = {160: 28822976, 192: 41043712, 224: _ROW.macs, 256: 72151040}
+_BACKBONE_MACS = {128: 18824192, 160: 28822976, 192: 41043712, 224: _ROW.macs, 256: 72151040}
 """Of the backbone, by the side of the global view."""
 
 

@@ -52,7 +52,7 @@ class GoogLeNet(torchvision.models.GoogLeNet):
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """(B, 1024, h, w) -> (B, 1024), or logits."""
         x = self.dropout(self.avgpool(x).flatten(1))
-        return x if pre_logits else self.fc(x)  # type: ignore[no-any-return]
+        return x if pre_logits else self.fc(x)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         return self.forward_head(self.forward_features(x))
@@ -94,7 +94,7 @@ class SqueezeNet(torchvision.models.SqueezeNet):
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """(B, 512, h, w) -> (B, 512), or logits."""
         x = x.mean((2, 3))
-        return x if pre_logits else self.classifier(x)  # type: ignore[no-any-return]
+        return x if pre_logits else self.classifier(x)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.forward_head(self.forward_features(x))
@@ -158,7 +158,7 @@ def adopt_backbone(module: nn.Module) -> Traits:
         )
     config = getattr(module, "pretrained_cfg", None) or {}
     _, *sides = config.get("input_size", _IMAGENET["input_size"])
-    if (channels := _input_channels(module, config.get("first_conv"))) != 3:
+    if (channels := _input_channels(module, config.get("first_conv"))) % 3:
         raise BackboneError(f"LAG cannot attach to {kind}: it takes {channels} channels, and frames have 3")
     module.reset_classifier(0)  # type: ignore[operator]  # an unused classifier would never see a gradient
     name = config.get("architecture")
@@ -174,7 +174,10 @@ def adopt_backbone(module: nn.Module) -> Traits:
 
 
 def _input_channels(module: nn.Module, first: object) -> int:
-    """Channels that the first convolution takes, where the module's configuration says which one that is."""
+    """Channels that the first convolution takes, where the module's configuration says which one that is.
+
+    Some fold a patch of the image into its channels first, so that a multiple of 3 is RGB too.
+    """
     layers = dict(module.named_modules())
     layer = layers.get(first) if isinstance(first, str) else None
     return layer.in_channels if isinstance(layer, nn.Conv2d) else 3

@@ -1,4 +1,4 @@
-"""The crop ensemble of LAG: a small network on each native-resolution crop, which keeps the texture that shrinking erases.
+"""The crop ensemble of LAG: a small network on each native crop, which keeps the texture that shrinking erases.
 
 Per crop, as in the paper's figure: convolution, batch norm, ReLU and max pooling three times, squeeze and excitation,
 one more convolution, global average pooling, a fully connected layer.
@@ -109,4 +109,5 @@ class CropEnsemble(nn.Module):
             )
         x = self.last(self.se(self.blocks(x)))
         x = self.fc(x.mean((2, 3), keepdim=True))
-        return x.reshape(crops.shape[0], count, self.embed_dim)
+        features: Tensor = x.reshape(crops.shape[0], count, self.embed_dim)
+        return features

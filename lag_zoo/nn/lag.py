@@ -248,7 +248,7 @@ class LAG(nn.Module):
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that the backbone wants spared from weight decay."""
-        spared = getattr(self.backbone, "no_weight_decay", set)()
+        spared: set[str] = getattr(self.backbone, "no_weight_decay", set)()
         return {f"backbone.{name}" for name in spared}
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:

@@ -23,7 +23,7 @@ def _squash(image: Tensor, size: int) -> Tensor:
 
 
 def crops_of(frames: Tensor, boxes: Tensor) -> Tensor:
-    """The pixels (B, N, 3, c, c) in boxes (B, N, 4) of frames (B, 3, H, W); zeros where a box reaches over the frame."""
+    """The pixels (B, N, 3, c, c) in boxes (B, N, 4) of frames (B, 3, H, W); zeros beyond the frame's edge."""
     size = int(boxes[0, 0, 2] - boxes[0, 0, 0])
     height, width = frames.shape[-2:]
     if height < size or width < size:

@@ -21,8 +21,11 @@ __all__ = ["NORMALS", "FieldOfView", "find_field_of_view", "whole_frame"]
 
 _K = 64  # a disc of radius 600 is drawn to 0.7 pixels
 _THUMB = 160  # pixels on the thumbnail's long side, about
-_BLACK, _OVER_BLACK = 40.0, 10.0  # 0..255: the brightest black border; how far above it light begins
+_BLACK, _OVER_BLACK = 10.0, 10.0  # 0..255: the brightest black border; how far above it light begins
 _LEAST_CUTOUT = 0.005  # of the field
+_LIGHT_PAST = 0.75  # of what lies just past a cutout
+_BAR = 0.25  # of the light's height: the most that status bars take
+_LARGEST_INSET = 0.2  # of the thumbnail
 _LEAST_LIT = 0.01  # of the thumbnail
 _RAYS = 128
 _RUN = 0.09  # of the thumbnail's long side: the shortest run of lit pixels that is no text
@@ -62,9 +65,8 @@ class FieldOfView(NamedTuple):
         start = torch.where(hit, x1, 0).clamp(lo[:, None], hi[:, None])
         end = torch.where(hit, x2, 0).clamp(lo[:, None], hi[:, None])
         dark = torch.zeros_like(lo)
-        if start.shape[
-            1
-        ]:  # overlapping cutouts count once: sorted by start, each adds what lies past the ends before
+        # overlapping cutouts count once: sorted by start, each adds what lies past the ends before
+        if start.shape[1]:
             start, order = start.sort(1)
             end = end.gather(1, order)
             before = torch.cat([start[:, :1], end.cummax(1).values[:, :-1]], 1)
@@ -112,7 +114,7 @@ class FieldOfView(NamedTuple):
         return torch.tensor(NORMALS, dtype=torch.float64, device=self.offsets.device)
 
     def _rows(self, h: int) -> tuple[Tensor, Tensor]:
-        """The convex shape's interval [lo, hi) of x on each of h rows' centre lines, (B, h) float64; lo = hi if none."""
+        """The convex shape's interval [lo, hi) of x on the centre line of h rows, (B, h) float64; lo = hi: none."""
         height, width = self.size
         n = self._normals()
         y = (torch.arange(h, device=n.device, dtype=n.dtype) + 0.5) * (height / h)
@@ -142,7 +144,8 @@ def find_field_of_view(frames: Tensor) -> FieldOfView:
 
     Rays run from the middle of the light outward over a thumbnail; each ends where its outermost long run of lit
     pixels does. A run, because burnt-in text is short; the outermost, because a lumen may be black. The ends are
-    sharpened on the frame's own pixels, and the field is their convex hull, less what is dark and rectangular in its corners.
+    sharpened on the frame's own pixels, and the field is their convex hull, less what is dark and rectangular in its
+    corners.
     """
     height, width = frames.shape[-2:]
     step = max(1, max(height, width) // _THUMB)
@@ -151,7 +154,7 @@ def find_field_of_view(frames: Tensor) -> FieldOfView:
         thumb = thumb * 255
     bright = thumb.amax(1).float()
     level = _black_level(bright)
-    lit = _without_bars(bright, _opened(bright > level[:, None, None]))
+    lit = _without_bars(bright, _opened((bright > level[:, None, None]) & ~_insets(thumb.float())))
     empty = lit.flatten(1).float().mean(1) < _LEAST_LIT
     if empty.any():
         which = ", ".join(str(i) for i in empty.nonzero()[:, 0].tolist())
@@ -168,7 +171,7 @@ def find_field_of_view(frames: Tensor) -> FieldOfView:
     found = FieldOfView(
         offsets, torch.zeros(len(frames), 8, 4, dtype=torch.int64, device=frames.device), (height, width)
     )
-    return found._replace(cutouts=_cutouts(found, thumb.float(), lit, step))
+    return found._replace(cutouts=_cutouts(found, lit, step))
 
 
 def _black_level(bright: Tensor) -> Tensor:
@@ -185,12 +188,20 @@ def _opened(mask: Tensor) -> Tensor:
     return F.max_pool2d(x, 3, 1, 1)[:, 0] > 0
 
 
+def _insets(thumb: Tensor) -> Tensor:
+    """(B, h, w) bool: green, as the pictures of the scope's position are that processors lay over a corner."""
+    red, green, _ = thumb.unbind(1)
+    inset = _opened((green > 1.3 * red) & (green > 60))
+    # Where much is green it is the light: another modality, not a picture laid over.
+    return inset & (inset.flatten(1).float().mean(1) < _LARGEST_INSET)[:, None, None]
+
+
 def _without_bars(bright: Tensor, lit: Tensor) -> Tensor:
-    """The mask without status bars: rows lit over the whole width of all that is lit, and flat, which mucosa never is."""
-    columns = lit.any(1)
-    total = columns.sum(1).clamp(min=1)[:, None]
+    """The mask without status bars: rows, not many, lit over the width of all light, and flat, as mucosa rarely is."""
+    width, height = lit.any(1).sum(1)[:, None], lit.any(2).sum(1)[:, None]
     flat = ((bright[:, :, 1:] - bright[:, :, :-1]).abs() <= 1) & lit[:, :, 1:] & lit[:, :, :-1]
-    bar = (lit.sum(2) >= 0.9 * total) & (flat.sum(2) >= 0.5 * total)
+    bar = (lit.sum(2) >= 0.9 * width) & (flat.sum(2) >= 0.5 * width)
+    bar &= bar.sum(1, keepdim=True) <= _BAR * height  # a frame that is smooth all over is no bar
     return lit & ~bar[:, :, None]
 
 
@@ -263,18 +274,16 @@ def _sharpened(
     return torch.minimum(torch.maximum(point, room * 0), room)
 
 
-def _cutouts(field: FieldOfView, thumb: Tensor, lit: Tensor, step: int) -> Tensor:
-    """(B, 8, 4) boxes: in each corner of the field's bounding box up to two dark or green rectangles that fill it."""
+def _cutouts(field: FieldOfView, lit: Tensor, step: int) -> Tensor:
+    """(B, 8, 4) boxes: in each corner of the field's bounding box up to two unlit rectangles that fill it."""
     h, w = lit.shape[1:]
-    red, green, _ = thumb.unbind(1)
-    void = ~_opened(lit & ~((green > 1.3 * red) & (green > 60)))
     inside = field.mask((h, w))
     cutouts = torch.zeros(len(lit), 8, 4, dtype=torch.int64)
-    suspect = (void & inside).flatten(1).sum(1) > _LEAST_CUTOUT * inside.flatten(1).sum(1)
+    suspect = (~lit & inside).flatten(1).sum(1) > _LEAST_CUTOUT * inside.flatten(1).sum(1)
     for i in suspect.nonzero()[:, 0].tolist():
         left, top, right, bottom = (side / step for side in field.bounds()[i].tolist())
         x1, y1, x2, y2 = round(left), round(top), min(w, math.ceil(right)), min(h, math.ceil(bottom))
-        dark, within = void[i, y1:y2, x1:x2], inside[i, y1:y2, x1:x2].clone()
+        dark, within = ~lit[i, y1:y2, x1:x2], inside[i, y1:y2, x1:x2].clone()
         least = _LEAST_CUTOUT * int(within.sum())
         for number in range(8):
             flips = [d for d, on in ((0, number // 2 % 2), (1, number // 4)) if on]
@@ -293,8 +302,17 @@ def _cutouts(field: FieldOfView, thumb: Tensor, lit: Tensor, step: int) -> Tenso
 
 
 def _corner_rectangle(dark: Tensor, within: Tensor, least: float) -> tuple[int, int]:
-    """Height and width of the dark rectangle from the corner (0, 0) that takes most of the field; 0, 0: none worth it."""
+    """Height and width of the dark rectangle from (0, 0) that takes most of the field; 0, 0: none worth it.
+
+    Just past its two inner sides it must be light: a lumen at the edge is dark too, but round.
+    """
     wide = dark.cumprod(1).sum(1).cummin(0).values
     covered = F.pad(within.long().cumsum(0).cumsum(1), (1, 0)).gather(1, wide[:, None])[:, 0]
     row = int(covered.argmax())
-    return (row + 1, int(wide[row])) if int(covered[row]) >= least else (0, 0)
+    tall, across = row + 1, int(wide[row])
+    if int(covered[row]) < least:
+        return 0, 0
+    past = (slice(tall + 1, tall + 2), slice(0, across)), (slice(0, tall), slice(across + 1, across + 2))
+    field = sum(int(within[side].sum()) for side in past)
+    light = sum(int((within[side] & ~dark[side]).sum()) for side in past)
+    return (tall, across) if light >= _LIGHT_PAST * field else (0, 0)

@@ -87,7 +87,9 @@ def _from_pil(image: Image.Image) -> npt.NDArray[np.generic]:
         if grey.min() < 0 or grey.max() > 65535:
             raise InvalidImageError(f"a grey image of 16 bits is expected; got {grey.min()} to {grey.max()}")
         return grey.astype(np.uint16)
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+    if image.mode == "La":  # PIL takes alpha out of the luminance only on its own
+        image = image.convert("LA")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
     return np.asarray(image.convert("RGB"))
@@ -102,18 +104,22 @@ def _from_array(array: npt.NDArray[np.generic]) -> Tensor:
         if array.dtype != np.uint8:
             raise InvalidImageError(f"an array with alpha is uint8; got {array.dtype}")
         array = _from_pil(Image.fromarray(np.ascontiguousarray(array).view(np.uint8), "RGBA"))
+    if array.dtype == np.dtype(np.uint16).newbyteorder():
+        array = array.astype(np.uint16)
     if not (array.dtype in (np.uint8, np.uint16) or np.issubdtype(array.dtype, np.floating)):
         raise InvalidImageError(f"pixels are uint8, uint16 or float; got {array.dtype}")
+    if np.issubdtype(array.dtype, np.floating):
+        array = array.astype(np.float32)  # torch knows neither long doubles nor another byte order
     # A copy: a tensor must not share memory that its owner may change, nor a read-only buffer of PIL's.
     return torch.from_numpy(np.array(array, order="C")).permute(2, 0, 1)
 
 
 def _eight_bit(frames: Tensor) -> Tensor:
     wide = frames.to(torch.int32)
-    top = int(wide.max()) if wide.numel() else 0
-    if 255 < top < 4096:
+    tops: list[int] = wide.flatten(1).amax(1).tolist() if wide.numel() else []
+    if narrow := [top for top in tops if 0 < top < 4096]:
         raise InvalidImageError(
-            f"16-bit pixels that reach only {top} look like 10 or 12 bits in a wider container; "
+            f"16-bit pixels that reach only {narrow[0]} look like 12 bits or fewer in a wider container; "
             "scale them to their full range, or to uint8, yourself"
         )
     return ((wide + 128) // 257).to(torch.uint8)

@@ -40,7 +40,8 @@ def place_crops(
     """Boxes (B, N, 4) int64 in the field of view, and which of them lie wholly in it: (B, N) bool.
 
     `draws` holds one seed an image (see `mix`); only `random` uses it. Where the field has no room for a crop, the
-    crops lie in the frame and are marked as not inside; where the frame has none, they begin at its corner and reach over it.
+    crops lie in the frame and are marked as not inside; where the frame has none, they begin at its corner and reach
+    over it.
     """
     if policy == "grid":
         return _grid(field, num_crops, crop_size)
@@ -55,7 +56,8 @@ def place_crops(
 @functools.lru_cache(maxsize=16)
 def _sobol(count: int) -> Tensor:
     # The first point is the corner (0, 0), which says nothing.
-    return torch.quasirandom.SobolEngine(2).draw(count + 1)[1:].double()
+    engine = torch.quasirandom.SobolEngine(2)  # type: ignore[no-untyped-call]
+    return engine.draw(count + 1)[1:].double()
 
 
 def _uniform(count: int, draw: int) -> Tensor:

@@ -103,24 +103,21 @@ class ViewSampler:
         Raises:
             InvalidImageError: something is not an image; see `to_pixels`.
         """
-        single = isinstance(images, Image.Image | np.ndarray) or (
-            isinstance(images, Tensor) and images.ndim == 3
-        )
-        if single:
-            views = self._views(to_pixels(images)[None], epoch, [0 if index is None else _whole(index)])  # type: ignore[arg-type]
+        if isinstance(images, Tensor) and images.ndim != 3:
+            return self._views(check_frames(images), epoch, _numbers(index, len(images)))
+        if isinstance(images, Image.Image | np.ndarray | Tensor):
+            views = self._views(to_pixels(images)[None], epoch, [0 if index is None else _whole(index)])
             return Views(*(t[0] for t in views))
-        count = len(images)  # type: ignore[arg-type]
-        if count == 0:
-            raise InvalidImageError("no images: an empty batch has no views")
-        indices = list(range(count)) if index is None else [int(i) for i in index]  # type: ignore[union-attr]
-        if len(indices) != count:
-            raise InvalidImageError(f"{count} images need as many indices, got {len(indices)}")
-        if isinstance(images, Tensor):
-            return self._views(check_frames(images), epoch, indices)
+        if not isinstance(images, Sequence):
+            raise InvalidImageError(
+                "views are made of an image, a tensor (B, 3, H, W) or a sequence of images; "
+                f"got {type(images).__name__}"
+            )
         # Frames of different sizes become views of one size, one frame at a time.
         each = [
-            self._views(to_pixels(image)[None], epoch, [i]) for image, i in zip(images, indices, strict=True)
-        ]  # type: ignore[arg-type]
+            self._views(to_pixels(image)[None], epoch, [number])
+            for image, number in zip(images, _numbers(index, len(images)), strict=True)
+        ]
         if len({v.crops.dtype for v in each}) > 1:
             raise InvalidImageError("a batch is either all uint8 or all float; got both")
         return Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
@@ -150,3 +147,14 @@ def _whole(index: int | Sequence[int]) -> int:
     if isinstance(index, int):
         return index
     raise InvalidImageError(f"one image has one index, a whole number; got {index!r}")
+
+
+def _numbers(index: int | Sequence[int] | None, count: int) -> list[int]:
+    if count == 0:
+        raise InvalidImageError("no images: an empty batch has no views")
+    if isinstance(index, int):
+        raise InvalidImageError(f"{count} images need as many indices, a sequence; got {index}")
+    numbers = list(range(count)) if index is None else [int(i) for i in index]
+    if len(numbers) != count:
+        raise InvalidImageError(f"{count} images need as many indices, got {len(numbers)}")
+    return numbers

@@ -15,7 +15,7 @@ from lag_zoo.views.sampler import Views, ViewSampler
 class FrameTransform(v2.Transform):
     """An image of any kind to the raw frame (3, H, W), for `LAG` to make views of."""
 
-    def forward(self, image: ImageLike) -> Tensor:  # type: ignore[override]
+    def forward(self, image: ImageLike) -> Tensor:
         """One image as `to_pixels` gives it."""
         return to_pixels(image)
 
@@ -24,7 +24,8 @@ class ViewTransform(v2.Transform):
     """An image of any kind to its raw `Views`, unbatched.
 
     In training the crops lie at random and both looks are flipped and turned by quarters: native pixels stay native.
-    The draw is settled by `index`, the image's number in its data set, and `epoch`: `lag_zoo.data.ViewDataset` gives both.
+    The draw is settled by `index`, the image's number in its data set, and `epoch`: `lag_zoo.data.ViewDataset` gives
+    both.
     """
 
     def __init__(self, sampler: ViewSampler, *, training: bool = False) -> None:
@@ -50,6 +51,7 @@ class ViewTransform(v2.Transform):
         return turn_views(views, generator)
 
     def extra_repr(self) -> str:
+        """The sampler and the mode, for `print`."""
         return f"{self.sampler}, training={self.training_views}"
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:

@@ -71,6 +71,7 @@ def exercise(name: str) -> dict[str, object]:
     optimizer.step()
     assert all(p.isfinite().all() for p in model.parameters()), "parameters are not finite after a step"
 
+    model.zero_grad()  # their memory is needed for the twin
     model.eval()
     with torch.no_grad():
         after = model(views)

@@ -86,9 +86,10 @@ def page(rows: list[dict[str, object]]) -> str:
     lines = [
         "# Backbones",
         "",
-        "`lag_<any timm name>` is an architecture. This page is written by `python -m tests.sweep.table`, which attaches LAG",
-        f"to each of the {len(rows)} model names of timm {timm.__version__}, and held by `make sweep`, which also takes the smallest",
-        f"model of each of timm's {len(chosen)} modules through a forward, a training step, a state dict round trip and new heads.",
+        "`lag_<any timm name>` is an architecture. This page is written by `python -m tests.sweep.table`, which",
+        f"attaches LAG to each of the {len(rows)} model names of timm {timm.__version__}, and held by `make sweep`,",
+        f"which also takes the smallest model of each of timm's {len(chosen)} modules through a forward, a training",
+        "step, a state dict round trip and new heads.",
         "",
         f"{len(rows) - len(failed)} names attach. The other {len(failed)} do not, and say so when asked for:",
         "",

@@ -1,0 +1,44 @@
+"""The frames that a model was trained on, by digest: what it says of them is apparent, not evidence.
+
+A list holds digests only, one a line; no picture can be had back from them.
+"""
+
+import functools
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import lag_zoo.models
+from lag_zoo.errors import InvalidImageError
+
+_DIGITS = 16
+_STEP = 8  # every eighth pixel each way tells frames apart as well as all do, and costs next to nothing
+
+
+def frame_digest(pixels: Tensor) -> str:
+    """16 hex digits of the SHA-256 of a frame (3, H, W), uint8: of every eighth pixel each way, plane by plane.
+
+    >>> frame_digest(torch.zeros(3, 40, 40, dtype=torch.uint8))
+    '367467f43d580c3c'
+    """
+    if pixels.dtype != torch.uint8:
+        raise InvalidImageError(f"the digest of a frame is taken of uint8 pixels; got {pixels.dtype}")
+    return hashlib.sha256(pixels[:, ::_STEP, ::_STEP].cpu().contiguous().numpy().tobytes()).hexdigest()[
+        :_DIGITS
+    ]
+
+
+@functools.cache
+def known_frames(name: str) -> frozenset[str]:
+    """The digests of the frames that this model of the zoo was trained on; empty where no list is shipped.
+
+    >>> known_frames("lag_resnet50_lci")
+    frozenset()
+    """
+    path = Path(lag_zoo.models.__file__).with_name(f"{name}_frames.txt")
+    if not path.is_file():
+        return frozenset()
+    lines = path.read_text(encoding="ascii").splitlines()
+    return frozenset(line for line in lines if line and not line.startswith("#"))

@@ -1,0 +1,298 @@
+"""From images to answers: probabilities, the label called, where the crops lay, and what to doubt.
+
+A model here is a research demonstration, not a medical device.
+"""
+
+import copy
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from lag_zoo.data.images import find_images, read_image
+from lag_zoo.data.known_frames import frame_digest, known_frames
+from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImageError
+from lag_zoo.factory import create_model
+from lag_zoo.nn import LAG
+from lag_zoo.registry import resolve
+from lag_zoo.views import Views, to_pixels
+from lag_zoo.views.boxes import share_seen
+from lag_zoo.views.pixels import ImageLike
+from lag_zoo.views.quality import frame_doubts
+
+__all__ = ["Failure", "Prediction", "Predictor"]
+
+Input = str | os.PathLike[str] | ImageLike
+Label = str | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one frame.
+
+    Attributes:
+        path: the file; `None` for an image that came in memory.
+        model: the model's name.
+        probabilities: of each label; with several draws their mean.
+        label: the label called at the operating point, or else the likeliest; of a multilabel model all labels called
+            (at the operating point, or else 0.5).
+        boxes: x1 y1 x2 y2 of each crop, in pixels of the frame, right and bottom exclusive; of all draws.
+        crop_weights: what each crop counted for, summing to 1; `None` where the model's fusion gives no weights.
+        share: the part of the field of view that the crops saw together, 0 to 1.
+        spread: standard deviation of each probability over the draws; `None` without draws.
+        warnings: reasons to doubt this answer.
+        apparent: the model was trained on this very frame.
+    """
+
+    path: Path | None
+    model: str
+    probabilities: Mapping[str, float]
+    label: Label
+    boxes: tuple[tuple[int, int, int, int], ...]
+    crop_weights: tuple[float, ...] | None
+    share: float
+    spread: Mapping[str, float] | None = None
+    warnings: tuple[str, ...] = ()
+    apparent: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """This prediction as JSON-ready dictionaries, lists, strings and numbers."""
+        return {
+            "path": None if self.path is None else str(self.path),
+            "model": self.model,
+            "probabilities": dict(self.probabilities),
+            "label": self.label if isinstance(self.label, str) else list(self.label),
+            "share": self.share,
+            "spread": None if self.spread is None else dict(self.spread),
+            "warnings": list(self.warnings),
+            "apparent": self.apparent,
+            "boxes": [list(box) for box in self.boxes],
+            "crop_weights": None if self.crop_weights is None else list(self.crop_weights),
+        }
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image of which nothing can be said, and why. `path` is `None` for one that came in memory."""
+
+    path: Path | None
+    error: UnreadableImageError | InvalidImageError
+
+    def to_dict(self) -> dict[str, Any]:
+        """This failure, JSON-ready: `path` and `error`."""
+        path = None if self.path is None else str(self.path)
+        return {"path": path, "error": str(self.error).removeprefix(f"{path}: ")}
+
+
+class _Seen(NamedTuple):
+    """A frame as the network sees it: `views` of all its draws, batched, and what was noticed on the way."""
+
+    path: Path | None
+    views: Views
+    share: float
+    warnings: tuple[str, ...]
+    apparent: bool
+
+
+class Predictor:
+    """Answers for images: paths, folders, PIL images, arrays (H, W, 3) or tensors (3, H, W).
+
+    Args:
+        model: a name of the zoo, whose weights are loaded; or a network, used as it is, in evaluation mode (its own
+            mode is put back). Only a name brings operating points, a temperature and the light it was trained on.
+        device: where the network runs; by default a name on the CPU, a network where it is. A network that is
+            elsewhere is copied there.
+        batch_size: views that pass through the network at once. Memory depends on it, and not on the number of images.
+
+    Raises:
+        WeightsNotFoundError: a name without weights.
+        InvalidConfigError: a network without a classifier, or a batch size below 1.
+
+    >>> from lag_zoo.data.phantom import draw_frame
+    >>> model = LAG("mobilenetv3_small_050", label_names=["mucosa", "polyp"])
+    >>> (prediction,) = Predictor(model)(draw_frame((300, 400)))
+    >>> sorted(prediction.probabilities), len(prediction.boxes)
+    (['mucosa', 'polyp'], 10)
+    """
+
+    def __init__(
+        self, model: LAG | str, *, device: torch.device | str | None = None, batch_size: int = 8
+    ) -> None:
+        if batch_size < 1:
+            raise InvalidConfigError(f"batch_size must be at least 1, got {batch_size}")
+        self.batch_size = batch_size
+        self.operating_points: Mapping[str, float] = {}
+        self.temperature = 1.0
+        self.modality: str | None = None
+        self._known: frozenset[str] = frozenset()
+        if isinstance(model, str):
+            self.name = model
+            self.model = create_model(model, pretrained=True).eval()
+            spec, tag = resolve(model)
+            if (weights := spec.weights_named(tag)) is not None:
+                self.operating_points, self.temperature = weights.operating_points, weights.temperature
+            self.modality = spec.modality
+            self._known = known_frames(spec.name)
+        else:
+            self.name = str(model.pretrained_cfg["architecture"])
+            self.model = model
+        if not self.model.num_classes:
+            raise InvalidConfigError(f"{self.name} has no classifier (num_classes=0), so nothing to predict")
+        self.label_names = self.model.label_names or tuple(map(str, range(self.model.num_classes)))
+        if device is not None and torch.device(device) != self.model.pixel_mean.device:
+            self.model = copy.deepcopy(self.model).to(device)  # the caller's own stays where it is
+
+    def __call__(self, inputs: Input | Iterable[Input], draws: int = 0) -> list[Prediction]:
+        """One prediction an image, in order; folders are walked.
+
+        Args:
+            inputs: one image, or several, or a batch (B, 3, H, W).
+            draws: look so often, each time with crops at random (seeds 0 to `draws` - 1; for a frame alone the same as
+                among others), and give mean and spread. 0: once, with the model's own crops.
+
+        Raises:
+            UnreadableImageError: a file that cannot be read, or no image file in a folder.
+            InvalidImageError: something in memory that is not an image.
+        """
+        predictions = []
+        for answer in self.iter(inputs, draws):
+            if isinstance(answer, Failure):
+                raise answer.error
+            predictions.append(answer)
+        if not predictions:
+            raise UnreadableImageError("no image: no file given, and none found in the folders")
+        return predictions
+
+    def iter(self, inputs: Input | Iterable[Input], draws: int = 0) -> Iterator[Prediction | Failure]:
+        """The same, one by one, in constant memory; what cannot be read gives a `Failure`, and the rest go on."""
+        if draws < 0 or draws == 1:
+            raise InvalidConfigError(f"draws is 0, or at least 2 for a spread; got {draws}")
+        return self._iterate(_each(inputs), draws)
+
+    def _iterate(self, images: Iterable[Path | ImageLike], draws: int) -> Iterator[Prediction | Failure]:
+        pending: list[_Seen | Failure] = []
+        waiting = 0
+        for image in images:
+            seen = self._look(image, draws)
+            pending.append(seen)
+            waiting += 0 if isinstance(seen, Failure) else len(seen.views.crops)
+            if waiting >= self.batch_size or isinstance(seen, Failure):  # a failure is told at once
+                yield from self._answers(pending)
+                pending, waiting = [], 0
+        yield from self._answers(pending)
+
+    def _look(self, image: Path | ImageLike, draws: int) -> _Seen | Failure:
+        path = image if isinstance(image, Path) else None
+        try:
+            pixels = read_image(image) if isinstance(image, Path) else to_pixels(image).cpu()
+        except (UnreadableImageError, InvalidImageError) as error:
+            return Failure(path, error)
+        at_random = [self.model.sampler(policy="random", seed=seed) for seed in range(draws)]
+        samplers = at_random or [self.model.sampler()]
+        # Every frame has the index 0, so that an answer does not depend on which frames came before it.
+        each = [sampler(pixels, index=0).batched() for sampler in samplers]
+        views = Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
+        field = samplers[0].field(pixels[None])
+        share = float(share_seen(views.boxes.flatten(0, 1)[None], field) if draws else views.share)
+        apparent = bool(self._known) and pixels.dtype == torch.uint8 and frame_digest(pixels) in self._known
+        return _Seen(path, views, share, tuple(frame_doubts(pixels, field, views, self.modality)), apparent)
+
+    def _answers(self, pending: Sequence[_Seen | Failure]) -> Iterator[Prediction | Failure]:
+        seen = [item for item in pending if not isinstance(item, Failure)]
+        answers = iter(self._probabilities([item.views for item in seen]))
+        for item in pending:
+            yield item if isinstance(item, Failure) else self._prediction(item, *next(answers))
+
+    def _probabilities(self, views: Sequence[Views]) -> list[tuple[Tensor, Tensor | None]]:
+        """Of each frame the probabilities (draws, classes), and the crops' weights (draws, N) where there are some."""
+        answers: list[tuple[Tensor, Tensor | None]] = []
+        for same in _runs_of_one_dtype(views):
+            joined = Views(*(torch.cat(parts) for parts in zip(*same, strict=True)))
+            logits, weights = self._forward(joined)
+            scaled = logits / self.temperature
+            chances = scaled.sigmoid() if self.model.config.task == "multilabel" else scaled.softmax(1)
+            counts = [len(v.crops) for v in same]
+            shares = [None] * len(counts) if weights is None else torch.split(weights, counts)
+            answers.extend(zip(torch.split(chances, counts), shares, strict=True))
+        return answers
+
+    @torch.inference_mode()
+    def _forward(self, views: Views) -> tuple[Tensor, Tensor | None]:
+        logits, weights = [], []
+        with _evaluating(self.model):
+            for part in zip(*(torch.split(t, self.batch_size) for t in views), strict=True):
+                fused = self.model.fused(Views(*part).to(self.model.pixel_mean.device))
+                logits.append(self.model.forward_head(fused.features).double().cpu())
+                if fused.weights is not None:
+                    weights.append(fused.weights.double().cpu())
+        return torch.cat(logits), torch.cat(weights) if weights else None
+
+    def _prediction(self, seen: _Seen, chances: Tensor, weights: Tensor | None) -> Prediction:
+        probabilities = self._named(chances.mean(0))
+        return Prediction(
+            path=seen.path,
+            model=self.name,
+            probabilities=probabilities,
+            label=self._called(probabilities),
+            boxes=tuple(tuple(box) for box in seen.views.boxes.flatten(0, 1).tolist()),
+            crop_weights=None if weights is None else tuple((weights / len(weights)).flatten().tolist()),
+            share=seen.share,
+            spread=self._named(chances.std(0)) if len(chances) > 1 else None,
+            warnings=seen.warnings,
+            apparent=seen.apparent,
+        )
+
+    def _named(self, values: Tensor) -> dict[str, float]:
+        return dict(zip(self.label_names, values.tolist(), strict=True))
+
+    def _called(self, probabilities: Mapping[str, float]) -> Label:
+        points = self.operating_points
+        if self.model.config.task == "multilabel":
+            return tuple(label for label, p in probabilities.items() if p >= points.get(label, 0.5))
+        # A label with an operating point is called from there on; else the likeliest of those that need none.
+        called = {label: p for label, p in probabilities.items() if label in points and p >= points[label]}
+        rest = {label: p for label, p in probabilities.items() if label not in points}
+        candidates = called or rest or probabilities
+        return max(candidates, key=lambda label: candidates[label])
+
+
+def _each(inputs: Input | Iterable[Input]) -> Iterator[Path | ImageLike]:
+    """The images one by one: files as paths, folders walked, everything else as it is."""
+    single = isinstance(inputs, str | os.PathLike | Image.Image | np.ndarray)
+    single = single or (isinstance(inputs, Tensor) and inputs.ndim != 4)
+    if not (single or isinstance(inputs, Iterable)):
+        raise InvalidImageError(f"images, paths or a folder are expected; got {type(inputs).__name__}")
+    for item in cast(Iterable[Input], [inputs] if single else inputs):
+        if isinstance(item, str | os.PathLike):
+            yield from find_images([item])
+        else:
+            yield item
+
+
+def _runs_of_one_dtype(views: Sequence[Views]) -> Iterator[Sequence[Views]]:
+    """uint8 and float pixels have different scales, so they pass through the network apart."""
+    start = 0
+    for end in range(1, len(views) + 1):
+        if end == len(views) or views[end].crops.dtype != views[start].crops.dtype:
+            yield views[start:end]
+            start = end
+
+
+@contextmanager
+def _evaluating(model: LAG) -> Iterator[None]:
+    """Evaluation mode; afterwards every module is in the mode it was in before."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

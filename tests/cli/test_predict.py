@@ -1,0 +1,175 @@
+"""`lag-zoo predict`."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+import lag_zoo
+import lag_zoo.predict as predict_module
+from lag_zoo.cli.app import app
+from lag_zoo.data.phantom import draw_frame
+
+BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+LABELS = ("mucosa", "polyp")
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small network in place of the built-in one: what it answers is of no concern here."""
+    torch.manual_seed(0)
+    model = lag_zoo.LAG(
+        "mobilenetv3_small_050", label_names=LABELS, global_size=64, num_crops=4, crop_size=32
+    )
+    monkeypatch.setattr(predict_module, "create_model", lambda name, pretrained: model)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    below = tmp_path / "frames" / "below"
+    below.mkdir(parents=True)
+    for name in ("a.png", "below/b [red].tif"):
+        Image.fromarray(draw_frame((200, 260)).permute(1, 2, 0).numpy()).save(tmp_path / "frames" / name)
+    return tmp_path / "frames"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["predict", *map(str, arguments)])
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.usefixtures("untrained")
+class TestPredict:
+    def test_table(self, folder: Path) -> None:
+        ran = run(folder)
+        assert ran.exit_code == 0, ran.output
+        out = flat(ran.stdout)
+        for part in (
+            f"model: {BUILT_IN}",
+            "a.png",
+            "b [red].tif",
+            "mucosa",
+            "polyp",
+            "research demonstration, not a medical device",
+        ):
+            assert part in out
+        assert "apparent" not in out
+        assert ran.stderr == ""  # no bar where there is no terminal
+
+    def test_json(self, folder: Path) -> None:
+        answers = json.loads(run(folder, "--format", "json").stdout)
+        assert [Path(answer["path"]).name for answer in answers] == ["a.png", "b [red].tif"]
+        for answer in answers:
+            assert set(answer) == {"path", "model", "probabilities", "label", "share", "warnings"}
+            assert answer["model"] == BUILT_IN
+            assert set(answer["probabilities"]) == set(LABELS)
+            assert sum(answer["probabilities"].values()) == pytest.approx(1)
+            assert answer["label"] in LABELS
+
+    def test_draws(self, folder: Path) -> None:
+        answers = json.loads(run(folder, "--draws", "3", "--format", "json").stdout)
+        assert all(set(answer["spread"]) == set(LABELS) for answer in answers)
+        assert "±" in run(folder, "--draws", "3").stdout
+        header = run(folder, "--draws", "3", "--format", "csv").stdout.splitlines()[0]
+        assert "sd_mucosa,sd_polyp" in header
+
+    def test_csv(self, folder: Path) -> None:
+        (folder / "c.png").write_text("no image")
+        rows = list(csv.DictReader(io.StringIO(run(folder, "--format", "csv").stdout)))
+        assert [Path(row["path"]).name for row in rows] == ["a.png", "b [red].tif", "c.png"]
+        assert float(rows[0]["p_mucosa"]) + float(rows[0]["p_polyp"]) == pytest.approx(1)
+        assert (rows[0]["apparent"], rows[0]["error"], rows[2]["p_polyp"]) == ("false", "", "")
+        assert rows[2]["error"].startswith("not a TIFF")
+
+    def test_a_bad_file_is_reported_and_the_rest_are_done(self, folder: Path) -> None:
+        (folder / "a1.jpg").write_text("no image")
+        missing = folder / "none.png"
+        ran = run(folder, missing, "--format", "json")
+        assert ran.exit_code == 1
+        answers = json.loads(ran.stdout)
+        assert ["error" in answer for answer in answers] == [False, True, False, True]
+        assert answers[3] == {"path": str(missing), "error": "no such file"}
+        assert f"{missing}: no such file" in ran.stderr
+        assert "2 of 4 files failed" in ran.stderr
+        table = run(folder, missing)
+        assert table.exit_code == 1
+        assert "failed: no such file" in flat(table.stdout)
+
+    def test_a_table_of_failures_only(self, tmp_path: Path) -> None:
+        ran = run(tmp_path / "none.png")
+        assert ran.exit_code == 1
+        assert "failed: no such file" in flat(ran.stdout)
+
+    def test_no_image_at_all(self, tmp_path: Path) -> None:
+        (tmp_path / "notes.txt").touch()
+        ran = run(tmp_path)
+        assert (ran.exit_code, ran.stdout) == (2, "")
+        assert "no image found" in ran.stderr
+
+    @pytest.mark.parametrize("format", ["table", "json", "csv"])
+    def test_output(self, folder: Path, tmp_path: Path, format: str) -> None:
+        target = tmp_path / "answers"
+        ran = run(folder, "--format", format, "--output", target)
+        assert (ran.exit_code, ran.stdout) == (0, "")
+        assert flat(target.read_text(encoding="utf-8")) == flat(run(folder, "--format", format).stdout)
+
+    def test_an_output_that_cannot_be_written_is_told_before_the_work(self, folder: Path) -> None:
+        ran = run(folder, "--output", folder / "nowhere" / "answers")
+        assert ran.exit_code == 2
+        assert "nowhere" in flat(ran.stderr)
+
+    @pytest.mark.parametrize(
+        "wrong", [["--format", "xml"], ["--draws", "1"], ["--draws", "-1"], ["--draws", "x"]]
+    )
+    def test_a_wrong_call(self, folder: Path, wrong: list[str]) -> None:
+        assert run(folder, *wrong).exit_code == 2
+
+    def test_names_that_a_terminal_should_not_see(self, folder: Path) -> None:
+        (folder / "bell\x1b[31m\n.png").write_text("no image")
+        ran = run(folder)
+        assert "\x1b" not in ran.output
+        assert "bell\\x1b[31m\\n.png" in ran.stderr
+
+    def test_frames_that_the_model_was_trained_on(self, folder: Path, shared: Path) -> None:
+        frames = sorted((shared / "kvasir_seg" / "images").iterdir())[:2]
+        ran = run(folder, *frames)
+        assert "apparent: the model was trained on 2 of these frames" in flat(ran.stdout)
+        answers = json.loads(run(folder, *frames, "--format", "json").stdout)
+        assert [answer.get("apparent") for answer in answers] == [None, None, True, True]
+
+
+def test_the_command_itself(folder: Path, root: Path) -> None:
+    """With the built-in weights, from a fresh process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lag_zoo.cli", "predict", str(folder), "--format", "json"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout)
+    assert [answer["model"] for answer in answers] == [BUILT_IN, BUILT_IN]
+    assert done.stderr == ""
+
+
+def test_a_model_without_weights(folder: Path, root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lag_zoo.cli", "predict", str(folder), "--model", "lag_resnet50_lci"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("lag-zoo: no weights for lag_resnet50_lci")

@@ -1,0 +1,102 @@
+"""The windows that the built-in model is trained and measured on: the rule, and that nothing but pixels gives the answer away."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lag_zoo.data.phantom import draw_frame
+from lag_zoo.views import find_field_of_view
+from recipes.polyp.__main__ import folds, test_windows
+from recipes.polyp.windows import (
+    SMALLEST,
+    Frame,
+    boxes_of,
+    draw_shapes,
+    label_of,
+    load_frames,
+    matched_pairs,
+    mirrored_pairs,
+)
+
+scored_windows = test_windows
+del test_windows  # pytest would take it for a test
+
+
+def drawn(number: int, *, x: int, y: int, radius: int = 60) -> Frame:
+    """A drawn frame whose mask has a disc where the caller says that a polyp is."""
+    pixels = draw_frame((600, 700), seed=number, text=False)
+    rows, columns = np.mgrid[:600, :700]
+    mask = (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
+    integral = np.pad(mask.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    return Frame(f"{number}.png", str(number // 2), pixels, integral, find_field_of_view(pixels[None]))
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Frame]:
+    rng = np.random.default_rng(0)
+    return [drawn(i, x=int(rng.integers(200, 500)), y=int(rng.integers(150, 450))) for i in range(12)]
+
+
+def test_the_rule() -> None:
+    frame = drawn(0, x=300, y=300, radius=50)
+    full = [250, 250, 450, 450]  # the whole polyp: 20% of the window
+    clean = [359, 300, 559, 500]  # 9 pixels beside it
+    near = [354, 300, 554, 500]  # 4 pixels beside it
+    sliver = [340, 200, 560, 420]  # under 5%, and not most of the polyp
+    small_but_whole = [240, 90, 690, 590]
+    boxes = np.array([full, clean, near, sliver, small_but_whole])
+    assert label_of(frame, boxes).tolist() == [1, 0, -1, -1, 1]
+
+
+def test_polyp_pixels_are_counted(frames: list[Frame]) -> None:
+    frame = frames[0]
+    boxes = boxes_of(frame, draw_shapes(50, 0.3, np.random.default_rng(1)))
+    mask = np.diff(np.diff(frame.integral, axis=0), axis=1)
+    counted = [mask[y1:y2, x1:x2].sum() for x1, y1, x2, y2 in boxes]
+    assert frame.polyp_pixels(boxes).tolist() == counted
+
+
+@pytest.mark.parametrize("kind", ["mirrored", "matched"])
+def test_pairs(frames: list[Frame], kind: str) -> None:
+    if kind == "mirrored":
+        pairs = mirrored_pairs(frames, pairs=5, seed=0)
+    else:
+        pairs = matched_pairs(frames, shapes=200, per_shape=2, lean=1, seed=0)
+    assert len(pairs) > 20
+    for positive, negative in pairs:
+        assert (positive.label, negative.label) == (1, 0)
+        assert (positive.frame == negative.frame) == (kind == "mirrored")
+        for window in (positive, negative):
+            frame, box = frames[window.frame], np.array([window.box])
+            assert label_of(frame, box)[0] == window.label
+            assert frame.field.contains(torch.from_numpy(box)[None]).all()
+            assert min(box[0, 2] - box[0, 0], box[0, 3] - box[0, 1]) >= SMALLEST
+        one, other = (np.subtract(w.box[2:], w.box[:2]) for w in (positive, negative))
+        assert np.abs(one - other).max() <= (0 if kind == "mirrored" else 12), "sizes and shapes differ"
+    balance = Counter(dict.fromkeys(range(len(frames)), 0))
+    for pair in pairs:
+        for window in pair:
+            balance[window.frame] += 2 * window.label - 1
+    assert max(map(abs, balance.values())) <= 1
+
+
+def test_the_same_seed_gives_the_same_pairs(frames: list[Frame]) -> None:
+    assert mirrored_pairs(frames, pairs=3, seed=4) == mirrored_pairs(frames, pairs=3, seed=4)
+    assert mirrored_pairs(frames, pairs=3, seed=4) != mirrored_pairs(frames, pairs=3, seed=5)
+
+
+@pytest.mark.slow
+def test_folds_keep_near_duplicates_together(shared: Path) -> None:
+    frames = load_frames(shared / "kvasir_seg")
+    parts = folds(frames)
+    assert sorted(i for part in parts for i in part) == list(range(798))
+    of_fold = [{frames[i].group for i in part} for part in parts]
+    for k, groups in enumerate(of_fold):
+        for others in of_fold[k + 1 :]:
+            assert not groups & others
+    windows = scored_windows(frames, parts[0])
+    assert {w.frame for w in windows} <= parts[0]
+    assert Counter(w.label for w in windows)[0] == len(windows) / 2

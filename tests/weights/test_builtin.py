@@ -1,0 +1,77 @@
+"""The weights inside the package: the ones that their specification vouches for, and they answer as they did."""
+
+import hashlib
+from importlib.resources import files
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from lag_zoo.errors import WeightsIntegrityError
+from lag_zoo.factory import create_model
+from lag_zoo.registry import list_models, model_info
+from lag_zoo.specs import WeightSpec
+from lag_zoo.weights.builtin import read_builtin
+
+BUILTIN = [name for name in list_models(pretrained=True) if model_info(name).weights[0].repo is None]
+FOLDER = files("lag_zoo.weights.builtin")
+
+
+def weights_of(name: str) -> WeightSpec:
+    return model_info(name).weights[0]
+
+
+def test_there_are_some() -> None:
+    assert "lag_mobilenetv3_small_100_polyp" in BUILTIN
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_files_are_the_ones_vouched_for_and_small(name: str) -> None:
+    for file, digest in weights_of(name).files.items():
+        data = (FOLDER / file).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == digest
+        assert len(data) <= 5_000_000
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_half_precision_but_for_statistics(name: str) -> None:
+    for key, tensor in read_builtin(f"{name}.safetensors", weights_of(name)).items():
+        if key.endswith(("running_mean", "running_var")):
+            assert tensor.dtype == torch.float32, key
+        elif not key.endswith("num_batches_tracked"):
+            assert tensor.dtype == torch.float16, key
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_the_saved_example_holds(name: str) -> None:
+    file = f"{name}_golden.safetensors"
+    pair = read_builtin(file, weights_of(name))
+    with safe_open(str(FOLDER / file), "pt") as opened:
+        tolerance = float(opened.metadata()["tolerance"])
+    model = create_model(name, pretrained=True).eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(model(pair["frames"]), pair["logits"], atol=tolerance, rtol=0)
+    assert pair["logits"].abs().max() > 10 * tolerance
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_results_have_what_a_reader_needs(name: str) -> None:
+    weights = weights_of(name)
+    assert weights.results
+    for result in weights.results:
+        assert result.low is not None
+        assert result.high is not None
+        assert result.low <= result.value <= result.high
+        assert result.n > 0
+        assert result.interval
+        assert result.date
+    assert any("not a medical device" in limit for limit in weights.limits)
+
+
+def test_other_bytes_are_refused() -> None:
+    name = BUILTIN[0]
+    weights = weights_of(name)
+    file = f"{name}.safetensors"
+    other = WeightSpec.from_dict({**weights.to_dict(), "files": {file: "0" * 64}})
+    with pytest.raises(WeightsIntegrityError, match="SHA-256"):
+        read_builtin(file, other)
