@@ -1,0 +1,124 @@
+"""Every figure of docs/performance.md, and the page itself: `python -m benchmarks`, on an otherwise idle machine.
+
+`--rounds N` runs each case N times, to try the bench itself; `--out FILE` writes elsewhere.
+"""
+
+import argparse
+import datetime
+import os
+import platform
+import re
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from benchmarks import field_of_view, file_to_probability, forward, imports
+from benchmarks.timing import Row, markdown
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+SECTIONS: dict[str, tuple[str, Callable[..., list[Row]]]] = {
+    "Import and light commands": (
+        "Whole fresh processes, the interpreter's start included; `import timm` is the peer.",
+        imports.rows,
+    ),
+    "Field of view": (
+        "Frames of 1280 x 1024, uint8, one thread; milliseconds a frame. The peer is torchvision's resize to 224.",
+        field_of_view.rows,
+    ),
+    "Forward from full frames": (
+        "Frames of 1280 x 1024, uint8, field of view and views included. The peers are the plain backbone on a ready "
+        "224 tensor, and LAG written plainly, as a loop over `RandomCrop`, without a field of view.",
+        forward.rows,
+    ),
+    "File to probability": (
+        "A drawn frame of 1280 x 1024 as JPEG and as uncompressed TIFF, one file at a time. The peer reads it by PIL, "
+        "resizes it as a uint8 tensor by torchvision and runs the plain backbone.",
+        file_to_probability.rows,
+    ),
+}
+NOT_MEASURED = (
+    "`create_model` from a local safetensors file against timm's `local-dir:`, ResNet-50 and ViT-L/16: time and memory",
+    "forward after `model.fuse()`",
+    "an epoch of training from the frame cache",
+)
+
+
+def machine() -> str:
+    """Processor, cores, accelerator."""
+    processor = platform.processor() or platform.machine()
+    if (info := Path("/proc/cpuinfo")).exists():
+        names = re.findall(r"^model name\s*: (.*)$", info.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        processor = names[0] if names else processor
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    device = f"{torch.cuda.get_device_name()} (not used)" if torch.cuda.is_available() else "none"
+    return f"{processor}, {cores} cores, {torch.get_num_threads()} threads; accelerator: {device}"
+
+
+def reached(row: Row) -> bool | None:
+    """Whether the row keeps its goal, a ratio (`at most 1.08`) or a time (`at most 0.5 ms`); `None` without a goal."""
+    if not row.goal:
+        return None
+    found = re.fullmatch(r"at most ([\d.]+)( ms)?", row.goal)
+    if found is None:
+        raise ValueError(f"a goal reads 'at most 1.08' or 'at most 0.5 ms'; got {row.goal!r}")
+    return (row.ours * 1e3 if found[2] else row.ratio) <= float(found[1])
+
+
+def missed(rows: list[Row]) -> list[str]:
+    """A line for each row that does not keep its goal."""
+    return [
+        f"{row.what}: {f'{row.ours * 1e3:.2f} ms' if row.goal.endswith('ms') else f'{row.ratio:.2f}'}, goal {row.goal}"
+        for row in rows
+        if reached(row) is False
+    ]
+
+
+def page(tables: dict[str, list[Row]], *, date: datetime.date) -> str:
+    """docs/performance.md."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "timm", "pillow"))
+    every = [row for rows in tables.values() for row in rows]
+    lines = [
+        "# Performance",
+        "",
+        "Written by `make bench`. Ours and the peer take turns in one process; each figure is the median over the "
+        "rounds, and *spread* the interquartile range of the ratio. Ratios hold better than times.",
+        "",
+        f"- Date: {date.isoformat()}",
+        f"- Machine: {machine()}",
+        f"- Versions: Python {platform.python_version()}, {versions}",
+        "",
+    ]
+    for title, rows in tables.items():
+        heading, _, table = markdown(title, rows).partition("\n\n")
+        lines += [heading, "", SECTIONS[title][0], "", table]
+    goals = sum(reached(row) is not None for row in every)
+    short = missed(every)
+    lines += ["## Goals", "", f"{goals - len(short)} of {goals} figures with a goal reach it."]
+    if short:
+        lines += ["", "Not reached:", "", *(f"- {line}" for line in short)]
+    lines += ["", "Goals that nothing here measures yet:", "", *(f"- {what}" for what in NOT_MEASURED)]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--rounds", type=int, help="runs of each case, at least 2 (default: each bench's own)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=PAGE, help="the page to write (default: docs/performance.md)"
+    )
+    arguments = parser.parse_args()
+    options = {} if arguments.rounds is None else {"rounds": max(2, arguments.rounds)}
+    tables = {}
+    for title, (_, rows) in SECTIONS.items():
+        tables[title] = rows(**options)
+        print(markdown(title, tables[title]), flush=True)
+    arguments.out.write_text(page(tables, date=datetime.date.today()), encoding="utf-8")
+    print(f"written: {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()

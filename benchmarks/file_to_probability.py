@@ -1,0 +1,87 @@
+"""From a file to a probability: `Predictor`'s way, LAG with its crops, against PIL, torchvision and the plain backbone.
+
+Both read the same file of 1280 x 1024 pixels from disk and end at a probability, one frame after another: batch 1.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torchvision.transforms import v2
+
+from benchmarks.timing import Row, interleaved, row
+from lag_zoo.data import read_image
+from lag_zoo.data.phantom import draw_frame
+from lag_zoo.nn import LAG
+from lag_zoo.predict import Predictor
+
+GOALS = {"resnet50": "at most 1.00", "mobilenetv3_small_100": "at most 1.20"}
+FILES: dict[str, dict[str, Any]] = {"frame.jpg": {"quality": 90}, "frame.tif": {}}
+LABELS = ["normal", "GA", "IM"]
+
+
+class Plain:
+    """What stands in most scripts: PIL, torchvision's transforms, a timm model, softmax."""
+
+    def __init__(self, name: str) -> None:
+        self.backbone: nn.Module = timm.create_model(name, num_classes=len(LABELS)).eval()
+        self.transform = v2.Compose(
+            [
+                v2.PILToTensor(),
+                v2.Resize((224, 224), antialias=True),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+            ]
+        )
+
+    def __call__(self, path: Path) -> Tensor:
+        with Image.open(path) as image:
+            pixels = self.transform(image.convert("RGB"))
+        probabilities: Tensor = self.backbone(pixels[None]).softmax(1)
+        return probabilities
+
+
+@torch.inference_mode()
+def rows(*, rounds: int = 15) -> list[Row]:
+    """Two rows a backbone and file: the network's answer alone, and all that a `Predictor` says."""
+    found = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for file, options in FILES.items():
+            path = Path(scratch) / file
+            Image.fromarray(draw_frame().permute(1, 2, 0).numpy()).save(path, **options)
+            for name in GOALS:
+                found += _of_one_file(path, name, rounds)
+    return found
+
+
+def _of_one_file(path: Path, name: str, rounds: int) -> list[Row]:
+    model, plain = LAG(name, label_names=LABELS).eval(), Plain(name)
+    predictor = Predictor(model)
+    times = interleaved(
+        {
+            "lag": lambda: model(read_image(path)[None]).softmax(1),
+            "predictor": lambda: predictor(path),
+            "plain": lambda: plain(path),
+        },
+        rounds=rounds,
+    )
+    kind = path.suffix[1:].upper()
+    return [
+        row(
+            f"{kind} file to probability, LAG on {name} / PIL, torchvision, {name}",
+            times["lag"],
+            times["plain"],
+            goal=GOALS[name],
+        ),
+        row(f"{kind} file to `Prediction` (warnings, boxes), the same", times["predictor"], times["plain"]),
+    ]
+
+
+if __name__ == "__main__":
+    from benchmarks.timing import markdown
+
+    print(markdown("File to probability", rows()))
