@@ -4,12 +4,14 @@ A frame always holds a polyp, so frames cannot be classified; parts of them can.
 view. It is **positive** where polyp pixels make up 5% of it or more, or 1% and at least half of the frame's polyp area;
 it is **negative** where there is no polyp pixel in it, nor within 8 pixels of it; what lies between is not used.
 
-Nothing but the pixels may give the answer away, so windows come in pairs, one of each label:
+Nothing but the pixels may give the answer away. Windows for training come in pairs, one of each label:
 
 - mirrored: a window and its mirror image about the middle of the field, in the same frame. Frame, size, shape and
   distance from the middle are equal;
 - matched: the same place, size and shape, relative to the field, in two frames. This gives the large windows, which no
   frame can offer twice. Each frame gives about as many positive as negative windows.
+
+Windows for testing come in crossed fours, which balance frame, place, size and shape exactly.
 """
 
 import csv
@@ -26,6 +28,7 @@ from lag_zoo.views import FieldOfView, find_field_of_view, to_pixels
 SMALLEST = 192  # pixels on the short side
 LARGEST = 0.95  # of the field's short side
 MARGIN = 8
+ALIKE = 0.05  # how far the fields of two frames may differ, relatively
 POSITIVE_SHARE, SMALL_SHARE, MOST_OF_POLYP = 0.05, 0.01, 0.5
 
 Array = npt.NDArray[np.int64]
@@ -134,10 +137,7 @@ def matched_pairs(
     """
     rng = np.random.default_rng([seed, len(frames)])
     drawn = draw_shapes(shapes, smallest, rng)
-    labels = np.full((len(frames), shapes), -1)
-    for number, frame in enumerate(frames):
-        boxes = boxes_of(frame, drawn)
-        labels[number] = np.where(fitting(frame, boxes), label_of(frame, boxes), -1)
+    labels = _labels(frames, drawn)
     balance, uses = np.zeros(len(frames), dtype=np.int64), np.zeros(len(frames), dtype=np.int64)
     found = []
     for shape in range(shapes):
@@ -162,6 +162,54 @@ def matched_pairs(
                 )
             )
     return found
+
+
+def crossed_quads(frames: list[Frame], *, shapes: int, quads: int, seed: int) -> list[Window]:
+    """Windows in fours: in frame A place s holds a polyp and place t does not, in frame B the other way round.
+
+    So each frame, place, size and shape has as many windows of one label as of the other, exactly. No frame is in more
+    than `quads` of them. Fields of the two differ by 5% at most.
+    """
+    rng = np.random.default_rng([seed, len(frames)])
+    drawn = draw_shapes(shapes, 0.3, rng)
+    labels = _labels(frames, drawn)
+    uses = np.zeros(len(frames), dtype=np.int64)
+    bounds = np.concatenate([frame.field.bounds().numpy() for frame in frames])
+    sides = np.log(bounds[:, 2:] - bounds[:, :2])
+    found = []
+    for a in np.tile(rng.permutation(len(frames)), quads).tolist():
+        ours, theirs = (
+            (labels[a] == 1) & (labels == 0),
+            (labels[a] == 0) & (labels == 1),
+        )  # of each frame, place by place
+        alike = np.abs(sides - sides[a]).max(1) < ALIKE  # or pixels would tell what relative places do not
+        partners = np.flatnonzero(ours.any(1) & theirs.any(1) & alike & (uses < quads))
+        if uses[a] >= quads or not len(partners):
+            continue
+        b = int(partners[np.lexsort((rng.random(len(partners)), uses[partners]))[0]])
+        # A size is drawn first, and the place nearest to it taken: small places would crowd out the large.
+        sizes = np.exp(rng.uniform(np.log(0.3), np.log(LARGEST), 2))
+        places = [
+            _nearest(drawn[:, 0], fits, size) for fits, size in zip((ours[b], theirs[b]), sizes, strict=True)
+        ]
+        for place, (positive, negative) in zip(places, ((a, b), (b, a)), strict=True):
+            for frame, label in ((positive, 1), (negative, 0)):
+                found.append(_window(frame, boxes_of(frames[frame], drawn[place : place + 1])[0], label))
+        uses[[a, b]] += 1
+    return found
+
+
+def _labels(frames: list[Frame], shapes: npt.NDArray[np.float64]) -> Array:
+    """The label of each shape in each frame, (frames, shapes); -1 also where it does not fit."""
+    labels = np.full((len(frames), len(shapes)), -1)
+    for number, frame in enumerate(frames):
+        boxes = boxes_of(frame, shapes)
+        labels[number] = np.where(fitting(frame, boxes), label_of(frame, boxes), -1)
+    return labels
+
+
+def _nearest(heights: npt.NDArray[np.float64], fits: npt.NDArray[np.bool_], height: float) -> int:
+    return int(np.where(fits, np.abs(heights - height), np.inf).argmin())
 
 
 def _window(frame: int, box: Array, label: int) -> Window:

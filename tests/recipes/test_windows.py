@@ -1,4 +1,4 @@
-"""The windows that the built-in model is trained and measured on: the rule, and that nothing but pixels gives the answer away."""
+"""The windows that the built-in model is trained and measured on: the rule, the balance, the folds."""
 
 from collections import Counter
 from pathlib import Path
@@ -14,6 +14,7 @@ from recipes.polyp.windows import (
     SMALLEST,
     Frame,
     boxes_of,
+    crossed_quads,
     draw_shapes,
     label_of,
     load_frames,
@@ -65,7 +66,7 @@ def test_pairs(frames: list[Frame], kind: str) -> None:
         pairs = mirrored_pairs(frames, pairs=5, seed=0)
     else:
         pairs = matched_pairs(frames, shapes=200, per_shape=2, lean=1, seed=0)
-    assert len(pairs) > 20
+    assert len(pairs) >= 10
     for positive, negative in pairs:
         assert (positive.label, negative.label) == (1, 0)
         assert (positive.frame == negative.frame) == (kind == "mirrored")
@@ -81,6 +82,20 @@ def test_pairs(frames: list[Frame], kind: str) -> None:
         for window in pair:
             balance[window.frame] += 2 * window.label - 1
     assert max(map(abs, balance.values())) <= 1
+
+
+def test_crossed_quads_balance_frame_and_place(frames: list[Frame]) -> None:
+    windows = crossed_quads(frames, shapes=400, quads=2, seed=0)
+    assert len(windows) >= 8
+    of_frame = Counter((w.frame, w.label) for w in windows)
+    assert all(of_frame[i, 0] == of_frame[i, 1] <= 4 for i in range(len(frames)))
+    for quad in zip(*[iter(windows)] * 4, strict=True):
+        assert [w.label for w in quad] == [1, 0, 1, 0]
+        assert quad[0].frame == quad[3].frame != quad[1].frame == quad[2].frame
+        for one, other in (quad[:2], quad[2:]):
+            assert np.abs(np.subtract(one.box, other.box)).max() <= 40, "two places"
+    for window in windows:
+        assert label_of(frames[window.frame], np.array([window.box]))[0] == window.label
 
 
 def test_the_same_seed_gives_the_same_pairs(frames: list[Frame]) -> None:
@@ -100,3 +115,4 @@ def test_folds_keep_near_duplicates_together(shared: Path) -> None:
     windows = scored_windows(frames, parts[0])
     assert {w.frame for w in windows} <= parts[0]
     assert Counter(w.label for w in windows)[0] == len(windows) / 2
+    assert len(windows) > 300
