@@ -27,18 +27,9 @@ class Trained(Spec):
     weights: WeightSpec
 
 
-def _read() -> tuple[LAGConfig, tuple[WeightSpec, ...]]:
-    if not _TRAINED.exists():  # not trained yet: a network without weights
-        untrained = LAGConfig(
-            backbone=_ROW.pinned, num_classes=len(LABELS), label_names=LABELS, global_size=_ROW.input_size
-        )
-        return untrained, ()
-    trained = Trained.from_json(_TRAINED.read_bytes())
-    return trained.config, (trained.weights,)
-
-
 def _declared() -> ModelSpec:
-    config, weights = _read()
+    trained = Trained.from_json(_TRAINED.read_bytes())
+    config = trained.config
     return ModelSpec(
         name=NAME,
         config=config,
@@ -49,7 +40,7 @@ def _declared() -> ModelSpec:
         backbone_macs=_BACKBONE_MACS.get(config.global_size or 0),
         crop_macs=count_crop_macs(config),
         backbone_licence=_ROW.licence,
-        weights=weights,
+        weights=(trained.weights,),
     )
 
 

@@ -19,13 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from lag_zoo.models.polyp import LABELS
 from lag_zoo.nn import LAG
 from lag_zoo.specs import LAGConfig
 from lag_zoo.views import Views, ViewSampler
 from lag_zoo.views.extract import crops_of, global_views
 from recipes.polyp.windows import Frame, Window
 
-LABELS = ("mucosa", "polyp")
 CONFIG = LAGConfig(
     backbone="mobilenetv3_small_100",
     num_classes=2,
