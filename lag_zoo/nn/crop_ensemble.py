@@ -50,6 +50,7 @@ class CropEnsemble(nn.Module):
     Raises:
         InvalidConfigError: a number out of range; see `LAGConfig`.
 
+    >>> import torch
     >>> CropEnsemble(num_crops=4, crop_size=32)(torch.rand(2, 4, 3, 32, 32)).shape
     torch.Size([2, 4, 64])
     """
