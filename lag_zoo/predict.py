@@ -197,9 +197,9 @@ class Predictor:
         at_random = [self.model.sampler(policy="random", seed=seed) for seed in range(draws)]
         samplers = at_random or [self.model.sampler()]
         # Every frame has the index 0, so that an answer does not depend on which frames came before it.
-        each = [sampler(pixels, index=0).batched() for sampler in samplers]
-        views = Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
         field = samplers[0].field(pixels[None])
+        each = [sampler.of_frames(pixels[None], indices=[0], field=field) for sampler in samplers]
+        views = Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
         share = float(share_seen(views.boxes.flatten(0, 1)[None], field) if draws else views.share)
         apparent = bool(self._known) and pixels.dtype == torch.uint8 and frame_digest(pixels) in self._known
         return _Seen(path, views, share, tuple(frame_doubts(pixels, field, views, self.modality)), apparent)

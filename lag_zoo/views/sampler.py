@@ -104,9 +104,10 @@ class ViewSampler:
             InvalidImageError: something is not an image; see `to_pixels`.
         """
         if isinstance(images, Tensor) and images.ndim != 3:
-            return self._views(check_frames(images), epoch, _numbers(index, len(images)))
+            return self.of_frames(check_frames(images), epoch=epoch, indices=_numbers(index, len(images)))
         if isinstance(images, Image.Image | np.ndarray | Tensor):
-            views = self._views(to_pixels(images)[None], epoch, [0 if index is None else _whole(index)])
+            number = 0 if index is None else _whole(index)
+            views = self.of_frames(to_pixels(images)[None], epoch=epoch, indices=[number])
             return Views(*(t[0] for t in views))
         if not isinstance(images, Sequence):
             raise InvalidImageError(
@@ -115,7 +116,7 @@ class ViewSampler:
             )
         # Frames of different sizes become views of one size, one frame at a time.
         each = [
-            self._views(to_pixels(image)[None], epoch, [number])
+            self.of_frames(to_pixels(image)[None], epoch=epoch, indices=[number])
             for image, number in zip(images, _numbers(index, len(images)), strict=True)
         ]
         if len({v.crops.dtype for v in each}) > 1:
@@ -128,8 +129,12 @@ class ViewSampler:
             return find_field_of_view(frames)
         return whole_frame(len(frames), (frames.shape[-2], frames.shape[-1]), device=frames.device)
 
-    def _views(self, frames: Tensor, epoch: int, indices: list[int]) -> Views:
-        field = self.field(frames)
+    def of_frames(
+        self, frames: Tensor, *, indices: Sequence[int], epoch: int = 0, field: FieldOfView | None = None
+    ) -> Views:
+        """Views of checked frames (B, 3, H, W), batched; `field` is theirs, if the caller has found it already."""
+        if field is None:
+            field = self.field(frames)
         boxes, inside = place_crops(
             field,
             num_crops=self.num_crops,

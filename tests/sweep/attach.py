@@ -30,13 +30,8 @@ def views_for(model: LAG, batch: int, *, device: str) -> Views:
     )
 
 
-def attach_on_meta(name: str) -> dict[str, object]:
-    """Builds LAG on `name` without memory, and runs shapes through it."""
-    with torch.device("meta"):
-        model = LAG(name, num_classes=CLASSES).eval()
-        logits = model(views_for(model, 1, device="meta"))
-    if tuple(logits.shape) != (1, CLASSES):
-        raise ValueError(f"logits {tuple(logits.shape)}")
+def described(name: str, model: LAG) -> dict[str, object]:
+    """A model's row of the table."""
     params = sum(p.numel() for p in model.backbone.parameters())
     return {
         "name": name,
@@ -44,6 +39,16 @@ def attach_on_meta(name: str) -> dict[str, object]:
         "width": model.global_fc.in_features,
         "size": model.config.global_size,
     }
+
+
+def attach_on_meta(name: str) -> dict[str, object]:
+    """Builds LAG on `name` without memory, and runs shapes through it."""
+    with torch.device("meta"):
+        model = LAG(name, num_classes=CLASSES).eval()
+        logits = model(views_for(model, 1, device="meta"))
+    if tuple(logits.shape) != (1, CLASSES):
+        raise ValueError(f"logits {tuple(logits.shape)}")
+    return described(name, model)
 
 
 def exercise(name: str) -> dict[str, object]:
@@ -84,14 +89,7 @@ def exercise(name: str) -> dict[str, object]:
         assert model(views).shape == (batch, 5)
         model.reset_classifier(0)
         assert model(views).shape == (batch, model.head_hidden_size)
-    params = sum(p.numel() for p in model.backbone.parameters())
-    return {
-        "name": name,
-        "params": params,
-        "width": model.global_fc.in_features,
-        "size": model.config.global_size,
-        "seconds": round(time.perf_counter() - begun, 1),
-    }
+    return {**described(name, model), "seconds": round(time.perf_counter() - begun, 1)}
 
 
 if __name__ == "__main__":
