@@ -23,7 +23,6 @@ from lag_zoo.factory import create_model
 from lag_zoo.nn import LAG
 from lag_zoo.registry import resolve
 from lag_zoo.views import Views, to_pixels
-from lag_zoo.views.boxes import share_seen
 from lag_zoo.views.pixels import ImageLike
 from lag_zoo.views.quality import frame_doubts
 
@@ -200,7 +199,7 @@ class Predictor:
         field = samplers[0].field(pixels[None])
         each = [sampler.of_frames(pixels[None], indices=[0], field=field) for sampler in samplers]
         views = Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
-        share = float(share_seen(views.boxes.flatten(0, 1)[None], field) if draws else views.share)
+        share = float(field.share_seen(views.boxes.flatten(0, 1)[None]) if draws else views.share)
         apparent = bool(self._known) and pixels.dtype == torch.uint8 and frame_digest(pixels) in self._known
         return _Seen(path, views, share, tuple(frame_doubts(pixels, field, views, self.modality)), apparent)
 

@@ -1,6 +1,7 @@
 """Views: what the network sees of a frame, on raw pixels."""
 
-from lag_zoo.views.field_of_view import FieldOfView, find_field_of_view, whole_frame
+from lag_zoo.views.field_finder import find_field_of_view
+from lag_zoo.views.field_of_view import FieldOfView, whole_frame
 from lag_zoo.views.pixels import to_pixels
 from lag_zoo.views.policies import place_crops
 from lag_zoo.views.sampler import Views, ViewSampler

@@ -3,10 +3,6 @@
 import torch
 from torch import Tensor
 
-from lag_zoo.views.field_of_view import FieldOfView
-
-_GRID = 128
-
 
 def boxes_at(corners: Tensor, size: int) -> Tensor:
     """Square boxes (..., 4) of `size` pixels whose left upper corners (..., 2) are given.
@@ -17,17 +13,12 @@ def boxes_at(corners: Tensor, size: int) -> Tensor:
     return torch.cat([corners, corners + size], dim=-1)
 
 
-def share_seen(boxes: Tensor, field: FieldOfView) -> Tensor:
-    """The part of each field, from 0 to 1, that its boxes (B, N, 4) cover together: (B,) float32.
+def covered(boxes: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Which points of the lattice with these x (w,) and y (h,) lie in any of the boxes (B, N, 4): (B, h, w) bool.
 
-    Counted on a grid of 128 x 128 points; an empty field gives 0.
+    >>> covered(torch.tensor([[[1, 0, 3, 1]]]), torch.arange(4), torch.arange(2)).int().tolist()
+    [[[0, 1, 1, 0], [0, 0, 0, 0]]]
     """
-    height, width = field.size
-    steps = (torch.arange(_GRID, device=boxes.device) + 0.5) / _GRID
-    x, y = steps * width, steps * height
-    across = (boxes[..., 0:1] <= x) & (x < boxes[..., 2:3])  # (B, N, grid)
+    across = (boxes[..., 0:1] <= x) & (x < boxes[..., 2:3])  # (B, N, w)
     down = (boxes[..., 1:2] <= y) & (y < boxes[..., 3:4])
-    covered = torch.bmm(down.float().transpose(1, 2), across.float()) > 0
-    lit = field.mask((_GRID, _GRID))
-    seen = (covered & lit).sum((1, 2)).float()
-    return seen / lit.sum((1, 2)).clamp(min=1)
+    return torch.bmm(down.float().transpose(1, 2), across.float()) > 0

@@ -21,10 +21,12 @@ MIN_SIDE = 32
 
 
 def to_pixels(image: ImageLike) -> Tensor:
-    """One image as a raw RGB tensor (3, H, W), contiguous: uint8 in 0..255 or float32 in 0..1.
+    """One image as a raw RGB tensor (3, H, W): uint8 in 0..255 or float32 in 0..1.
 
     Takes a PIL image of any mode but `F` (EXIF orientation is applied, palettes are resolved, transparency falls on
     black), an ndarray (H, W), (H, W, 3) or (H, W, 4), or a tensor (3, H, W) or (1, H, W). 16-bit values become 8-bit.
+    Colours stay side by side in memory where they are so in the image, which resizing likes: the tensor may be a
+    permuted one, as torchvision's are.
 
     Raises:
         InvalidImageError: another shape or type, NaN or values outside 0..1 in a float image, 16-bit values that fill
@@ -49,7 +51,7 @@ def to_pixels(image: ImageLike) -> Tensor:
 
 
 def check_frames(frames: Tensor) -> Tensor:
-    """A batch (B, 3, H, W) or (B, 1, H, W), checked and brought to (B, 3, H, W), uint8 or float32, contiguous.
+    """A batch (B, 3, H, W) or (B, 1, H, W), checked and brought to (B, 3, H, W), uint8 or float32, dense in memory.
 
     Raises:
         InvalidImageError: as in `to_pixels`.
@@ -73,6 +75,8 @@ def check_frames(frames: Tensor) -> Tensor:
             )
     elif frames.dtype != torch.uint8:
         raise InvalidImageError(f"pixels are uint8, uint16 or float; got {frames.dtype}")
+    if frames.shape[1] == 3 and frames.is_contiguous(memory_format=torch.channels_last):
+        return frames
     return frames.expand(-1, 3, -1, -1).contiguous()
 
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from lag_zoo.errors import InvalidConfigError, InvalidImageError
 from lag_zoo.specs import LAGConfig, Policy
-from lag_zoo.views.boxes import share_seen
 from lag_zoo.views.extract import crops_of, global_views
-from lag_zoo.views.field_of_view import FieldOfView, find_field_of_view, whole_frame
+from lag_zoo.views.field_finder import find_field_of_view
+from lag_zoo.views.field_of_view import FieldOfView, whole_frame
 from lag_zoo.views.pixels import Frames, ImageLike, check_frames, to_pixels
 from lag_zoo.views.policies import mix, place_crops
 
@@ -145,7 +145,7 @@ class ViewSampler:
         view = global_views(frames, self.global_size)
         if self.mask_outside:
             view = view * field.mask((self.global_size, self.global_size))[:, None].to(view.dtype)
-        return Views(view, crops_of(frames, boxes), boxes, inside, share_seen(boxes, field))
+        return Views(view, crops_of(frames, boxes), boxes, inside, field.share_seen(boxes))
 
 
 def _whole(index: int | Sequence[int]) -> int:

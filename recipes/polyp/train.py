@@ -10,6 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,8 +39,8 @@ CONFIG = LAGConfig(
 class Budget(NamedTuple):
     """How long and how hard; the same for every model."""
 
-    backbone_epochs: int = 36
-    last_epochs: int = 6
+    backbone_epochs: int = 180
+    last_epochs: int = 16
     pairs: int = 420  # of windows, an epoch
     batch: int = 8  # pairs
     rate: float = 1.5e-3
@@ -263,6 +264,9 @@ class Run(NamedTuple):
         total = self.budget.backbone_epochs + self.budget.last_epochs
         for epoch in epochs:
             rng = np.random.default_rng([self.seed, epoch])
+            config = (
+                CONFIG if crops else replace(CONFIG, num_crops=1)
+            )  # cutting ten would cost a tenth of the time
             chosen_frames = [self.pairs[i] for i in rng.permutation(len(self.pairs))[: self.budget.pairs]]
             pairs = [of[int(rng.integers(len(of)))] for of in chosen_frames]
             batches = np.array_split(np.arange(len(pairs)), max(1, len(pairs) // self.budget.batch))
@@ -273,7 +277,9 @@ class Run(NamedTuple):
                 warm = min(1.0, done - epochs.start + 0.02)
                 for group, start in zip(optimizer.param_groups, (0, epochs.start), strict=True):
                     group["lr"] = self.budget.rate * warm * _cosine((done - start) / (total - start))
-                batch = view_windows(self.frames, [w for i in chosen for w in pairs[i]], rng=rng)
+                batch = view_windows(
+                    self.frames, [w for i in chosen for w in pairs[i]], config=config, rng=rng
+                )
                 loss = trainee.loss(batch, crops=crops)
                 optimizer.zero_grad()
                 loss.backward()

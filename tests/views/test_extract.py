@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import v2
 
-from lag_zoo.views.boxes import boxes_at, share_seen
+from lag_zoo.views.boxes import boxes_at
 from lag_zoo.views.extract import crops_of, global_views
 from lag_zoo.views.field_of_view import whole_frame
 
@@ -74,11 +74,11 @@ class TestShareSeen:
         field = whole_frame(1, (128, 128))
         twice = boxes_at(torch.tensor([[[0, 0], [0, 0]]]), 64)
         apart = boxes_at(torch.tensor([[[0, 0], [64, 64]]]), 64)
-        assert share_seen(twice, field).item() == 0.25
-        assert share_seen(apart, field).item() == 0.5
+        assert field.share_seen(twice).item() == 0.25
+        assert field.share_seen(apart).item() == 0.5
 
     def test_what_lies_outside_the_field_does_not_count(self) -> None:
         field = whole_frame(1, (128, 128))
         field.cutouts[0, 0] = torch.tensor([0, 0, 64, 128])
-        assert share_seen(boxes_at(torch.tensor([[[0, 0]]]), 64), field).item() == 0
-        assert share_seen(boxes_at(torch.tensor([[[64, 0]]]), 64), field).item() == 0.5
+        assert field.share_seen(boxes_at(torch.tensor([[[0, 0]]]), 64)).item() == 0
+        assert field.share_seen(boxes_at(torch.tensor([[[64, 0]]]), 64)).item() == 0.5
