@@ -34,7 +34,9 @@ SPEC = ROOT / "lag_zoo" / "models" / f"{NAME}.json"
 CARD = ROOT / "docs" / "models" / f"{NAME}.md"
 RESULTS = Path(__file__).with_name("results.json")
 COMMAND = "python -m recipes.polyp ../shared/kvasir_seg"
-CONFIGURATIONS_TRIED = 4  # the others: 36 + 6 epochs; a 160-pixel view for 24; slower averaging of the weights
+CONFIGURATIONS_TRIED = (
+    4  # the others: 36 + 6 epochs; a 160-pixel view for 24; slower averaging of the weights
+)
 TOLERANCE = 1e-3  # of the logits of the saved example
 
 DATA = (
