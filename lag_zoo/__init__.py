@@ -10,6 +10,7 @@ import typing
 __version__ = "0.1.0"
 
 _HOMES = {
+    "About": "publishing",
     "CropEnsemble": "nn",
     "FieldOfView": "views",
     "LAG": "nn",
@@ -27,12 +28,16 @@ _HOMES = {
     "find_field_of_view": "views",
     "list_models": "registry",
     "model_info": "registry",
+    "push_to_hub": "publishing",
     "register": "registry",
     "reported_results": "models.reported",
+    "save_pretrained": "publishing",
+    "verify": "publishing",
 }
 
 __all__ = [
     "LAG",
+    "About",
     "CropEnsemble",
     "FieldOfView",
     "LAGConfig",
@@ -49,8 +54,11 @@ __all__ = [
     "find_field_of_view",
     "list_models",
     "model_info",
+    "push_to_hub",
     "register",
     "reported_results",
+    "save_pretrained",
+    "verify",
 ]
 
 if typing.TYPE_CHECKING:
@@ -59,6 +67,7 @@ if typing.TYPE_CHECKING:
     from lag_zoo.models.reported import reported_results
     from lag_zoo.nn import LAG, CropEnsemble
     from lag_zoo.predict import Prediction, Predictor
+    from lag_zoo.publishing import About, push_to_hub, save_pretrained, verify
     from lag_zoo.registry import list_models, model_info, register
     from lag_zoo.specs import LAGConfig, Measurement, ModelSpec, WeightSpec
     from lag_zoo.views import FieldOfView, Views, ViewSampler, find_field_of_view

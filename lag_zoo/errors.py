@@ -13,11 +13,13 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     │   ├── WeightsNotFoundError  (FileNotFoundError)  no weights where they were looked for
     │   ├── WeightsIntegrityError (ValueError)         bytes that are not the ones vouched for
     │   └── WeightsMismatchError  (ValueError)         weights of another network
+    ├── PublishError           (OSError)            the Hub did not take a repository
     ├── ConformanceError       (AssertionError)     a model that breaks the zoo's conventions
     └── MissingExtraError      (ImportError)        an optional dependency is not installed
 
     LagZooWarning              (UserWarning)
     ├── FieldOfViewWarning                          no lit area in a frame
+    ├── HubWarning                                  the Hub failed and a cached copy is used
     └── PluginWarning                               a plugin that could not be loaded
 """
 
@@ -66,7 +68,11 @@ class WeightsError(LagZooError):
 
 
 class WeightsNotFoundError(WeightsError, FileNotFoundError):
-    """No weights where they were looked for; the message names the places and the ways on."""
+    """No weights where they were looked for; `reason` names the places and why, the message also the ways on."""
+
+    def __init__(self, reason: str, *, ways_on: str = "") -> None:
+        self.reason = reason
+        super().__init__(f"{reason}. Ways on: {ways_on}" if ways_on else reason)
 
 
 class WeightsIntegrityError(WeightsError, ValueError):
@@ -75,6 +81,10 @@ class WeightsIntegrityError(WeightsError, ValueError):
 
 class WeightsMismatchError(WeightsError, ValueError):
     """Weights of another network: the message shows the first keys that differ."""
+
+
+class PublishError(LagZooError, OSError):
+    """A repository that the Hub did not take; the message says why."""
 
 
 class ConformanceError(LagZooError, AssertionError):
@@ -91,6 +101,10 @@ class LagZooWarning(UserWarning):
 
 class FieldOfViewWarning(LagZooWarning):
     """A frame without a lit area."""
+
+
+class HubWarning(LagZooWarning):
+    """The Hub failed in the middle of an answer, and the cached copy is used."""
 
 
 class PluginWarning(LagZooWarning):

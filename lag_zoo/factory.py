@@ -3,16 +3,21 @@
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TypedDict, Unpack
 
-from lag_zoo.errors import InvalidConfigError, WeightsMismatchError, WeightsNotFoundError
-from lag_zoo.models import GASTRIC, NO_GASTRIC_WEIGHTS
+import torch
+
+from lag_zoo.errors import InvalidConfigError, WeightsMismatchError
 from lag_zoo.nn import LAG
-from lag_zoo.registry import resolve
-from lag_zoo.specs import Fusion, Json, LAGConfig, ModelSpec, Policy, Task, WeightSpec
+from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec
 from lag_zoo.views import FrameTransform, ViewSampler, ViewTransform
-from lag_zoo.weights import load_strictly
-from lag_zoo.weights.builtin import read_builtin
+from lag_zoo.weights.assembly import assemble
+from lag_zoo.weights.backbone import Prefix, given_weights, load_backbone, timm_weights
+from lag_zoo.weights.files import read_weights
+from lag_zoo.weights.lookup import Reach, look_up
+from lag_zoo.weights.report import LoadReport
+from lag_zoo.weights.sources import Found
 
 
 class ConfigFields(TypedDict, total=False):
@@ -39,34 +44,95 @@ class ConfigFields(TypedDict, total=False):
     backbone_args: Mapping[str, Json]
 
 
-def create_model(name: str, *, pretrained: bool = False, **fields: Unpack[ConfigFields]) -> LAG:
+def create_model(
+    name: str,
+    *,
+    pretrained: bool | str = False,
+    cache_dir: str | os.PathLike[str] | None = None,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    backbone_weights: str | os.PathLike[str] | None = None,
+    backbone_prefix: Prefix | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    **fields: Unpack[ConfigFields],
+) -> LAG:
     """A network by its name in the zoo (`lag_resnet50_lci`, or with a tag of its weights), or `lag_<any timm name>`.
 
     Args:
-        name: see `lag_zoo.list_models`.
-        pretrained: with the weights that this version vouches for; else untrained.
-        fields: fields of `LAGConfig`, in place of the model's own. With `pretrained`, only those that leave the
-            weights' shapes and labels as they are: `policy`, `num_crops` under mean or attention fusion, ...
+        name: see `lag_zoo.list_models`; or a place, `hf-hub:org/repo[@revision]` or `local-dir:path`, whose own
+            configuration says what the network is.
+        pretrained: `False`: untrained. `True`: with the weights that this version vouches for, else those in the
+            repository `lag-zoo/<name>` of the Hub (`LAG_ZOO_NAMESPACE` in place of `lag-zoo`). A place: with the
+            weights there. `"backbone"`: only the backbone's own, from timm's repositories, to start training from.
+        cache_dir: of the Hub's client, in place of its own.
+        revision: a branch, tag or commit of the repository.
+        local_files_only: make no request; only what the cache holds.
+        backbone_weights: a safetensors file of the backbone's weights, or `hf-hub:org/repo[:file]`.
+        backbone_prefix: what stands before the backbone's keys in that file, or a map of such beginnings.
+        device: where the network goes.
+        dtype: of its parameters.
+        fields: fields of `LAGConfig`, in place of the model's own. With weights, other `label_names` or another
+            `num_classes` mean a new, untrained head; see `model.load_report`.
 
     Raises:
         UnknownModelError: no such name; with near matches.
-        InvalidConfigError: a field that does not exist or is out of range, or an architecture without labels.
-        WeightsNotFoundError: no weights exist; the message says where they were looked for, and the ways on.
-        WeightsMismatchError: `fields` describe another network than the weights, or other labels or pixels.
+        InvalidConfigError: a field that does not exist or is out of range, an architecture without labels, or a path
+            that does not say so.
+        WeightsNotFoundError: no weights there; the message says where they were looked for, why, and the ways on.
+        WeightsIntegrityError: bytes that are not the ones vouched for.
+        WeightsMismatchError: the weights are another network's, or `fields` give them another meaning.
 
     >>> create_model("lag_mobilenetv3_small_100", label_names=["normal", "IM"]).num_classes
     2
+    >>> model = create_model("lag_mobilenetv3_small_100_polyp", pretrained=True, label_names=["no ulcer", "ulcer"])
+    >>> model.load_report.missing, model.load_report.replaced_labels
+    (('head.weight', 'head.bias'), ('mucosa', 'polyp'))
     """
-    spec, tag = resolve(name)
-    weights = spec.weights_named(tag)
-    if pretrained and weights is None:
-        raise _no_weights(spec)
-    config = _configured(spec, weights if pretrained else None, fields)
-    model = LAG.from_config(config)
-    if pretrained and weights is not None:
-        (file,) = (f for f in weights.files if not f.endswith("_golden.safetensors"))
-        load_strictly(model, read_builtin(file, weights), source=f"{spec.name}.{weights.tag}")
+    reach = Reach(revision, None if cache_dir is None else Path(cache_dir), local_files_only)
+    own_backbone = pretrained == "backbone" or backbone_weights is not None
+    if own_backbone and pretrained not in (False, "backbone"):
+        raise InvalidConfigError(
+            "backbone_weights go with pretrained=False: other weights would overwrite them"
+        )
+    base, found = look_up(name, False if pretrained == "backbone" else pretrained, reach)
+    model = _loaded(name, found, fields) if found else LAG.from_config(_configured(name, base, None, fields))
+    if own_backbone:
+        _load_backbone(model, backbone_weights, backbone_prefix, reach)
+    return model.to(device=device, dtype=dtype)
+
+
+def _loaded(name: str, found: Found, fields: ConfigFields) -> LAG:
+    """The network with the weights that were found; under other labels than theirs, with a new head."""
+    config = _configured(name, found.config, found.weights, fields)
+    asked = config.label_names, config.num_classes
+    new_head = asked != (found.config.label_names, found.config.num_classes)
+    tensors = read_weights(found.path)
+    model, missing = assemble(config, tensors, source=found.source, new_head=new_head)
+    model.load_report = LoadReport(
+        source=found.source,
+        path=found.path,
+        revision=found.revision,
+        sha256=found.sha256,
+        loaded=tuple(key for key in model.state_dict() if key not in missing),
+        missing=missing,
+        licences=tuple(x for x in (found.weights.licence, found.weights.backbone_licence) if x),
+        trained_on=found.weights.training_data,
+        replaced_labels=(found.config.label_names or ()) if new_head else None,
+    )
+    model.weight_spec = None if new_head else found.weights
     return model
+
+
+def _load_backbone(
+    model: LAG, given: str | os.PathLike[str] | None, prefix: Prefix | None, reach: Reach
+) -> None:
+    options = {"cache_dir": reach.cache_dir, "local_files_only": reach.local_files_only}
+    if given is None:
+        file = timm_weights(str(model.config.backbone), **options)  # type: ignore[arg-type]
+    else:
+        file = given_weights(os.fspath(given), **options)  # type: ignore[arg-type]
+    model.load_report = load_backbone(model.backbone, file, prefix)
 
 
 def create_transform(
@@ -94,19 +160,15 @@ def create_transform(
     return ViewTransform(ViewSampler.from_config(model.config, policy=policy), training=training)
 
 
-def _configured(spec: ModelSpec, weights: WeightSpec | None, fields: ConfigFields) -> LAGConfig:
-    """The model's configuration, with what its weights and then the caller say in its place."""
+def _configured(name: str, base: LAGConfig, weights: WeightSpec | None, fields: ConfigFields) -> LAGConfig:
+    """The configuration of a model, with what the caller says in its place."""
     known = ConfigFields.__annotations__
     unknown = sorted(set(fields) - set(known))
     if unknown:
         raise InvalidConfigError(
             f"create_model has no argument {', '.join(unknown)}; fields are {', '.join(known)}"
         )
-    values = {f.name: getattr(spec.config, f.name) for f in dataclasses.fields(spec.config)}
-    if weights is not None:
-        for field in ("label_names", "task", "global_size", "mean", "std"):
-            values[field] = getattr(weights, field)
-        values["num_classes"] = len(weights.label_names)
+    values = {f.name: getattr(base, f.name) for f in dataclasses.fields(base)}
     own_classes = values["num_classes"]
     for field, value in fields.items():
         values[field] = tuple(value) if isinstance(value, list) else value
@@ -117,32 +179,22 @@ def _configured(spec: ModelSpec, weights: WeightSpec | None, fields: ConfigField
         values["label_names"] = None
     elif not values["num_classes"] and "num_classes" not in fields:
         raise InvalidConfigError(
-            f"{spec.name} is an architecture without labels: say label_names=[...] or num_classes=N (0: features)"
+            f"{name} is an architecture without labels: say label_names=[...] or num_classes=N (0: features)"
         )
     config = LAGConfig(**values)
     if weights is not None:
-        _refuse_other_meaning(config, weights, f"{spec.name}.{weights.tag}")
+        _refuse_other_meaning(config, base, name)
     return config
 
 
-def _refuse_other_meaning(config: LAGConfig, weights: WeightSpec, source: str) -> None:
+def _refuse_other_meaning(config: LAGConfig, trained: LAGConfig, source: str) -> None:
     """Refuses what no shape would show: weights that load, and then answer under other names or on other pixels."""
-    for field in ("label_names", "task", "mean", "std"):
-        asked, trained = getattr(config, field), getattr(weights, field)
-        if asked != trained:
+    same_labels = set(config.label_names or ()) == set(trained.label_names or ())
+    same_classes = same_labels and config.num_classes == trained.num_classes
+    for field in ("mean", "std", *(("label_names", "task") if same_classes else ())):
+        asked, own = getattr(config, field), getattr(trained, field)
+        if asked != own:
             raise WeightsMismatchError(
-                f"{source} was trained with {field}={trained!r}, and {field}={asked!r} was asked for. "
+                f"{source} was trained with {field}={own!r}, and {field}={asked!r} was asked for. "
                 "Leave it out, or build without pretrained=True"
             )
-
-
-def _no_weights(spec: ModelSpec) -> WeightsNotFoundError:
-    namespace = os.environ.get("LAG_ZOO_NAMESPACE", "lag-zoo")
-    reason = f" {NO_GASTRIC_WEIGHTS}" if spec in GASTRIC else ""
-    labels = "" if spec.config.num_classes else ", label_names=[...]"
-    return WeightsNotFoundError(
-        f"no weights for {spec.name} have been published yet.{reason} This version vouches for none, and looks for "
-        f"none on the Hub; they would be at {namespace}/{spec.name}. Ways on: train your own on "
-        f"create_model({spec.name!r}{labels}), load your own with lag_zoo.weights.load_strictly, or take a model that "
-        "has weights: lag_zoo.list_models(pretrained=True)"
-    )

@@ -17,11 +17,10 @@ from PIL import Image
 from torch import Tensor
 
 from lag_zoo.data.images import find_images, read_image
-from lag_zoo.data.known_frames import frame_digest, known_frames
+from lag_zoo.data.known_frames import frame_digest, frames_behind
 from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImageError
 from lag_zoo.factory import create_model
 from lag_zoo.nn import LAG
-from lag_zoo.registry import resolve
 from lag_zoo.views import Views, to_pixels
 from lag_zoo.views.pixels import ImageLike
 from lag_zoo.views.quality import frame_doubts
@@ -127,21 +126,13 @@ class Predictor:
         if batch_size < 1:
             raise InvalidConfigError(f"batch_size must be at least 1, got {batch_size}")
         self.batch_size = batch_size
-        self.operating_points: Mapping[str, float] = {}
-        self.temperature = 1.0
-        self.modality: str | None = None
-        self._known: frozenset[str] = frozenset()
-        if isinstance(model, str):
-            self.name = model
-            self.model = create_model(model, pretrained=True).eval()
-            spec, tag = resolve(model)
-            if (weights := spec.weights_named(tag)) is not None:
-                self.operating_points, self.temperature = weights.operating_points, weights.temperature
-            self.modality = spec.modality
-            self._known = known_frames(spec.name)
-        else:
-            self.name = str(model.pretrained_cfg["architecture"])
-            self.model = model
+        self.name = model if isinstance(model, str) else str(model.pretrained_cfg["architecture"])
+        self.model = create_model(model, pretrained=True).eval() if isinstance(model, str) else model
+        weights = self.model.weight_spec
+        self.operating_points: Mapping[str, float] = {} if weights is None else weights.operating_points
+        self.temperature = 1.0 if weights is None else weights.temperature
+        self.modality = None if weights is None else weights.modality or None
+        self._known = frozenset() if weights is None else frames_behind(weights)
         if not self.model.num_classes:
             raise InvalidConfigError(f"{self.name} has no classifier (num_classes=0), so nothing to predict")
         self.label_names = self.model.label_names or tuple(map(str, range(self.model.num_classes)))

@@ -1,12 +1,13 @@
 """From a name to a network: what is built, and what is refused with a reason."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-import lag_zoo.factory as factory
 from lag_zoo.errors import InvalidConfigError, UnknownModelError, WeightsMismatchError, WeightsNotFoundError
 from lag_zoo.factory import create_model, create_transform
 from lag_zoo.models import NO_GASTRIC_WEIGHTS
@@ -14,7 +15,7 @@ from lag_zoo.nn import LAG
 from lag_zoo.registry import model_info, resolve
 from lag_zoo.specs import WeightSpec
 from lag_zoo.views import FrameTransform
-from lag_zoo.weights import load_strictly
+from lag_zoo.weights import load_strictly, lookup, sources
 
 ZOO = "lag_mobilenetv3_small_100_wli"
 SMALL = "lag_mobilenetv3_small_050"
@@ -90,16 +91,16 @@ class TestWithoutWeights:
         with pytest.raises(WeightsNotFoundError) as caught:
             create_model("lag_resnet50_lci", pretrained=True)
         message = str(caught.value)
-        assert "no weights for lag_resnet50_lci have been published yet" in message
+        assert "no weights for lag_resnet50_lci: this version vouches for none" in message
         assert NO_GASTRIC_WEIGHTS in message
         assert "lag-zoo/lag_resnet50_lci" in message
         assert "train your own on create_model('lag_resnet50_lci')" in message
-        assert "load_strictly" in message
+        assert "offline: HF_HUB_OFFLINE is set" in message
         assert isinstance(caught.value, FileNotFoundError)
 
     def test_architecture(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LAG_ZOO_NAMESPACE", "clinic")
-        with pytest.raises(WeightsNotFoundError, match=f"would be at clinic/{SMALL}") as caught:
+        with pytest.raises(WeightsNotFoundError, match=f"hf-hub:clinic/{SMALL}") as caught:
             create_model(SMALL, pretrained=True)
         assert NO_GASTRIC_WEIGHTS not in str(caught.value)
 
@@ -112,20 +113,21 @@ class TestWithWeights:
     """A model whose weights are made up here, with the built-in reader put aside."""
 
     @pytest.fixture
-    def trained(self, monkeypatch: pytest.MonkeyPatch) -> LAG:
+    def trained(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LAG:
         torch.manual_seed(0)
         model = create_model(
             ZOO, label_names=["no", "yes"], global_size=96, mean=(0.4, 0.3, 0.2), std=(0.1, 0.1, 0.1)
         )
+        save_file(model.state_dict(), tmp_path / "a.safetensors")
+        digest = hashlib.sha256((tmp_path / "a.safetensors").read_bytes()).hexdigest()
         weights = WeightSpec(
-            tag="base", files={"a.safetensors": "0" * 64, "a_golden.safetensors": "1" * 64},
+            tag="base", files={"a.safetensors": digest, "a_golden.safetensors": "1" * 64},
             label_names=("no", "yes"), modality="wli", global_size=96, mean=(0.4, 0.3, 0.2), std=(0.1, 0.1, 0.1),
             training_data=("none",), licence="Apache-2.0",
         )  # fmt: skip
-        spec = dataclasses.replace(model_info(ZOO), weights=(weights,))
-        monkeypatch.setattr(factory, "resolve", lambda name: (spec, name.partition(".")[2] or None))
-        read = {"a.safetensors": model.state_dict()}
-        monkeypatch.setattr(factory, "read_builtin", lambda file, spec: read[file])
+        spec = dataclasses.replace(model_info(ZOO), config=model.config, weights=(weights,))
+        monkeypatch.setattr(lookup, "resolve", lambda name: (spec, name.partition(".")[2] or None))
+        monkeypatch.setattr(sources, "files", lambda package: tmp_path)
         return model.eval()
 
     @pytest.mark.parametrize("name", [ZOO, f"{ZOO}.base"])
@@ -135,20 +137,43 @@ class TestWithWeights:
         assert model.config == trained.config
         assert torch.equal(model(frames), trained(frames))
 
-    def test_without_asking_they_are_not(self, trained: LAG) -> None:
-        assert create_model(ZOO).label_names == ("normal", "GA", "IM")
+    def test_the_load_is_reported(self, trained: LAG) -> None:
+        model = create_model(ZOO, pretrained=True)
+        assert model.load_report is not None
+        assert set(model.load_report.loaded) == set(trained.state_dict())
+        assert model.load_report.missing == ()
+        assert model.load_report.source == f"{ZOO}.base, built in"
+        assert model.weight_spec is not None
+        assert model.weight_spec.tag == "base"
+        assert create_model(ZOO).load_report is None
+
+    @pytest.mark.parametrize(
+        "fields", [{"label_names": ["a", "b"]}, {"num_classes": 3}, {"label_names": ["a"]}]
+    )
+    def test_under_other_labels_the_head_is_new_and_the_old_labels_are_named(
+        self, trained: LAG, fields: dict[str, object]
+    ) -> None:
+        model = create_model(ZOO, pretrained=True, **fields)  # type: ignore[arg-type]
+        assert model.load_report is not None
+        assert model.load_report.missing == ("head.weight", "head.bias")
+        assert model.load_report.replaced_labels == ("no", "yes")
+        assert "the head for no, yes was left out" in str(model.load_report)
+        assert model.weight_spec is None
+        assert model.num_classes == len(fields.get("label_names", "abc"))  # type: ignore[arg-type]
+        for key, value in model.state_dict().items():
+            if not key.startswith("head."):
+                assert torch.equal(value, trained.state_dict()[key])
 
     def test_a_policy_may_differ(self, trained: LAG) -> None:
         assert create_model(ZOO, pretrained=True, policy="grid", mask_outside=True).config.policy == "grid"
 
     @pytest.mark.parametrize(
         "fields",
-        [{"label_names": ["yes", "no"]}, {"task": "multilabel"}, {"mean": (0.5, 0.5, 0.5)}, {"std": [0.2, 0.1, 0.1]},
-         {"num_classes": 3}],
+        [{"label_names": ["yes", "no"]}, {"task": "multilabel"}, {"mean": (0.5, 0.5, 0.5)}, {"std": [0.2, 0.1, 0.1]}],
     )  # fmt: skip
     @pytest.mark.usefixtures("trained")
     def test_other_meanings_are_refused(self, fields: dict[str, object]) -> None:
-        with pytest.raises(WeightsMismatchError, match=r"base was trained with (label_names|task|mean|std)="):
+        with pytest.raises(WeightsMismatchError, match=r"was trained with (label_names|task|mean|std)="):
             create_model(ZOO, pretrained=True, **fields)  # type: ignore[arg-type]
 
     @pytest.mark.usefixtures("trained")

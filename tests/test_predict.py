@@ -201,10 +201,10 @@ def named(monkeypatch: pytest.MonkeyPatch) -> Predictor:
     half = (0.5, 0.5, 0.5)
     weights = WeightSpec(
         tag="base", files={"a": "ab" * 32}, label_names=LABELS, modality="wli", global_size=64, mean=half, std=half,
-        training_data=(), licence="Apache-2.0", operating_points={"polyp": 0.35}, temperature=2.0,
+        training_data=lag_zoo.model_info(BUILT_IN).weights[0].training_data,
+        licence="Apache-2.0", operating_points={"polyp": 0.35}, temperature=2.0,
     )  # fmt: skip
-    spec = dataclasses.replace(lag_zoo.model_info(BUILT_IN), weights=(weights,))
-    monkeypatch.setattr(predict, "resolve", lambda name: (spec, None))
+    model.weight_spec = weights
     monkeypatch.setattr(predict, "create_model", lambda name, pretrained: model)
     return Predictor(BUILT_IN)
 

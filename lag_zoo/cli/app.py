@@ -9,6 +9,7 @@ import lag_zoo
 from lag_zoo.cli.info_command import info
 from lag_zoo.cli.list_command import list_
 from lag_zoo.cli.predict_command import predict
+from lag_zoo.cli.weights_commands import convert, download, push, verify
 from lag_zoo.errors import LagZooError
 
 app = typer.Typer(
@@ -21,6 +22,8 @@ app = typer.Typer(
 app.command("list")(list_)
 app.command("info")(info)
 app.command("predict")(predict)
+for _command in (verify, download, push, convert):
+    app.command()(_command)
 
 
 def run() -> None:

@@ -12,6 +12,8 @@ from torch import Tensor
 
 import lag_zoo.models
 from lag_zoo.errors import InvalidImageError
+from lag_zoo.registry import list_models, model_info
+from lag_zoo.specs import WeightSpec
 
 _DIGITS = 16
 _STEP = 8  # every eighth pixel each way tells frames apart as well as all do, and costs next to nothing
@@ -42,3 +44,19 @@ def known_frames(name: str) -> frozenset[str]:
         return frozenset()
     lines = path.read_text(encoding="ascii").splitlines()
     return frozenset(line for line in lines if line and not line.startswith("#"))
+
+
+def frames_behind(weights: WeightSpec) -> frozenset[str]:
+    """The digests of the frames behind a set of weights, wherever it lies: of each model of the zoo whose training data
+    it names, as the weights themselves, a copy of them, or what was trained on from them.
+
+    >>> len(frames_behind(model_info("lag_mobilenetv3_small_100_polyp").weights[0]))
+    798
+    """
+    named = set(weights.training_data)
+    shared = (
+        name
+        for name in list_models(pretrained=True)
+        if named & set(model_info(name).weights[0].training_data)
+    )
+    return frozenset().union(*(known_frames(name) for name in shared))

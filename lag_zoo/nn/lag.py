@@ -7,7 +7,7 @@ the paper does not state them. A model here is not a medical device.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,12 @@ from lag_zoo.errors import BackboneError, InvalidConfigError
 from lag_zoo.nn.backbones import Traits, adopt_backbone, backbone_features, create_backbone
 from lag_zoo.nn.crop_ensemble import CropEnsemble
 from lag_zoo.nn.fusion import FUSIONS, Fused
-from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task
+from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec
 from lag_zoo.views import Views, ViewSampler
 from lag_zoo.views.pixels import Frames, ImageLike
+
+if TYPE_CHECKING:
+    from lag_zoo.weights.report import LoadReport
 
 _CROP_FIELDS = {  # field of LAGConfig: attribute of CropEnsemble
     "num_crops": "num_crops",
@@ -53,6 +56,10 @@ class LAG(nn.Module):
 
     pixel_mean: Tensor
     pixel_std: Tensor
+    load_report: "LoadReport | None" = None
+    """What loading did, where `create_model` loaded weights."""
+    weight_spec: "WeightSpec | None" = None
+    """What is vouched for of the weights that were loaded whole."""
 
     def __init__(
         self,

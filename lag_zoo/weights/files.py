@@ -1,65 +1,113 @@
-"""Weights files: read, verified by SHA-256, and loaded strictly into a network."""
+"""Weights files: verified by SHA-256, read as safetensors, and put strictly into a network."""
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lag_zoo.errors import WeightsIntegrityError, WeightsMismatchError, WeightsNotFoundError
+from lag_zoo.weights.digests import digest_of, remember_digest, remembered_digest
 
 _SHOWN = 3
 
 
-def read_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
-    """The tensors of a safetensors file whose bytes have this SHA-256.
+def verify_file(path: Path, sha256: str | None = None) -> str:
+    """The SHA-256 of a safetensors file, which must be this one if one is given; remembered for the next time.
+
+    The first time, the values are looked at too: each must be finite.
 
     Raises:
         WeightsNotFoundError: no such file.
-        WeightsIntegrityError: other bytes, or no safetensors file.
+        WeightsIntegrityError: other bytes, no safetensors file, or values that are not finite.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise WeightsNotFoundError(f"no weights file {path}") from error
-    if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
+    if not path.is_file():
+        raise WeightsNotFoundError(f"no weights file {path}")
+    found = remembered_digest(path)
+    fresh = found is None
+    if found is None:
+        found = digest_of(path)
+    if sha256 is not None and found != sha256:
         raise WeightsIntegrityError(
             f"{path} has the SHA-256 {found}, and {sha256} was expected: fetch or install it anew"
         )
-    try:
-        return load(data)
-    except SafetensorError as error:
-        raise WeightsIntegrityError(f"{path} is not a safetensors file: {error}") from error
+    if fresh:
+        _require_finite(_mapped(path), path)
+        remember_digest(path, found)
+    return found
 
 
-def load_strictly(model: nn.Module, weights: Mapping[str, Tensor], *, source: str) -> None:
-    """Copies weights into a network whose keys and shapes are exactly these; fp16 widens to the network's type.
+def read_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, mapped into memory, after `verify_file`.
 
     Raises:
-        WeightsMismatchError: keys or shapes differ, or a value is not finite; the network is untouched.
+        WeightsNotFoundError: no such file.
+        WeightsIntegrityError: other bytes, no safetensors file, or values that are not finite.
     """
-    own = model.state_dict()
+    verify_file(path, sha256)
+    return _mapped(path)
+
+
+def _mapped(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, OSError) as error:
+        raise WeightsIntegrityError(f"{path} is not a safetensors file that can be read: {error}") from error
+
+
+def _require_finite(weights: Mapping[str, Tensor], source: object) -> None:
+    broken = [key for key, tensor in weights.items() if tensor.is_floating_point() and not _finite(tensor)]
+    if broken:
+        raise WeightsIntegrityError(
+            f"{source} holds values that are not finite: {', '.join(broken[:_SHOWN])}"
+        )
+
+
+def _finite(tensor: Tensor) -> bool:
+    # The sum of a tensor is finite where all its values are, unless it overflows; then they are looked at.
+    wide = tensor.float() if tensor.element_size() < 4 else tensor
+    return bool(wide.sum().isfinite()) or bool(torch.isfinite(wide).all())
+
+
+def compare(
+    own: Mapping[str, Tensor], weights: Mapping[str, Tensor], *, source: str, except_for: Collection[str] = ()
+) -> None:
+    """Refuses weights whose keys, shapes or kinds of number are not those of a network, but for some keys.
+
+    Raises:
+        WeightsMismatchError: they differ; the message shows the first that do.
+    """
+    ours = {key: tensor for key, tensor in own.items() if key not in except_for}
+    theirs = {key: tensor for key, tensor in weights.items() if key not in except_for}
     differences = [
-        *(f"missing: {key} {tuple(own[key].shape)}" for key in own if key not in weights),
-        *(f"unexpected: {key} {tuple(weights[key].shape)}" for key in weights if key not in own),
+        *(f"missing: {key} {tuple(ours[key].shape)}" for key in ours if key not in theirs),
+        *(f"unexpected: {key} {tuple(theirs[key].shape)}" for key in theirs if key not in ours),
         *(
-            f"shape: {key} is {tuple(weights[key].shape)}, the network has {tuple(own[key].shape)}"
-            for key in own
-            if key in weights and own[key].shape != weights[key].shape
+            f"shape: {key} is {tuple(theirs[key].shape)}, the network has {tuple(ours[key].shape)}"
+            for key in ours
+            if key in theirs and ours[key].shape != theirs[key].shape
+        ),
+        *(
+            f"type: {key} is {theirs[key].dtype}, the network has {ours[key].dtype}"
+            for key in ours
+            if key in theirs and ours[key].is_floating_point() != theirs[key].is_floating_point()
         ),
     ]
     if differences:
         more = f"\n  and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         listed = "\n  ".join(differences[:_SHOWN])
         raise WeightsMismatchError(f"{source} holds the weights of another network:\n  {listed}{more}")
-    broken = [
-        key
-        for key, tensor in weights.items()
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all()
-    ]
-    if broken:
-        raise WeightsMismatchError(f"{source} holds values that are not finite: {', '.join(broken[:_SHOWN])}")
+
+
+def load_strictly(model: nn.Module, weights: Mapping[str, Tensor], *, source: str) -> None:
+    """Copies weights into a network whose keys and shapes are exactly these; fp16 widens to the network's type.
+
+    Raises:
+        WeightsMismatchError: keys, shapes or types differ; the network is untouched.
+        WeightsIntegrityError: a value is not finite; the network is untouched.
+    """
+    compare(model.state_dict(), weights, source=source)
+    _require_finite(weights, source)
     model.load_state_dict(dict(weights), strict=True)

@@ -28,6 +28,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     model = lag_zoo.LAG(
         "mobilenetv3_small_050", label_names=LABELS, global_size=64, num_crops=4, crop_size=32
     )
+    model.weight_spec = lag_zoo.model_info(BUILT_IN).weights[0]
     monkeypatch.setattr(predict_module, "create_model", lambda name, pretrained: model)
 
 

@@ -2,16 +2,18 @@
 
 import hashlib
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
 
-from lag_zoo.errors import WeightsIntegrityError
+from lag_zoo.errors import WeightsIntegrityError, WeightsMismatchError
 from lag_zoo.factory import create_model
 from lag_zoo.registry import list_models, model_info
 from lag_zoo.specs import WeightSpec
-from lag_zoo.weights.builtin import read_builtin
+from lag_zoo.weights import read_weights
+from lag_zoo.weights.golden import Golden
+from lag_zoo.weights.sources import find_builtin
 
 BUILTIN = [name for name in list_models(pretrained=True) if model_info(name).weights[0].repo is None]
 FOLDER = files("lag_zoo.weights.builtin")
@@ -35,7 +37,7 @@ def test_files_are_the_ones_vouched_for_and_small(name: str) -> None:
 
 @pytest.mark.parametrize("name", BUILTIN)
 def test_half_precision_but_for_statistics(name: str) -> None:
-    for key, tensor in read_builtin(f"{name}.safetensors", weights_of(name)).items():
+    for key, tensor in read_weights(Path(str(FOLDER / f"{name}.safetensors"))).items():
         if key.endswith(("running_mean", "running_var")):
             assert tensor.dtype == torch.float32, key
         elif not key.endswith("num_batches_tracked"):
@@ -44,14 +46,14 @@ def test_half_precision_but_for_statistics(name: str) -> None:
 
 @pytest.mark.parametrize("name", BUILTIN)
 def test_the_saved_example_holds(name: str) -> None:
-    file = f"{name}_golden.safetensors"
-    pair = read_builtin(file, weights_of(name))
-    with safe_open(str(FOLDER / file), "pt") as opened:
-        tolerance = float(opened.metadata()["tolerance"])
-    model = create_model(name, pretrained=True).eval()
-    with torch.inference_mode():
-        torch.testing.assert_close(model(pair["frames"]), pair["logits"], atol=tolerance, rtol=0)
-    assert pair["logits"].abs().max() > 10 * tolerance
+    pair = Golden.read(Path(str(FOLDER / f"{name}_golden.safetensors")))
+    model = create_model(name, pretrained=True)
+    assert pair.apart(model) <= pair.tolerance
+    assert pair.logits.abs().max() > 10 * pair.tolerance
+    with torch.no_grad():
+        model.head.bias += 2 * pair.tolerance
+    with pytest.raises(WeightsMismatchError, match="saved example"):
+        pair.apart(model)
 
 
 @pytest.mark.parametrize("name", BUILTIN)
@@ -69,9 +71,8 @@ def test_results_have_what_a_reader_needs(name: str) -> None:
 
 
 def test_other_bytes_are_refused() -> None:
-    name = BUILTIN[0]
-    weights = weights_of(name)
-    file = f"{name}.safetensors"
-    other = WeightSpec.from_dict({**weights.to_dict(), "files": {file: "0" * 64}})
+    spec = model_info(BUILTIN[0])
+    weights = spec.weights[0]
+    other = WeightSpec.from_dict({**weights.to_dict(), "files": dict.fromkeys(weights.files, "0" * 64)})
     with pytest.raises(WeightsIntegrityError, match="SHA-256"):
-        read_builtin(file, other)
+        find_builtin(spec, other)

@@ -1,6 +1,7 @@
 """Weights files: only the bytes that were vouched for, only into the network that they belong to."""
 
 import hashlib
+import os
 import pickle
 from pathlib import Path
 
@@ -11,11 +12,10 @@ from hypothesis import strategies as st
 from safetensors.torch import save, save_file
 from torch import nn
 
-import lag_zoo.weights.builtin as builtin
+import lag_zoo.weights.files as files
 from lag_zoo.errors import WeightsIntegrityError, WeightsMismatchError, WeightsNotFoundError
-from lag_zoo.specs import WeightSpec
 from lag_zoo.weights import load_strictly, read_weights
-from lag_zoo.weights.builtin import read_builtin
+from lag_zoo.weights.files import verify_file
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(4, dtype=torch.float16)}
 BYTES = save(TENSORS)
@@ -109,23 +109,65 @@ class TestLoadStrictly:
         model = self.network()
         weights = {key: tensor.clone() for key, tensor in model.state_dict().items()}
         weights["0.bias"][1] = value
-        with pytest.raises(WeightsMismatchError, match=r"not finite: 0\.bias"):
+        with pytest.raises(WeightsIntegrityError, match=r"not finite: 0\.bias"):
             load_strictly(model, weights, source="x")
         assert model[0].bias.isfinite().all()
 
 
-def test_built_in_files_are_read_and_verified(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builtin, "files", lambda package: file.parent)
-    half = (0.5, 0.5, 0.5)
+class TestRemembered:
+    """A digest is taken once, and again when the file may have changed."""
 
-    def spec(name: str, sha256: str) -> WeightSpec:
-        return WeightSpec(
-            tag="base", files={name: sha256}, label_names=("a",), modality="wli", global_size=96,
-            mean=half, std=half, training_data=(), licence="Apache-2.0",
-        )  # fmt: skip
+    @pytest.fixture
+    def taken(self, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+        seen: list[Path] = []
+        monkeypatch.setattr(files, "digest_of", lambda path: seen.append(path) or digest(path))
+        return seen
 
-    assert read_builtin(file.name, spec(file.name, digest(file))).keys() == TENSORS.keys()
-    with pytest.raises(WeightsIntegrityError):
-        read_builtin(file.name, spec(file.name, "0" * 64))
-    with pytest.raises(WeightsNotFoundError):
-        read_builtin("b.safetensors", spec("b.safetensors", "0" * 64))
+    def test_once(self, file: Path, taken: list[Path]) -> None:
+        for _ in range(3):
+            verify_file(file, digest(file))
+        assert taken == [file]
+
+    def test_a_changed_file_is_read_again(self, file: Path, taken: list[Path]) -> None:
+        vouched = digest(file)
+        verify_file(file, vouched)
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.write_bytes(data)
+        os.utime(file, ns=(0, 0))
+        with pytest.raises(WeightsIntegrityError, match="SHA-256"):
+            verify_file(file, vouched)
+        assert len(taken) == 2
+
+    def test_what_failed_is_not_remembered(self, file: Path, taken: list[Path]) -> None:
+        for _ in range(2):
+            with pytest.raises(WeightsIntegrityError):
+                verify_file(file, "0" * 64)
+        assert len(taken) == 2
+
+    def test_without_a_place_to_note_it(
+        self, file: Path, taken: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "taken").write_text("a file where the folder should be")
+        monkeypatch.setenv("LAG_ZOO_CACHE", str(tmp_path / "taken"))
+        for _ in range(2):
+            verify_file(file, digest(file))
+        assert len(taken) == 2
+
+    @pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+    def test_values_that_are_not_finite(self, tmp_path: Path, value: float) -> None:
+        path = tmp_path / "broken.safetensors"
+        save_file({"good": torch.ones(3), "broken": torch.tensor([1.0, value])}, path)
+        with pytest.raises(WeightsIntegrityError, match="not finite: broken"):
+            verify_file(path)
+
+    def test_large_values_are_finite(self, tmp_path: Path) -> None:
+        path = tmp_path / "large.safetensors"
+        save_file({"large": torch.full((4,), 3e38)}, path)
+        verify_file(path)
+
+
+def test_training_leaves_the_file_alone(file: Path) -> None:
+    before = file.read_bytes()
+    read_weights(file)["a"].add_(1)
+    assert file.read_bytes() == before

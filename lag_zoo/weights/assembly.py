@@ -1,0 +1,80 @@
+"""A network and its weights put together fast: built without memory, then given the file's own pages.
+
+On the meta device a network costs no memory and no initialisation; its tensors are then those of the memory-mapped
+file. What the file does not hold (a head that was asked for anew, buffers that are computed) is made afterwards.
+"""
+
+import dataclasses
+from collections.abc import Collection, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from lag_zoo.nn import LAG
+from lag_zoo.specs import LAGConfig
+from lag_zoo.weights.files import compare
+
+HEAD = ("head.weight", "head.bias")
+
+
+def assemble(
+    config: LAGConfig, weights: Mapping[str, Tensor], *, source: str, new_head: bool = False
+) -> tuple[LAG, tuple[str, ...]]:
+    """The network of a configuration with these weights, and the keys that they did not give: the new head's.
+
+    Raises:
+        WeightsMismatchError: they are another network's.
+        InvalidConfigError, BackboneError: no network can be built so.
+    """
+    with torch.device("meta"):
+        skeleton = LAG.from_config(dataclasses.replace(config, num_classes=0, label_names=None))
+        if config.num_classes and not new_head:
+            skeleton.reset_classifier(config.num_classes, label_names=config.label_names)
+    left_out = HEAD if new_head else ()
+    compare(skeleton.state_dict(), weights, source=source, except_for=left_out)
+    taken = {key: tensor for key, tensor in weights.items() if key not in left_out}
+    model = _filled(skeleton, taken)
+    if new_head:
+        model.reset_classifier(config.num_classes, label_names=config.label_names)
+    return model, tuple(key for key in model.state_dict() if key not in taken)
+
+
+def _filled(skeleton: LAG, weights: Mapping[str, Tensor]) -> LAG:
+    kinds = {key: tensor.dtype for key, tensor in skeleton.state_dict().items()}
+    wide = {key: tensor.to(kinds[key]) for key, tensor in weights.items()}
+    skeleton.load_state_dict(wide, strict=True, assign=True)
+    for module in skeleton.modules():
+        _give_memory(module)
+        if hasattr(module, "init_non_persistent_buffers"):
+            module.init_non_persistent_buffers()  # type: ignore[operator]
+    if not _left_on_meta(skeleton):
+        return skeleton
+    # A module computes something when it is built and has no way to compute it again: build it the ordinary way.
+    model = LAG.from_config(skeleton.config)
+    model.load_state_dict(wide, strict=True)
+    return model
+
+
+def _give_memory(module: nn.Module) -> None:
+    """Memory for buffers that are in no file; what belongs in it is computed next."""
+    for name, buffer in module.named_buffers(recurse=False):
+        if buffer.is_meta and hasattr(module, "init_non_persistent_buffers"):
+            setattr(module, name, torch.zeros_like(buffer, device="cpu"))
+
+
+def _left_on_meta(model: nn.Module) -> bool:
+    held = [value for module in model.modules() for value in _tensors(vars(module).values())]
+    return any(t.is_meta for t in [*model.parameters(), *model.buffers(), *held])
+
+
+def _tensors(values: Collection[object]) -> list[Tensor]:
+    """Plain attributes that are tensors, or hold some in a list or a dictionary."""
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found += [v for v in value if isinstance(v, Tensor)]
+        elif isinstance(value, dict):
+            found += [v for v in value.values() if isinstance(v, Tensor)]
+    return found

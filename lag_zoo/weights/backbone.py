@@ -1,0 +1,152 @@
+"""A backbone's own weights, from wherever its authors publish them: timm's Hub repositories, or anyone's file.
+
+The whole backbone has to arrive: what is left over in the file (a classifier) is reported, what is missing is an error.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import timm
+from torch import Tensor, nn
+
+from lag_zoo.errors import InvalidConfigError, WeightsMismatchError, WeightsNotFoundError
+from lag_zoo.specs import TORCHVISION_BACKBONES
+from lag_zoo.weights.files import compare, read_weights, verify_file
+from lag_zoo.weights.hub import Place, fetch_verified, stated_licence
+from lag_zoo.weights.report import LoadReport
+from lag_zoo.weights.sources import HUB
+
+Prefix = str | Mapping[str, str]
+_FILE = "model.safetensors"
+_SHOWN = 3
+
+
+class BackboneFile(NamedTuple):
+    """A verified file of backbone weights, and where it came from."""
+
+    path: Path
+    source: str
+    revision: str | None = None
+    licence: str = ""
+
+
+def timm_weights(backbone: str, *, cache_dir: Path | None, local_files_only: bool) -> BackboneFile:
+    """The weights of a timm name in timm's own Hub repository; verified by the Hub's digest.
+
+    Raises:
+        WeightsNotFoundError: timm publishes none for it on the Hub, or they cannot be had; the message says why.
+    """
+    if backbone in TORCHVISION_BACKBONES:
+        raise WeightsNotFoundError(
+            f"{backbone} is torchvision's, which publishes no safetensors: convert its checkpoint with "
+            "`lag-zoo convert` and give the file as backbone_weights"
+        )
+    cfg = timm.get_pretrained_cfg(backbone)
+    if cfg is None or not cfg.hf_hub_id:
+        raise WeightsNotFoundError(
+            f"timm has no weights of {backbone} on the Hub; give a file of them as backbone_weights"
+        )
+    place = Place(cfg.hf_hub_id, None, cache_dir, local_files_only)
+    file = fetch_verified(place, cfg.hf_hub_filename or _FILE)
+    return BackboneFile(file.path, str(place), file.revision, cfg.license or "")
+
+
+def given_weights(given: str | Path, *, cache_dir: Path | None, local_files_only: bool) -> BackboneFile:
+    """The file that `backbone_weights` names: a path, or `hf-hub:org/repo[:file]`.
+
+    Raises:
+        InvalidConfigError: a file that is not safetensors.
+        WeightsNotFoundError: it cannot be had; the message says why.
+    """
+    text = str(given)
+    if text.startswith(HUB):
+        repo, _, filename = text.removeprefix(HUB).partition(":")
+        repo, _, revision = repo.partition("@")
+        place = Place(repo, revision or None, cache_dir, local_files_only)
+        _require_safetensors(filename or _FILE)
+        file = fetch_verified(place, filename or _FILE)
+        source = f"{place}:{filename or _FILE}"
+        return BackboneFile(file.path, source, file.revision, stated_licence(place))
+    _require_safetensors(text)
+    return BackboneFile(Path(text).expanduser(), text)
+
+
+def load_backbone(backbone: nn.Module, file: BackboneFile, prefix: Prefix | None = None) -> LoadReport:
+    """Puts the weights of a file into a backbone, after a prefix is stripped; position embeddings are resized.
+
+    `prefix` is what stands before the backbone's own keys, or a map from such beginnings to what replaces them.
+
+    Raises:
+        WeightsMismatchError: less than the whole backbone arrived; the backbone is untouched.
+        WeightsNotFoundError, WeightsIntegrityError: there is no such file, or it is none of safetensors.
+    """
+    weights = read_weights(file.path)
+    mine = _renamed(weights, prefix)
+    if not mine:
+        raise WeightsMismatchError(
+            f"{file.source} has no key that begins with {prefix!r}; its first keys are {', '.join([*weights][:_SHOWN])}"
+        )
+    fitted = _fitted(backbone, dict(mine))
+    own = backbone.state_dict()
+    unexpected = tuple(key for key in fitted if key not in own)
+    try:
+        compare(own, {k: v for k, v in fitted.items() if k in own}, source=file.source)
+    except WeightsMismatchError as error:
+        raise WeightsMismatchError(f"{error}\n{_advice(own, weights)}") from None
+    backbone.load_state_dict({key: fitted[key] for key in own}, strict=True)
+    resized = tuple(key for key in own if key in mine and mine[key].shape != own[key].shape)
+    return LoadReport(
+        source=file.source,
+        path=file.path,
+        revision=file.revision,
+        sha256=verify_file(file.path),
+        loaded=tuple(key for key in own if key not in resized),
+        resized=resized,
+        unexpected=unexpected,
+        licences=(file.licence,) if file.licence else (),
+    )
+
+
+def _require_safetensors(name: str) -> None:
+    if not name.endswith(".safetensors"):
+        raise InvalidConfigError(
+            f"backbone_weights are safetensors, got {name!r}; `lag-zoo convert` brings a .pth over"
+        )
+
+
+def _renamed(weights: Mapping[str, Tensor], prefix: Prefix | None) -> dict[str, Tensor]:
+    if prefix is None:
+        return dict(weights)
+    changes = {prefix: ""} if isinstance(prefix, str) else prefix
+    found = {}
+    for key, tensor in weights.items():
+        for old, new in changes.items():
+            if key.startswith(old):
+                found[new + key.removeprefix(old)] = tensor
+                break
+    return found
+
+
+def _fitted(backbone: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights as timm's own loader of this kind of network turns them: older layouts, other image sizes."""
+    filter_: Callable[..., dict[str, Tensor]] | None = getattr(
+        sys.modules[type(backbone).__module__], "checkpoint_filter_fn", None
+    )
+    if filter_ is None:
+        return weights
+    try:
+        return dict(filter_(weights, backbone))
+    except (KeyError, RuntimeError, ValueError, AttributeError, TypeError, IndexError) as error:
+        raise WeightsMismatchError(
+            f"timm cannot bring these weights to {type(backbone).__name__}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _advice(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
+    first = next(iter(own))
+    before = sorted({key.removesuffix(first) for key in weights if key.endswith("." + first)})
+    if before:
+        return f"It has {before[0] + first!r}: try backbone_prefix={before[0]!r}"
+    return f"The backbone's first key is {first!r}; the file's are {', '.join([*weights][:_SHOWN])}"

@@ -1,0 +1,140 @@
+# ruff: noqa: E501 - the card is prose
+"""The model card of a repository: what the Hub reads in its header, and what a person has to know before using it."""
+
+from collections.abc import Sequence
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from lag_zoo.errors import InvalidConfigError
+from lag_zoo.specs import Measurement
+from lag_zoo.weights.repository import RepositoryConfig
+
+NOT_A_DEVICE = (
+    "For research and teaching. Not a medical device: not for diagnosis, treatment or use on patients."
+)
+REQUIRED = ("label_names", "licence", "training_data", "intended_use", "limits")
+"""What a card must say before it is published; fields of `WeightSpec`."""
+
+
+def require_complete(config: RepositoryConfig) -> None:
+    """Refuses a card that leaves out what its readers need.
+
+    Raises:
+        InvalidConfigError: required fields are empty; the message names them.
+    """
+    empty = [field for field in REQUIRED if not getattr(config.weights, field)]
+    if empty:
+        raise InvalidConfigError(
+            f"the card is not complete: {', '.join(empty)} empty. Say them with "
+            "lag_zoo.save_pretrained(model, directory, about=lag_zoo.About(...))"
+        )
+
+
+def card(config: RepositoryConfig, *, name: str) -> str:
+    """The text of README.md for a repository."""
+    network, weights = config.config, config.weights
+    labels = ", ".join(weights.label_names) or f"{network.num_classes} unnamed classes"
+    points = ", ".join(f"{label} from {p:g}" for label, p in weights.operating_points.items())
+    return f"""---
+{_header(config, name)}
+---
+
+# {name}
+
+{NOT_A_DEVICE}
+
+A lag_zoo model: LAG (Yang et al., IEEE JBHI 2022) on
+{network.backbone}, {network.num_crops} crops of {network.crop_size} pixels, global view of {network.global_size} pixels. It tells: {labels} ({network.task}).
+
+## Intended use
+
+{weights.intended_use or "Not stated."}
+
+## Training data
+
+{_listed(weights.training_data)}
+
+Modality: {weights.modality or "not stated"}.
+
+## Results
+
+{_results(weights.results)}
+
+Operating points: {points or "none; the likeliest label is called"}. Temperature: {weights.temperature:g}.
+
+## Limits
+
+{_listed(weights.limits)}
+
+## Licence
+
+Weights: {weights.licence or "not stated"}. What the backbone was initialised from: {weights.backbone_licence or "nothing, or not stated"}.
+
+## How to load
+
+```python
+import lag_zoo
+
+model = lag_zoo.create_model("hf-hub:<this repository>", pretrained=True).eval()
+predictor = lag_zoo.Predictor(model)
+```
+
+Written by lag_zoo {config.lag_zoo_version} (timm {config.timm_version}). The saved example in `golden.safetensors` is drawn, not a patient's.
+"""
+
+
+def _header(config: RepositoryConfig, name: str) -> str:
+    weights = config.weights
+    tags = [
+        "lag_zoo",
+        "timm",
+        "endoscopy",
+        "image-classification",
+        *([config.domain] if config.domain else []),
+    ]
+    data = ModelCardData(
+        library_name="lag_zoo",
+        pipeline_tag="image-classification",
+        tags=tags,
+        license=weights.licence.lower() or None,
+        model_name=name,
+        eval_results=[
+            EvalResult(
+                task_type="image-classification",
+                dataset_type="endoscopy",
+                dataset_name=r.data,
+                metric_type=r.metric,
+                metric_value=r.value,
+                metric_name=f"{r.metric} ({_interval(r)}; n {r.n} {r.unit})",
+            )
+            for r in weights.results
+        ]
+        or None,
+    )
+    return data.to_yaml().strip()
+
+
+def _interval(result: Measurement) -> str:
+    if result.low is None or result.high is None:
+        return "no interval"
+    return f"{result.level:.0%} interval {result.low:.3f} to {result.high:.3f}"
+
+
+def _results(results: Sequence[Measurement]) -> str:
+    if not results:
+        return "None were measured."
+    rows = [
+        f"| {r.metric} | {r.value:.3f} | {_interval(r)} | {r.n} {r.unit} | {r.data} | {r.date} | {r.note} |"
+        for r in results
+    ]
+    return "\n".join(
+        [
+            "| what | value | interval | n | data | date | note |",
+            "| --- | ---: | --- | --- | --- | --- | --- |",
+            *rows,
+        ]
+    )
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines) or "Not stated."

@@ -1,0 +1,205 @@
+"""The Hugging Face Hub, with what its client leaves out: bytes that are verified, and errors that say what to do.
+
+The client checks no SHA-256, lets errors of its transport through, and goes on for ever where a server cuts every
+answer. Here each failure becomes one of lag_zoo's errors, and a file is believed only after its digest.
+"""
+
+import errno
+import os
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+from huggingface_hub import constants, hf_hub_download, metadata_load
+from huggingface_hub import errors as hub_errors
+from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
+
+from lag_zoo.errors import HubWarning, InvalidConfigError, WeightsIntegrityError, WeightsNotFoundError
+from lag_zoo.weights.digests import git_digest_of
+from lag_zoo.weights.files import verify_file
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_TRANSPORT = (hub_errors.HTTPError,)  # type: ignore[attr-defined]  # of the client's own HTTP library, which differs between its versions
+_MOST = 3  # times the size of a file that may come over the line before the download is given up
+
+
+class HubFile(NamedTuple):
+    """A file of a Hub repository, in the local cache, and the commit that it is of."""
+
+    path: Path
+    revision: str | None
+
+
+class Place(NamedTuple):
+    """A repository at a revision (`None`: its newest), and how to reach it."""
+
+    repo: str
+    revision: str | None = None
+    cache_dir: Path | None = None
+    local_files_only: bool = False
+
+    def __str__(self) -> str:
+        return f"hf-hub:{self.repo}" + (f"@{self.revision}" if self.revision else "")
+
+
+class _Bounded(tqdm):
+    """The client's progress bar, which also sees a download that never ends."""
+
+    received = 0
+
+    def update(self, n: float | None = 1) -> bool | None:
+        self.received += int(n or 0)
+        if self.total and self.received > _MOST * self.total:
+            raise _EndlessDownload(f"{self.received} bytes came of a file of {self.total}")
+        return super().update(n)  # type: ignore[no-any-return]
+
+
+class _EndlessDownload(RuntimeError):
+    pass
+
+
+def fetch_verified(place: Place, filename: str, sha256: str | None = None) -> HubFile:
+    """A file of a repository whose bytes are the ones vouched for: by `sha256`, else by the Hub's own digest.
+
+    A copy that has other bytes is set aside and fetched once more.
+
+    Raises:
+        WeightsNotFoundError: it cannot be had; the message says why and names the ways on.
+        WeightsIntegrityError: the second copy is no better; or the first, and there is no other to be had.
+    """
+    file = fetch(place, filename)
+    try:
+        _verify(file.path, sha256)
+        return file
+    except WeightsIntegrityError as error:
+        aside = _set_aside(file.path, error)
+        try:
+            file = fetch(place, filename)
+        except WeightsNotFoundError as unavailable:
+            raise WeightsIntegrityError(
+                f"{error}. It was set aside as {aside}, and another copy cannot be had: {unavailable.reason}"
+            ) from unavailable
+        _verify(file.path, sha256)
+        return file
+
+
+def fetch(place: Place, filename: str) -> HubFile:
+    """A file of a repository, from the cache or downloaded into it; not verified.
+
+    Raises:
+        WeightsNotFoundError: it cannot be had; the message says why and names the ways on.
+        InvalidConfigError: no repository can be named so.
+    """
+    try:
+        path = _download(place, filename)
+    except hub_errors.HFValidationError as error:
+        raise InvalidConfigError(f"{place.repo!r} is not the name of a Hub repository, org/name") from error
+    except _TRANSPORT as error:
+        path = _cached_in_spite_of(error, place, filename)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _unavailable(place, filename, error) from error
+    return HubFile(path, _commit_of(path, filename))
+
+
+def _download(place: Place, filename: str) -> Path:
+    return Path(
+        hf_hub_download(
+            place.repo,
+            filename,
+            revision=place.revision,
+            cache_dir=place.cache_dir,
+            local_files_only=place.local_files_only,
+            library_name="lag_zoo",
+            tqdm_class=_Bounded,
+        )
+    )
+
+
+def _cached_in_spite_of(error: Exception, place: Place, filename: str) -> Path:
+    """The cached file where the line broke: what the client does where it cannot connect, and forgets here."""
+    try:
+        path = _download(place._replace(local_files_only=True), filename)
+    except hub_errors.LocalEntryNotFoundError:
+        raise _unavailable(place, filename, error) from error
+    warnings.warn(
+        f"{constants.ENDPOINT} broke off ({error}): {filename} of {place} is the cached copy, "
+        f"commit {_commit_of(path, filename)}",
+        HubWarning,
+        stacklevel=5,
+    )
+    return path
+
+
+def stated_licence(place: Place) -> str:
+    """The licence that a repository's card states; empty where it has no card or states none."""
+    try:
+        card = fetch(place, constants.REPOCARD_NAME).path
+    except WeightsNotFoundError:
+        return ""
+    stated = (metadata_load(card) or {}).get("license")
+    return stated if isinstance(stated, str) else ""
+
+
+def _commit_of(path: Path, filename: str) -> str | None:
+    commit = path.parents[filename.count("/")].name
+    return commit if len(commit) == 40 else None
+
+
+def _verify(path: Path, sha256: str | None) -> None:
+    # The cache names a file by the digest that the Hub gave: SHA-256 of large files, git's of small ones.
+    name = path.resolve().name
+    known = name if set(name) <= set("0123456789abcdef") else ""
+    if len(known) == 40 and git_digest_of(path) != known:
+        raise WeightsIntegrityError(f"{path} has other bytes than the Hub's {known}")
+    if path.suffix == ".safetensors":
+        verify_file(path, sha256 or (known if len(known) == 64 else None))
+
+
+def _set_aside(path: Path, error: WeightsIntegrityError) -> Path:
+    """Moves a file of the cache out of the way, so that the next download cannot take it for done."""
+    real = path.resolve()
+    aside = real.with_name(real.name + ".damaged")
+    try:
+        os.replace(real, aside)
+        path.unlink(missing_ok=True)
+    except FileNotFoundError:  # another process was quicker
+        return aside
+    except OSError as fixed:
+        raise WeightsIntegrityError(f"{error}. It could not be set aside: {fixed}") from error
+    return aside
+
+
+def _unavailable(place: Place, filename: str, error: Exception) -> WeightsNotFoundError:
+    """What failed, why, where it was looked for, and the ways on."""
+    cache = place.cache_dir or constants.HF_HUB_CACHE
+    return WeightsNotFoundError(
+        f"{filename} of {place} cannot be had: {_reason(place, error)} (asked: {constants.ENDPOINT}; cache: {cache})",
+        ways_on="a repository that you can reach; a copy made where there is a network, lag-zoo download NAME "
+        "--to DIR, then local-dir:DIR; HF_ENDPOINT for a mirror",
+    )
+
+
+def _reason(place: Place, error: Exception) -> str:
+    if isinstance(error, hub_errors.GatedRepoError):
+        return "gated: ask for access on its page, then log in with `hf auth login` or set HF_TOKEN"
+    if isinstance(error, hub_errors.RepositoryNotFoundError):
+        return "missing: there is no such repository, or it is private and you are not logged in"
+    if isinstance(error, hub_errors.RevisionNotFoundError):
+        return f"missing: the repository has no revision {place.revision}"
+    if isinstance(error, hub_errors.LocalEntryNotFoundError):
+        return _not_cached(place, error)
+    if isinstance(error, hub_errors.EntryNotFoundError):
+        return "missing: the repository has no such file"
+    if isinstance(error, _EndlessDownload):
+        return f"server: it never ends, {error}"
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return f"disk: {error.strerror}"
+    return f"server: {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no word'}"
+
+
+def _not_cached(place: Place, error: Exception) -> str:
+    if place.local_files_only or constants.HF_HUB_OFFLINE:
+        why = "local_files_only is set" if place.local_files_only else "HF_HUB_OFFLINE is set"
+        return f"offline: {why}, and the cache does not hold it"
+    cause = error.__cause__ or error
+    return f"server: it does not answer and the cache does not hold it; {type(cause).__name__}: {cause}"

@@ -1,0 +1,124 @@
+"""Where the weights of a name are looked for, and in which order.
+
+For a name of the zoo: the file inside the package, else the catalogued repository at its pinned commit, else the
+repository that the name suggests. For a place, `hf-hub:` or `local-dir:`, only there.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from lag_zoo.errors import InvalidConfigError, WeightsMismatchError, WeightsNotFoundError
+from lag_zoo.models import GASTRIC, NO_GASTRIC_WEIGHTS
+from lag_zoo.registry import resolve
+from lag_zoo.specs import LAGConfig, ModelSpec
+from lag_zoo.weights import sources
+from lag_zoo.weights.hub import Place
+from lag_zoo.weights.sources import Found
+
+_SHAPES = (  # the fields that settle which tensors a network has; labels and views may differ
+    "fusion",
+    "crop_widths",
+    "crop_embed_dim",
+    "crop_se_ratio",
+    "shared_crops",
+    "global_dim",
+    "hidden_dim",
+    "backbone_args",
+)
+
+
+class Reach(NamedTuple):
+    """How to get at weights that are elsewhere."""
+
+    revision: str | None
+    cache_dir: Path | None
+    local_files_only: bool
+
+    def place(self, text: str) -> Place | Path:
+        """The repository or folder that a text names; see `parse_place`."""
+        return sources.parse_place(text, **self._asdict())
+
+
+def look_up(name: str, pretrained: bool | str, reach: Reach) -> tuple[LAGConfig, Found | None]:
+    """The configuration behind a name, and the weights asked for, if any were.
+
+    Raises:
+        UnknownModelError: no such name.
+        InvalidConfigError: a path that does not say so, or contradicting places or revisions.
+        WeightsNotFoundError: no weights where they were looked for; the message says why, and the ways on.
+        WeightsIntegrityError: bytes that are not the ones vouched for.
+        WeightsMismatchError: they are of another architecture than the name's.
+    """
+    if name.startswith((sources.HUB, sources.FOLDER)):
+        if isinstance(pretrained, str):
+            raise InvalidConfigError(f"two places: {name!r} and pretrained={pretrained!r}")
+        found = _in_place(reach.place(name))
+        return found.config, found if pretrained else None
+    if os.sep in name or "/" in name:
+        raise InvalidConfigError(
+            f"{name!r} looks like a path or a repository: say local-dir:{name} or hf-hub:{name}"
+        )
+    spec, tag = resolve(name)
+    if not pretrained:
+        if reach.revision is not None:
+            raise InvalidConfigError("revision goes with pretrained weights")
+        return spec.config, None
+    named = isinstance(pretrained, str)
+    found = _in_place(reach.place(str(pretrained))) if named else _of_the_zoo(spec, tag, reach)
+    _require_same_architecture(spec, found)
+    return spec.config, found
+
+
+def _in_place(place: Place | Path) -> Found:
+    return sources.find_on_hub(place) if isinstance(place, Place) else sources.find_in_folder(place)
+
+
+def _of_the_zoo(spec: ModelSpec, tag: str | None, reach: Reach) -> Found:
+    """The weights of a zoo name: built in, catalogued on the Hub, or in the repository that the name suggests."""
+    weights = spec.weights_named(tag)
+    if weights is None:
+        place = Place(f"{_namespace()}/{spec.name}", *reach)
+        try:
+            return sources.find_on_hub(place)
+        except WeightsNotFoundError as error:
+            raise _no_weights(spec, error) from error
+    if reach.revision not in (None, weights.revision):
+        raise InvalidConfigError(
+            f"{spec.name}.{weights.tag} is pinned to {weights.revision or 'a file inside the package'}; "
+            f"for another revision say hf-hub:org/repo@{reach.revision}"
+        )
+    if weights.repo is None:
+        return sources.find_builtin(spec, weights)
+    return sources.find_catalogued(spec, weights, Place(weights.repo, weights.revision, *reach[1:]))
+
+
+def _require_same_architecture(spec: ModelSpec, found: Found) -> None:
+    ours, theirs = spec.config, found.config
+    differing = [field for field in _SHAPES if getattr(ours, field) != getattr(theirs, field)]
+    if _bare(ours.backbone) != _bare(theirs.backbone):
+        differing.insert(0, "backbone")
+    if ours.fusion == "concat" and ours.num_crops != theirs.num_crops:
+        differing.append("num_crops")
+    if differing:
+        said = ", ".join(f"{f} {getattr(theirs, f)!r} (not {getattr(ours, f)!r})" for f in differing)
+        raise WeightsMismatchError(f"{found.source} holds another network than {spec.name}: {said}")
+
+
+def _bare(backbone: str | None) -> str:
+    return (backbone or "").partition(".")[0]
+
+
+def _namespace() -> str:
+    return os.environ.get("LAG_ZOO_NAMESPACE", "lag-zoo")
+
+
+def _no_weights(spec: ModelSpec, error: WeightsNotFoundError) -> WeightsNotFoundError:
+    reason = f" {NO_GASTRIC_WEIGHTS}" if spec in GASTRIC else ""
+    labels = "" if spec.config.num_classes else ", label_names=[...]"
+    return WeightsNotFoundError(
+        f"no weights for {spec.name}: this version vouches for none.{reason} They were looked for on the Hub: "
+        f"{error.reason}",
+        ways_on=f"train your own on create_model({spec.name!r}{labels}); give your own, pretrained='local-dir:...' or "
+        "'hf-hub:...'; or take a model that has weights, lag_zoo.list_models(pretrained=True)",
+    )

@@ -1,0 +1,44 @@
+"""What a load did: said, so that nobody has to guess what a network's weights are."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadReport:
+    """Where a network's weights came from and what became of each tensor; `model.load_report` holds it.
+
+    Attributes:
+        source: as a person would name it: `built-in ...`, `hf-hub:org/repo`, `local-dir:path`.
+        path: the file that was read.
+        revision: the commit of the Hub repository.
+        sha256: of the file.
+        loaded: the tensors taken as they are, or widened.
+        resized: those brought to another size, as position embeddings are.
+        missing: those of the network that the file did not give; they are untrained.
+        unexpected: those of the file that the network has no place for.
+        licences: of what was loaded, and of what that was made from; as far as they are stated.
+        trained_on: what it was trained on, as far as that is stated.
+        replaced_labels: the labels of the file's head, where the caller asked for others; else `None`.
+    """
+
+    source: str
+    path: Path
+    revision: str | None = None
+    sha256: str
+    loaded: tuple[str, ...]
+    resized: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+    trained_on: tuple[str, ...] = ()
+    replaced_labels: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.loaded)} tensors of {self.source}"]
+        for name in ("resized", "missing", "unexpected"):
+            if keys := getattr(self, name):
+                parts.append(f"{name}: {', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''}")
+        if self.replaced_labels is not None:
+            parts.append(f"the head for {', '.join(self.replaced_labels) or 'unnamed classes'} was left out")
+        return "; ".join(parts)

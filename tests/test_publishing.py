@@ -1,0 +1,157 @@
+"""Saving: whole or not at all, and only what still holds is said of the weights."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+import lag_zoo
+from lag_zoo.errors import InvalidConfigError, LagZooError, WeightsIntegrityError, WeightsMismatchError
+
+BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+FILES = ["README.md", "config.json", "golden.safetensors", "model.safetensors"]
+
+
+def small() -> lag_zoo.LAG:
+    torch.manual_seed(0)
+    return lag_zoo.create_model(
+        "lag_mobilenetv3_small_050", label_names=["normal", "IM"], global_size=64, num_crops=2, crop_size=32
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lag_zoo.save_pretrained(small(), tmp_path_factory.mktemp("saved") / "mine")
+
+
+def test_there_and_back(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    model = lag_zoo.create_model(f"local-dir:{folder}", pretrained=True)
+    assert model.config == small().config
+    own = small().state_dict()
+    assert all(torch.equal(value, own[key]) for key, value in model.state_dict().items())
+    assert lag_zoo.verify(f"local-dir:{folder}") < 1e-5
+    assert lag_zoo.create_model(f"local-dir:{folder}").load_report is None
+
+
+def test_timm_reads_the_config(folder: Path) -> None:
+    data = json.loads((folder / "config.json").read_text())
+    assert data["architecture"] == "lag_mobilenetv3_small_050"
+    assert data["pretrained_cfg"]["mean"] == [0, 0, 0]
+    assert data["num_classes"] == 2
+
+
+def test_what_was_measured_stays_only_with_the_very_weights(tmp_path: Path) -> None:
+    model = lag_zoo.create_model(BUILT_IN, pretrained=True)
+    lag_zoo.save_pretrained(model, tmp_path / "same")
+    same = lag_zoo.create_model(f"local-dir:{tmp_path / 'same'}", pretrained=True).weight_spec
+    assert same is not None
+    assert same.results == lag_zoo.model_info(BUILT_IN).weights[0].results
+    with torch.no_grad():
+        model.head.bias += 1e-3
+    about = lag_zoo.About(training_data=("ours",), licence="MIT")
+    lag_zoo.save_pretrained(model, tmp_path / "other", about=about)
+    other = lag_zoo.create_model(f"local-dir:{tmp_path / 'other'}", pretrained=True).weight_spec
+    assert other is not None
+    assert other.results == ()
+    assert other.training_data[0] == "ours"
+    assert f"Initialised from {BUILT_IN}" in other.training_data[1]
+    assert other.backbone_licence == "CC-BY-4.0"
+    card = (tmp_path / "other" / "README.md").read_text()
+    assert "None were measured." in card
+    assert "Not a medical device" in card
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InvalidConfigError, match=r"holds other files \(thesis\.tex\)"):
+        lag_zoo.save_pretrained(small(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_one_s_own_folder_is_replaced_whole(tmp_path: Path) -> None:
+    target = lag_zoo.save_pretrained(small(), tmp_path / "mine")
+    before = (target / "config.json").read_text()
+    lag_zoo.save_pretrained(lag_zoo.create_model("lag_mobilenetv3_small_050", num_classes=4), target)
+    assert (target / "config.json").read_text() != before
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_what_fails_midway_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = lag_zoo.save_pretrained(small(), tmp_path / "mine")
+    before = {path.name: path.read_bytes() for path in target.iterdir()}
+    rename = os.replace
+
+    def broken(old: Path, new: Path) -> None:
+        if Path(old).name == "new":
+            raise OSError(28, "No space left on device")
+        rename(old, new)
+
+    monkeypatch.setattr("lag_zoo.publishing.os.replace", broken)
+    with pytest.raises(OSError, match="No space"):
+        lag_zoo.save_pretrained(small(), target)
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_module_that_no_name_rebuilds_is_refused(tmp_path: Path) -> None:
+    backbone = timm.create_model("mobilenetv3_small_050", drop_path_rate=0.1)
+    assert lag_zoo.save_pretrained(lag_zoo.LAG(backbone, num_classes=2), tmp_path / "same")
+    backbone = timm.create_model("mobilenetv3_small_050")
+    backbone.conv_stem = torch.nn.Conv2d(3, 16, 5, stride=2, padding=2, bias=False)
+    with pytest.raises(InvalidConfigError, match="describes another one"):
+        lag_zoo.save_pretrained(lag_zoo.LAG(backbone, num_classes=2), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_tied_weights(tmp_path: Path) -> None:
+    model = small()
+    model.head.weight = torch.nn.Parameter(model.hidden[0].weight[:2, :256])
+    target = lag_zoo.save_pretrained(model, tmp_path / "tied")
+    saved = load_file(target / "model.safetensors")
+    assert torch.equal(saved["head.weight"], saved["hidden.0.weight"][:2, :256])
+
+
+def test_a_saved_example_that_does_not_hold(folder: Path, tmp_path: Path) -> None:
+    from lag_zoo.weights.golden import Golden
+
+    pair = Golden.read(folder / "golden.safetensors")
+    with pytest.raises(WeightsMismatchError, match=r"from the saved example's, and 0\.001 is allowed"):
+        pair._replace(logits=pair.logits + 0.01).apart(small())
+    (tmp_path / "golden").write_bytes(b"nothing")
+    with pytest.raises(WeightsIntegrityError, match="no saved example"):
+        Golden.read(tmp_path / "golden")
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_any_bytes_are_an_error_of_ours_or_the_right_network(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Flipped, cut or inserted bytes anywhere in a repository."""
+    strange = tmp_path_factory.mktemp("strange")
+    for name in FILES:
+        (strange / name).write_bytes((folder / name).read_bytes())
+    victim = strange / data.draw(st.sampled_from(["config.json", "model.safetensors"]))
+    raw = bytearray(victim.read_bytes())
+    at = data.draw(st.integers(0, min(len(raw), 4000) - 1))
+    kind = data.draw(st.sampled_from(["flip", "cut", "insert"]))
+    if kind == "flip":
+        raw[at] ^= data.draw(st.integers(1, 255))
+    elif kind == "cut":
+        del raw[at:]
+    else:
+        raw[at:at] = data.draw(st.binary(min_size=1, max_size=20))
+    victim.write_bytes(raw)
+    try:
+        model = lag_zoo.create_model(f"local-dir:{strange}", pretrained=True)
+    except LagZooError:
+        return
+    own = small().state_dict()
+    assert all(torch.equal(value, own[key]) for key, value in model.state_dict().items())
