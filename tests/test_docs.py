@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import lag_zoo
+
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ["README.md", "docs/quickstart.md"]
+DOCUMENTS = ["README.md", "docs/quickstart.md", "docs/guides/weights.md", "docs/guides/publish.md"]
 
 
 def _blocks(document: Path) -> list[tuple[int, str]]:
@@ -32,7 +34,8 @@ def folder_of_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-@pytest.mark.usefixtures("folder_of_frames")
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # the Hub's client's own
+@pytest.mark.usefixtures("folder_of_frames", "hub")
 def test_the_code_runs(document: str) -> None:
     blocks = _blocks(ROOT / document)
     assert blocks, f"{document} has no python block"
@@ -40,3 +43,12 @@ def test_the_code_runs(document: str) -> None:
     for line, code in blocks:
         # Empty lines put the block where it stands, so that a traceback shows the document's own line.
         exec(compile("\n" * line + code, str(ROOT / document), "exec"), namespace)
+
+
+def test_the_number_in_the_readme_is_the_one_that_was_measured() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    result = lag_zoo.model_info("lag_mobilenetv3_small_100_polyp").measured_results[0]
+    assert (
+        f"{result.metric} {result.value:.3f} (95% interval {result.low:.3f} to {result.high:.3f}; "
+        f"{result.n} {result.unit}, out of fold, {result.date})"
+    ) in text
