@@ -29,6 +29,7 @@ _HOMES = {
     "list_models": "registry",
     "model_info": "registry",
     "push_to_hub": "publishing",
+    "register_with_timm": "factory",
     "register": "registry",
     "reported_results": "models.reported",
     "save_pretrained": "publishing",
@@ -56,6 +57,7 @@ __all__ = [
     "model_info",
     "push_to_hub",
     "register",
+    "register_with_timm",
     "reported_results",
     "save_pretrained",
     "verify",
@@ -63,7 +65,7 @@ __all__ = [
 
 if typing.TYPE_CHECKING:
     from lag_zoo.errors import LagZooError
-    from lag_zoo.factory import create_model, create_transform
+    from lag_zoo.factory import create_model, create_transform, register_with_timm
     from lag_zoo.models.reported import reported_results
     from lag_zoo.nn import LAG, CropEnsemble
     from lag_zoo.predict import Prediction, Predictor

@@ -1,16 +1,19 @@
 """From a name to a network: build, load, and what goes with it."""
 
 import dataclasses
+import functools
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 import torch
 
-from lag_zoo.errors import InvalidConfigError, WeightsMismatchError
+from lag_zoo.errors import DuplicateModelError, InvalidConfigError, PluginWarning, WeightsMismatchError
 from lag_zoo.nn import LAG
 from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec
+from lag_zoo.timm_bridge import register_names
 from lag_zoo.views import FrameTransform, ViewSampler, ViewTransform
 from lag_zoo.weights.assembly import assemble
 from lag_zoo.weights.backbone import Prefix, given_weights, load_backbone, timm_weights
@@ -89,6 +92,7 @@ def create_model(
     >>> model.load_report.missing, model.load_report.replaced_labels
     (('head.weight', 'head.bias'), ('mucosa', 'polyp'))
     """
+    _register_once()
     reach = Reach(revision, None if cache_dir is None else Path(cache_dir), local_files_only)
     own_backbone = pretrained == "backbone" or backbone_weights is not None
     if own_backbone and pretrained not in (False, "backbone"):
@@ -133,6 +137,32 @@ def _load_backbone(
     else:
         file = given_weights(os.fspath(given), **options)  # type: ignore[arg-type]
     model.load_report = load_backbone(model.backbone, file, prefix)
+
+
+def register_with_timm() -> None:
+    """Puts the zoo into timm's registry: `timm.create_model("lag_resnet50_lci")`, `timm.list_models(module="lag_zoo")`.
+
+    The first model that `create_model` builds does it too.
+
+    Raises:
+        DuplicateModelError: timm has a model of such a name already; then none is registered.
+
+    >>> register_with_timm()
+    >>> import timm
+    >>> timm.create_model("lag_mobilenetv3_small_100_wli", num_classes=2).num_classes
+    2
+    """
+    register_names(create_model)
+
+
+@functools.cache
+def _register_once() -> None:
+    try:
+        register_with_timm()
+    except (
+        DuplicateModelError
+    ) as error:  # a plugin's name; whoever builds a model here did not ask for timm's registry
+        warnings.warn(f"the zoo is not in timm's registry: {error}", PluginWarning, stacklevel=3)
 
 
 def create_transform(

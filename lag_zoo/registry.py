@@ -117,6 +117,8 @@ def is_backbone(name: str) -> bool:
     """Whether a name, with or without one of timm's tags, is a timm model or one of torchvision's two."""
     if name in TORCHVISION_BACKBONES:
         return True
+    if _is_ours(name):
+        return False
     import timm  # here, so that the names of the zoo cost no import of torch
 
     if not timm.is_model(name.partition(".")[0]):
@@ -132,7 +134,13 @@ def backbone_names() -> list[str]:
     """Every backbone's name, without tags."""
     import timm
 
-    return sorted([*timm.list_models(), *TORCHVISION_BACKBONES])
+    names = [name for name in timm.list_models() if not _is_ours(name)]
+    return sorted([*names, *TORCHVISION_BACKBONES])
+
+
+def _is_ours(name: str) -> bool:
+    """Whether timm knows this name from lag_zoo (see `lag_zoo.timm_bridge`): no LAG is a backbone of another."""
+    return f"{name}_".startswith(_PREFIX)
 
 
 def _architectures(name: str) -> Iterator[str]:

@@ -42,9 +42,16 @@ def test_there_and_back(folder: Path) -> None:
 
 def test_timm_reads_the_config(folder: Path) -> None:
     data = json.loads((folder / "config.json").read_text())
-    assert data["architecture"] == "lag_mobilenetv3_small_050"
+    assert data["architecture"] == "lag"
     assert data["pretrained_cfg"]["mean"] == [0, 0, 0]
     assert data["num_classes"] == 2
+
+
+def test_timm_loads_it(folder: Path) -> None:
+    lag_zoo.register_with_timm()
+    model = timm.create_model(f"local-dir:{folder}", pretrained=True)
+    own = small().state_dict()
+    assert all(torch.equal(value, own[key]) for key, value in model.state_dict().items())
 
 
 def test_what_was_measured_stays_only_with_the_very_weights(tmp_path: Path) -> None:

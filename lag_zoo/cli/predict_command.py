@@ -87,13 +87,15 @@ def _write(rows: list[dict[str, Any]], model: str, format: Format, output: Path 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[], None]]:
     """A bar on standard error, where that is a terminal; gives the function that moves it on by one."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
     bar = Progress(
         *Progress.get_default_columns()[:2],
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        disable=not sys.stderr.isatty(),
     )
     with bar:
         task = bar.add_task("frames", total=total)

@@ -32,7 +32,7 @@ class ConvBlock(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """(B, columns * inputs, h, w) -> (B, columns * outputs, h, w)."""
         if self.training:
-            return super().forward(x)  # type: ignore[no-any-return]
+            return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
         # Memory is what this costs: with the norm folded into the convolution it is passed over once less.
         conv, norm = cast(nn.Conv2d, self[0]), cast(nn.BatchNorm2d, self[1])
         mean, var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)

@@ -73,11 +73,14 @@ class Golden(NamedTuple):
 
 @torch.inference_mode()
 def answers(model: LAG, frames: Tensor) -> Tensor:
-    """Logits of raw frames in evaluation mode, on the CPU; the network is left in the mode it was in."""
+    """Logits of raw frames in evaluation mode, on the CPU; the network is left in the mode it was in.
+
+    The frames go in as floats: bytes are resized with another rounding from one version of torch to the next.
+    """
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        return model(frames).float().cpu()  # type: ignore[no-any-return]
+        return model(frames.float() / 255).float().cpu()  # type: ignore[no-any-return]
     finally:
         for module in training:
             module.training = True

@@ -15,6 +15,9 @@ from lag_zoo.registry import is_backbone
 from lag_zoo.specs import Json, LAGConfig, Spec, WeightSpec
 
 CONFIG, WEIGHTS, GOLDEN, CARD = "config.json", "model.safetensors", "golden.safetensors", "README.md"
+TIMM_NAME = "lag"
+"""As what timm knows the networks of repositories, once `lag_zoo.register_with_timm()` was called."""
+
 _LARGEST = 1 << 20  # bytes of a config.json
 _SIZES = (1, 4096)
 _BACKBONE_ARGS: dict[
@@ -112,7 +115,7 @@ def read_config(path: Path, *, source: str) -> RepositoryConfig:
 def config_json(config: RepositoryConfig, pretrained_cfg: Mapping[str, Any]) -> str:
     """The text of `config.json`: for lag_zoo, and beside it what timm reads."""
     for_timm = {
-        "architecture": pretrained_cfg["architecture"],
+        "architecture": TIMM_NAME,  # stands for any LAG in timm's registry; which one, lag_zoo's part says
         "num_classes": config.config.num_classes,
         "pretrained_cfg": {k: v for k, v in pretrained_cfg.items() if k != "architecture"},
     }

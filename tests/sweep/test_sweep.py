@@ -26,6 +26,6 @@ def test_every_name_attaches_or_is_listed(rows: list[dict[str, object]]) -> None
 
 def test_the_smallest_of_each_module_trains(rows: list[dict[str, object]]) -> None:
     chosen = smallest_of_each_module(rows)
-    assert set(chosen) == set(timm.list_modules())
+    assert set(chosen) == {module for module in timm.list_modules() if not module.startswith("lag_zoo")}
     failed = [row for row in exercise_each(list(chosen.values())) if "error" in row]
     assert failed == []
