@@ -7,18 +7,23 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One line of a benchmark: ours against a peer, seconds."""
+    """One line of a benchmark: ours against a peer, seconds, or megabytes where `unit` is MB."""
 
     what: str
     ours: float
     peer: float
     spread: float  # interquartile range of the ratio over the rounds
     goal: str = ""
+    unit: str = "ms"
 
     @property
     def ratio(self) -> float:
-        """Our time over the peer's."""
+        """Ours over the peer's."""
         return self.ours / self.peer
+
+    def shown(self, value: float) -> str:
+        """A value with its unit."""
+        return f"{value * 1e3:.2f} ms" if self.unit == "ms" else f"{value:.0f} {self.unit}"
 
 
 def interleaved(
@@ -37,11 +42,11 @@ def interleaved(
     return times
 
 
-def row(what: str, ours: list[float], peer: list[float], *, goal: str = "") -> Row:
+def row(what: str, ours: list[float], peer: list[float], *, goal: str = "", unit: str = "ms") -> Row:
     """Medians of both, and how far the ratio of a round strays."""
     ratios = [a / b for a, b in zip(ours, peer, strict=True)]
     low, _, high = statistics.quantiles(ratios, n=4)
-    return Row(what, statistics.median(ours), statistics.median(peer), high - low, goal)
+    return Row(what, statistics.median(ours), statistics.median(peer), high - low, goal, unit)
 
 
 def markdown(title: str, rows: list[Row]) -> str:
@@ -49,11 +54,11 @@ def markdown(title: str, rows: list[Row]) -> str:
     lines = [
         f"## {title}",
         "",
-        "| what | ours, ms | peer, ms | ratio | spread | goal |",
+        "| what | ours | peer | ratio | spread | goal |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
     ]
     lines += [
-        f"| {r.what} | {r.ours * 1e3:.2f} | {r.peer * 1e3:.2f} | {r.ratio:.2f} | {r.spread:.2f} | {r.goal} |"
+        f"| {r.what} | {r.shown(r.ours)} | {r.shown(r.peer)} | {r.ratio:.2f} | {r.spread:.2f} | {r.goal} |"
         for r in rows
     ]
     return "\n".join(lines) + "\n"

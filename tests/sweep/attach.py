@@ -2,13 +2,18 @@
 
 import json
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from lag_zoo.nn import LAG
 from lag_zoo.views import Views
+from lag_zoo.weights import read_weights
+from lag_zoo.weights.assembly import assemble
 
 CLASSES = 3
 
@@ -51,6 +56,14 @@ def attach_on_meta(name: str) -> dict[str, object]:
     return described(name, model)
 
 
+def from_file(model: LAG) -> LAG:
+    """The same network, as `create_model` puts it together from a file of its weights."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "model.safetensors"
+        save_file({key: value.contiguous().clone() for key, value in model.state_dict().items()}, path)
+        return assemble(model.config, read_weights(path), source=path.name)[0]
+
+
 def exercise(name: str) -> dict[str, object]:
     """Builds LAG on `name` and uses it as a training script would; raises where something is off."""
     torch.manual_seed(0)
@@ -85,6 +98,13 @@ def exercise(name: str) -> dict[str, object]:
         twin = LAG.from_config(model.config).eval()
         twin.load_state_dict(model.state_dict(), strict=True)
         assert torch.equal(after, twin(views)), "a state dict round trip changed the logits"
+        del twin
+        loaded = from_file(model).eval()
+        own = model.state_dict()
+        assert all(torch.equal(value, own[key]) for key, value in loaded.state_dict().items())
+        apart = float((after - loaded(views)).abs().max())
+        assert apart <= 1e-5, f"the logits of the network loaded from a file are {apart:.2g} apart"
+        del loaded
         model.reset_classifier(5)
         assert model(views).shape == (batch, 5)
         model.reset_classifier(0)

@@ -89,7 +89,7 @@ def page(rows: list[dict[str, object]]) -> str:
         "`lag_<any timm name>` is an architecture. This page is written by `python -m tests.sweep.table`, which",
         f"attaches LAG to each of the {len(rows)} model names of timm {timm.__version__}, and held by `make sweep`,",
         f"which also takes the smallest model of each of timm's {len(chosen)} modules through a forward, a training",
-        "step, a state dict round trip and new heads.",
+        "step, a state dict round trip, a load from a file and new heads.",
         "",
         f"{len(rows) - len(failed)} names attach. The other {len(failed)} do not, and say so when asked for:",
         "",
