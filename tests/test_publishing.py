@@ -136,7 +136,8 @@ def test_a_saved_example_that_does_not_hold(folder: Path, tmp_path: Path) -> Non
         Golden.read(tmp_path / "golden")
 
 
-@settings(max_examples=60)
+# LAG_ZOO_FUZZ: how many; docs/reliability.md says of how large a run the result was noted.
+@settings(max_examples=int(os.environ.get("LAG_ZOO_FUZZ", "60")))
 @given(data=st.data())
 def test_any_bytes_are_an_error_of_ours_or_the_right_network(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

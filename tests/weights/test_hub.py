@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from huggingface_hub import constants
 
@@ -86,6 +87,12 @@ class TestLoading:
         second = lag_zoo.create_model(published, pretrained=True, revision=revision)
         assert hub.asked(f"/{REPO}/*") == []
         assert equal(first, second)
+
+    def test_by_timm_too(self, published: str) -> None:
+        lag_zoo.register_with_timm()
+        model = timm.create_model(published, pretrained=True)
+        assert isinstance(model, lag_zoo.LAG)
+        assert equal(model, small())
 
     def test_all_files_are_of_one_commit(self, hub: HubServer, published: str, folder: Path) -> None:
         """What is pushed between two requests is not mixed in."""
@@ -177,6 +184,15 @@ class TestPublishing:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert float(done.stdout) < 1e-3
+
+    def test_a_hundred_megabytes(self, hub: HubServer) -> None:
+        torch.manual_seed(0)
+        model = lag_zoo.create_model("lag_resnet50_lci")
+        lag_zoo.push_to_hub(model, REPO, about=ABOUT)
+        loaded = lag_zoo.create_model("lag_resnet50_lci", pretrained=f"hf-hub:{REPO}")
+        assert equal(loaded, model)
+        assert loaded.load_report is not None
+        assert loaded.load_report.path.stat().st_size > 90_000_000
 
     def test_to_a_branch(self, hub: HubServer, folder: Path) -> None:
         lag_zoo.push_to_hub(folder, REPO, revision="trial", commit_message="A trial")
