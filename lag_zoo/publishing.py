@@ -23,7 +23,7 @@ from lag_zoo.nn import LAG
 from lag_zoo.specs import Measurement, WeightSpec
 from lag_zoo.weights.card import card, require_complete
 from lag_zoo.weights.digests import digest_of
-from lag_zoo.weights.files import read_weights
+from lag_zoo.weights.files import read_weights, verify_file
 from lag_zoo.weights.golden import Golden, answers
 from lag_zoo.weights.repository import (
     CARD,
@@ -210,6 +210,7 @@ def verify(name: str) -> float:
     if report is None or spec is None:
         raise WeightsMismatchError(f"{name} has no weights to verify")
     golden = report.path.with_name(GOLDEN) if GOLDEN in spec.files else _builtin_golden(report.path)
+    verify_file(golden, spec.files.get(golden.name))
     return Golden.read(golden).apart(model)
 
 
