@@ -142,7 +142,7 @@ class TestWithWeights:
         assert model.load_report is not None
         assert set(model.load_report.loaded) == set(trained.state_dict())
         assert model.load_report.missing == ()
-        assert model.load_report.source == f"{ZOO}.base, built in"
+        assert model.load_report.source == f"the built-in {ZOO}.base"
         assert model.weight_spec is not None
         assert model.weight_spec.tag == "base"
         assert create_model(ZOO).load_report is None

@@ -68,7 +68,7 @@ def test_what_was_measured_stays_only_with_the_very_weights(tmp_path: Path) -> N
     assert other is not None
     assert other.results == ()
     assert other.training_data[0] == "ours"
-    assert f"Initialised from {BUILT_IN}" in other.training_data[1]
+    assert f"Initialised from the built-in {BUILT_IN}" in other.training_data[1]
     assert other.backbone_licence == "CC-BY-4.0"
     card = (tmp_path / "other" / "README.md").read_text()
     assert "None were measured." in card

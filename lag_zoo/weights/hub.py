@@ -94,6 +94,8 @@ def fetch(place: Place, filename: str) -> HubFile:
         path = _download(place, filename)
     except hub_errors.HFValidationError as error:
         raise InvalidConfigError(f"{place.repo!r} is not the name of a Hub repository, org/name") from error
+    except hub_errors.HfHubHTTPError as error:  # an answer, and the client has looked into its cache
+        raise _unavailable(place, filename, error) from error
     except _TRANSPORT as error:
         path = _cached_in_spite_of(error, place, filename)
     except (OSError, RuntimeError, ValueError) as error:

@@ -9,7 +9,7 @@ class LoadReport:
     """Where a network's weights came from and what became of each tensor; `model.load_report` holds it.
 
     Attributes:
-        source: as a person would name it: `built-in ...`, `hf-hub:org/repo`, `local-dir:path`.
+        source: as a person would name it: `the built-in ...`, `hf-hub:org/repo`, `local-dir:path`.
         path: the file that was read.
         revision: the commit of the Hub repository.
         sha256: of the file.

@@ -68,7 +68,7 @@ def find_builtin(spec: ModelSpec, weights: WeightSpec) -> Found:
         weights=weights,
         path=folder / name,
         sha256=verify_file(folder / name, weights.files[name]),
-        source=f"{spec.name}.{weights.tag}, built in",
+        source=f"the built-in {spec.name}.{weights.tag}",
         domain=spec.domain,
         golden=folder / golden,
     )

@@ -293,6 +293,12 @@ class TestFaults:
         with pytest.warns(HubWarning, match="is the cached copy"):
             assert equal(lag_zoo.create_model(published, pretrained=True), small())
 
+    def test_a_gate_and_a_cached_copy(self, hub: HubServer, published: str) -> None:
+        """The client's own rule: what it holds it gives."""
+        lag_zoo.create_model(published, pretrained=True)
+        hub.repositories[REPO].gated = True
+        assert equal(lag_zoo.create_model(published, pretrained=True), small())
+
     def test_a_failing_server_and_a_cached_copy(self, hub: HubServer, published: str) -> None:
         lag_zoo.create_model(published, pretrained=True)
         hub.fail("status", f"/{REPO}/*", status=500)
