@@ -53,8 +53,11 @@ def look_up(name: str, pretrained: bool | str, reach: Reach) -> tuple[LAGConfig,
     if name.startswith((sources.HUB, sources.FOLDER)):
         if isinstance(pretrained, str):
             raise InvalidConfigError(f"two places: {name!r} and pretrained={pretrained!r}")
-        found = _in_place(reach.place(name))
-        return found.config, found if pretrained else None
+        place = reach.place(name)
+        if not pretrained:
+            return sources.configuration_in(place), None
+        found = _in_place(place)
+        return found.config, found
     if os.sep in name or "/" in name:
         raise InvalidConfigError(
             f"{name!r} looks like a path or a repository: say local-dir:{name} or hf-hub:{name}"

@@ -53,6 +53,18 @@ def parse_place(
     return Place(repo, tag or revision, cache_dir, local_files_only)
 
 
+def configuration_in(place: Place | Path) -> LAGConfig:
+    """The network that a repository or a folder describes, without its weights.
+
+    Raises:
+        WeightsNotFoundError: there is none; the message says why.
+        WeightsIntegrityError: what is there is no configuration of lag_zoo's.
+    """
+    if isinstance(place, Path):
+        return read_config(place / CONFIG, source=f"{FOLDER}{place}").config
+    return read_config(fetch_verified(place, CONFIG).path, source=str(place)).config
+
+
 def find_builtin(spec: ModelSpec, weights: WeightSpec) -> Found:
     """The weights of a model of the zoo that travel inside the package.
 

@@ -88,6 +88,12 @@ class TestLoading:
         assert hub.asked(f"/{REPO}/*") == []
         assert equal(first, second)
 
+    def test_untrained_needs_the_configuration_only(self, hub: HubServer, published: str) -> None:
+        model = lag_zoo.create_model(published)
+        assert model.config == small().config
+        assert model.load_report is None
+        assert hub.asked("*.safetensors") == []
+
     def test_by_timm_too(self, published: str) -> None:
         lag_zoo.register_with_timm()
         model = timm.create_model(published, pretrained=True)
