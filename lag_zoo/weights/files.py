@@ -66,6 +66,8 @@ def _require_finite(weights: Mapping[str, Tensor], source: object) -> None:
 
 
 def _finite(tensor: Tensor) -> bool:
+    if tensor.ndim == 0:  # a bound may be infinite, as those of timm's gemma4 are
+        return not bool(tensor.isnan())
     # The sum of a tensor is finite where all its values are, unless it overflows; then they are looked at.
     wide = tensor.float() if tensor.element_size() < 4 else tensor
     return bool(wide.sum().isfinite()) or bool(torch.isfinite(wide).all())

@@ -161,6 +161,15 @@ class TestRemembered:
         with pytest.raises(WeightsIntegrityError, match="not finite: broken"):
             verify_file(path)
 
+    def test_a_bound_may_be_infinite(self, tmp_path: Path) -> None:
+        path = tmp_path / "bound.safetensors"
+        save_file({"input_max": torch.tensor(float("inf"))}, path)
+        verify_file(path)
+        save_file({"input_max": torch.tensor(float("nan"))}, path)
+        os.utime(path, ns=(0, 0))
+        with pytest.raises(WeightsIntegrityError, match="not finite: input_max"):
+            verify_file(path)
+
     def test_large_values_are_finite(self, tmp_path: Path) -> None:
         path = tmp_path / "large.safetensors"
         save_file({"large": torch.full((4,), 3e38)}, path)
