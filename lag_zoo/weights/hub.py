@@ -48,7 +48,8 @@ class _Bounded(tqdm):
     received = 0
 
     def update(self, n: float | None = 1) -> bool | None:
-        self.received += int(n or 0)
+        # The bar goes back where a download starts anew; what came has come.
+        self.received += max(0, int(n or 0))
         if self.total and self.received > _MOST * self.total:
             raise _EndlessDownload(f"{self.received} bytes came of a file of {self.total}")
         return super().update(n)  # type: ignore[no-any-return]

@@ -322,6 +322,15 @@ class TestFaults:
         with pytest.raises(WeightsNotFoundError, match="server: "):
             lag_zoo.create_model(published, pretrained=True)
 
+    def test_a_body_cut_past_the_first_piece_and_never_resumed(self, hub: HubServer, folder: Path) -> None:
+        """The client starts anew for ever, since each time something came; its pieces are of 10 MiB."""
+        files: dict[str, bytes | Path] = {path.name: path for path in folder.iterdir()}
+        hub.add(REPO, {**files, "model.safetensors": bytes(25 << 20)})
+        hub.fail("cut", "*/model.safetensors", method="GET", after=12 << 20, stubborn=True)
+        with pytest.raises(WeightsNotFoundError, match="server: it never ends"):
+            lag_zoo.create_model(f"hf-hub:{REPO}", pretrained=True)
+        assert len(hub.asked("*/model.safetensors")) < 20
+
     def test_another_size_than_announced(self, hub: HubServer, published: str) -> None:
         hub.fail("wrong size", "*/model.safetensors")
         with pytest.raises(WeightsNotFoundError, match="server: "):
