@@ -7,14 +7,14 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import types
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.hub_server import HubServer
+from tests.hub_fixture import hub, impatient
+
+__all__ = ["hub", "impatient"]  # fixtures
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,49 +45,3 @@ def shared() -> Path:
     if os.environ.get("LAG_ZOO_REQUIRE_SHARED") == "1":
         pytest.fail(f"{reason}, and LAG_ZOO_REQUIRE_SHARED=1 permits no skip")
     pytest.skip(reason)
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    """A fresh Hub on loopback, with an empty cache; for this process and for those that a test starts."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import close_session
-
-    server, home = HubServer(tmp_path / "hub_server"), tmp_path / "hf"
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    settings_ = {
-        "HF_ENDPOINT": server.url,
-        "HF_HOME": str(home),
-        "HF_HUB_OFFLINE": "0",
-        "HF_HUB_DISABLE_XET": "1",
-    }
-    for name, value in settings_.items():
-        monkeypatch.setenv(name, value)
-    # The client has read its environment already.
-    monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"
-    )
-    monkeypatch.setattr(constants, "HF_HOME", str(home))
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    close_session()
-    yield server
-    close_session()
-    server.close()
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Hub's client waits for nothing between its tries."""
-    import time
-
-    from huggingface_hub import file_download
-    from huggingface_hub.utils import _http
-
-    hasty = types.SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
-    monkeypatch.setattr(_http, "time", hasty)
-    monkeypatch.setattr(file_download, "time", hasty)

@@ -1,79 +1,31 @@
-"""One connection to the Hub on loopback: requests, their answers, and the faults that spoil them."""
+"""The Hub's protocol: which answer belongs to which request."""
 
 import base64
-import fnmatch
 import hashlib
-import io
 import json
 import re
-import socket
-import struct
-import time
+import shutil
+import tempfile
 import urllib.parse
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from tests.hub_connection import Connection
 from tests.hub_store import LARGE, Blob, Repository
 
-if TYPE_CHECKING:
-    from tests.hub_server import HubServer
 
-
-class Handler(BaseHTTPRequestHandler):
-    """One connection of the client."""
-
-    hub: "HubServer"
-    protocol_version = "HTTP/1.1"
-
-    def setup(self) -> None:
-        super().setup()
-        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
+class Handler(Connection):
+    """The answers to what the client asks for."""
 
     # -- requests -------------------------------------------------------------------------------------------------
 
-    def do_HEAD(self) -> None:
-        self.answer()
-
-    do_GET = do_POST = do_PUT = do_HEAD
-
-    def answer(self) -> None:
-        """Finds out what is asked for, and spoils it if a fault says so."""
-        path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
-        self.body = self.read_body()
-        fault = None
-        with self.hub.lock:
-            self.hub.requests.append((self.command, path))
-            for each in self.hub.faults:
-                fits = fnmatch.fnmatch(path, each.pattern) and each.method in (None, self.command)
-                if fits and each.times > 0:
-                    each.times -= 1
-                    fault = each
-                    break
-        self.fault = fault
-        if fault and fault.kind == "status":
-            return self.refuse(fault.status, fault.code, "a fault")
-        if fault and fault.kind == "reset":
-            return self.reset()
-        if fault and fault.kind == "stall":
-            time.sleep(fault.seconds)
+    def route(self, quoted: str) -> None:
         for pattern, method in _ROUTES:
-            if found := re.fullmatch(pattern, path):
-                return method(self, **found.groupdict())
-        return self.refuse(404, "", f"no route {path}")
-
-    def read_body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            parts = []
-            while size := int(self.rfile.readline().strip() or b"0", 16):
-                parts.append(self.rfile.read(size))
-                self.rfile.readline()
-            self.rfile.readline()
-            return b"".join(parts)
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if found := re.fullmatch(pattern, quoted):  # a branch may have a slash in its name
+                parts = {name: urllib.parse.unquote(part or "") for name, part in found.groupdict().items()}
+                return method(self, **parts)
+        return self.refuse(404, "", f"no route {quoted}")
 
     def repository(self, repo: str) -> Repository | None:
         """The repository, or `None` after a refusal."""
@@ -88,34 +40,6 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse(401, "GatedRepo", f"Access to model {repo} is restricted")
             return None
         return found
-
-    # -- answers --------------------------------------------------------------------------------------------------
-
-    def reset(self) -> None:
-        """Breaks the connection as a crashed server does."""
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
-        self.wfile = io.BytesIO()  # what is still flushed has nowhere to go
-
-    def refuse(self, status: int, code: str, message: str) -> None:
-        self.send(
-            status,
-            json.dumps({"error": message}).encode(),
-            {"X-Error-Code": code, "X-Error-Message": message},
-        )
-
-    def say(self, data: object) -> None:
-        self.send(200, json.dumps(data).encode(), {"Content-Type": "application/json"})
-
-    def send(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(data))}.items():
-            if value:
-                self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
 
     # -- downloads ------------------------------------------------------------------------------------------------
 
@@ -133,45 +57,31 @@ class Handler(BaseHTTPRequestHandler):
     def resolve(self, repo: str, revision: str, name: str) -> None:
         if found := self.at(repo, revision):
             _, commit, files = found
-            if name in files:
-                self.send_blob(files[name], commit)
-            else:
+            if name not in files:
                 self.refuse(404, "EntryNotFound", f"no file {name}")
+            elif files[name].lfs and self.hub.redirect:
+                self.send(302, b"", self.about(files[name], commit) | self.elsewhere(files[name]))
+            else:
+                self.send_blob(files[name], self.about(files[name], commit))
 
-    def send_blob(self, blob: Blob, commit: str) -> None:
-        fault, start = self.fault, 0
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
-        if asked and not (fault and fault.stubborn):
-            start = int(asked[1])
-        self.send_response(206 if start else 200)
-        size = blob.size + (7 if fault and fault.kind == "wrong size" and self.command == "HEAD" else 0)
-        self.send_header("Content-Length", str(size - start))
-        self.send_header("ETag", f'"{blob.etag}"')
-        self.send_header("X-Repo-Commit", commit)
-        self.send_header("Accept-Ranges", "bytes")
+    def about(self, blob: Blob, commit: str) -> dict[str, str]:
+        """What the Hub says of a file besides its bytes."""
+        headers = {"ETag": f'"{blob.etag}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         if blob.lfs:
-            self.send_header("X-Linked-Etag", f'"{blob.sha256}"')
-            self.send_header("X-Linked-Size", str(size))
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{blob.size - 1}/{blob.size}")
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        data = blob.path.read_bytes()
-        if fault and fault.kind == "corrupt":
-            middle = len(data) // 2
-            flipped = bytes(b ^ 0xFF for b in data[middle : middle + 4000])
-            data = data[:middle] + flipped + data[middle + 4000 :]
-        if fault and fault.kind == "cut":
-            self.wfile.write(data[start : start + fault.after])
-            self.close_connection = True
-            return
-        if fault and fault.kind == "slow":
-            for at in range(start, len(data), max(1, fault.after // 10)):
-                self.wfile.write(data[at : at + max(1, fault.after // 10)])
-                time.sleep(0.1)
-            return
-        self.wfile.write(data[start:])
+            headers |= {"X-Linked-Etag": f'"{blob.sha256}"', "X-Linked-Size": str(self.announced(blob))}
+        return headers
+
+    def elsewhere(self, blob: Blob) -> dict[str, str]:
+        # Another host to the client, which sends it no token.
+        return {"Location": f"{self.hub.elsewhere}/lfs/{blob.sha256}"}
+
+    def stored(self, oid: str) -> None:
+        """A large file where a redirect said."""
+        path = self.hub.folder / oid
+        if not path.exists():
+            return self.refuse(404, "EntryNotFound", f"no object {oid}")
+        blob = Blob(path, sha256=oid, sha1="", size=path.stat().st_size, lfs=True)
+        self.send_blob(blob, {"ETag": f'"{oid}"'})
 
     # -- looking up -----------------------------------------------------------------------------------------------
 
@@ -201,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
     # -- publishing -----------------------------------------------------------------------------------------------
 
     def create(self) -> None:
-        asked = json.loads(self.body)
+        asked = json.load(self.body)
         repo = f"{asked.get('organization') or 'user'}/{asked['name']}"
         private = bool(asked.get("private")) or asked.get("visibility") == "private"
         known = repo in self.hub.repositories
@@ -226,8 +136,8 @@ class Handler(BaseHTTPRequestHandler):
         self.say({"errors": [], "warnings": []})
 
     def preupload(self, repo: str, branch: str) -> None:
-        if self.repository(repo) is not None:
-            files = json.loads(self.body)["files"]
+        if self.at(repo, branch) is not None:
+            files = json.load(self.body)["files"]
             answers = [{"path": f["path"], "shouldIgnore": False, "uploadMode": _mode(f)} for f in files]
             self.say({"files": answers})
 
@@ -235,9 +145,10 @@ class Handler(BaseHTTPRequestHandler):
         if self.repository(repo) is None:
             return
         objects = []
-        for each in json.loads(self.body)["objects"]:
+        for each in json.load(self.body)["objects"]:
             here = (self.hub.folder / each["oid"]).exists()
-            actions = {"upload": {"href": f"{self.hub.url}/lfs/{each['oid']}", "header": {}}}
+            href = f"{self.hub.url}/lfs/{each['oid']}"
+            actions = {"upload": {"href": href, "header": {}}, "verify": {"href": f"{href}/verify"}}
             objects.append({**each, **({} if here else {"actions": actions})})
         self.send(
             200,
@@ -245,23 +156,38 @@ class Handler(BaseHTTPRequestHandler):
             {"Content-Type": "application/vnd.git-lfs+json"},
         )
 
+    def put_or_stored(self, oid: str) -> None:
+        return self.put(oid) if self.command == "PUT" else self.stored(oid)
+
     def put(self, oid: str) -> None:
-        if hashlib.sha256(self.body).hexdigest() != oid:
+        if hashlib.file_digest(self.body, "sha256").hexdigest() != oid:
             return self.refuse(400, "", "other bytes than announced")
-        (self.hub.folder / oid).write_bytes(self.body)
+        self.body.seek(0)
+        with tempfile.NamedTemporaryFile(dir=self.hub.folder, delete=False) as copy:
+            shutil.copyfileobj(self.body, copy)
+        Path(copy.name).replace(self.hub.folder / oid)
+        self.say({})
+
+    def verify(self, oid: str) -> None:
+        path = self.hub.folder / oid
+        if not path.exists() or path.stat().st_size != json.load(self.body)["size"]:
+            return self.refuse(404, "", "not here, or of another size")
         self.say({})
 
     def commit(self, repo: str, branch: str) -> None:
-        if self.repository(repo) is None:
+        if self.at(repo, branch) is None:
             return
         blobs, deleted = {}, []
-        for line in self.body.splitlines():
+        for line in self.body:
             entry = json.loads(line)
             value = entry["value"]
             if entry["key"] == "file":
                 blobs[value["path"]] = self.hub.blob(value["path"], base64.b64decode(value["content"]))
             elif entry["key"] == "lfsFile":
-                blobs[value["path"]] = self.hub.blob(value["path"], self.hub.folder / value["oid"])
+                stored = self.hub.folder / value["oid"]
+                if not stored.exists():
+                    return self.refuse(400, "", f"{value['path']} was not uploaded")
+                blobs[value["path"]] = self.hub.blob(value["path"], stored)
             elif entry["key"] == "deletedFile":
                 deleted.append(value["path"])
         sha = self.hub.commit_blobs(repo, blobs, branch=branch, delete=deleted)
@@ -294,6 +220,7 @@ _ROUTES = [
     (r"/api/repos/create", Handler.create),
     (r"/api/validate-yaml", Handler.validate),
     (rf"/{_REPO}\.git/info/lfs/objects/batch", Handler.batch),
-    (r"/lfs/(?P<oid>[0-9a-f]{64})", Handler.put),
+    (r"/lfs/(?P<oid>[0-9a-f]{64})", Handler.put_or_stored),
+    (r"/lfs/(?P<oid>[0-9a-f]{64})/verify", Handler.verify),
     (r"/api/agent-harnesses", Handler.harnesses),
 ]

@@ -7,6 +7,7 @@ chosen requests.
 
 import fnmatch
 import hashlib
+import sys
 import threading
 from collections.abc import Mapping
 from http.server import ThreadingHTTPServer
@@ -14,7 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.hub_protocol import Handler
-from tests.hub_store import LARGE, Blob, Fault, Kind, Repository
+from tests.hub_store import Blob, Fault, Kind, Repository, keep
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of a client that has gone."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class HubServer:
@@ -27,12 +37,13 @@ class HubServer:
         self.requests: list[tuple[str, str]] = []
         self.faults: list[Fault] = []
         self.token: str | None = None
+        self.redirect = False  # large files are elsewhere, as on the real Hub
         self.lock = threading.Lock()
         handler = type("BoundHandler", (Handler,), {"hub": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.elsewhere = f"http://localhost:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self) -> None:
         """Stops answering."""
@@ -65,20 +76,21 @@ class HubServer:
             found = self.repositories[repo]
             files = {**found.commits.get(found.branches.get(branch, ""), {}), **blobs}
             files = {name: blob for name, blob in files.items() if name not in delete}
-            sha = hashlib.sha1(f"{repo}{branch}{len(found.commits)}{sorted(files)}".encode()).hexdigest()
+            content = sorted((name, blob.sha1) for name, blob in files.items())
+            sha = hashlib.sha1(f"{repo}{branch}{len(found.commits)}{content}".encode()).hexdigest()
             found.commits[sha] = files
             found.branches[branch] = sha
         return sha
 
     def blob(self, name: str, data: bytes | Path) -> Blob:
         """The bytes of a file with this name, kept on disk by their digest."""
-        raw = data.read_bytes() if isinstance(data, Path) else data
-        sha256 = hashlib.sha256(raw).hexdigest()
-        path = self.folder / sha256
-        if not path.exists():
-            path.write_bytes(raw)
-        sha1 = hashlib.sha1(b"blob %d\0" % len(raw) + raw).hexdigest()
-        return Blob(path, sha256, sha1, len(raw), len(raw) >= LARGE or name.endswith(".safetensors"))
+        return keep(self.folder, name, data)
+
+    def files(self, repo: str, revision: str = "main") -> dict[str, bytes]:
+        """What a repository holds at a revision."""
+        found = self.repositories[repo]
+        commit = found.commits[found.branches.get(revision, revision)]
+        return {name: blob.path.read_bytes() for name, blob in commit.items()}
 
     def fail(self, kind: Kind, pattern: str = "*", **options: Any) -> Fault:
         """One more `Fault`."""

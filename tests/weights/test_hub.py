@@ -79,6 +79,12 @@ class TestLoading:
         assert len(report.revision) == 40
         assert (report.missing, report.unexpected) == ((), ())
 
+    def test_large_files_elsewhere(self, hub: HubServer, published: str) -> None:
+        """As on the real Hub, which sends the client to another host for them."""
+        hub.redirect = True
+        assert equal(lag_zoo.create_model(published, pretrained=True), small())
+        assert len(hub.asked("/lfs/*")) == 2  # the weights and the example that goes with them
+
     def test_a_pinned_revision_asks_once(self, hub: HubServer, published: str) -> None:
         revision = hub.repositories[REPO].branches["main"]
         hub.commit(REPO, {"README.md": b"later"})
