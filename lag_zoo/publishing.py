@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from huggingface_hub import HfApi
 from huggingface_hub import errors as hub_errors
-from safetensors.torch import save_file
 from torch import Tensor
 
 import lag_zoo
@@ -23,7 +22,7 @@ from lag_zoo.nn import LAG
 from lag_zoo.specs import Measurement, WeightSpec
 from lag_zoo.weights.card import card, require_complete
 from lag_zoo.weights.digests import digest_of
-from lag_zoo.weights.files import read_weights, verify_file
+from lag_zoo.weights.files import read_weights, verify_file, write_weights
 from lag_zoo.weights.golden import Golden, answers
 from lag_zoo.weights.repository import (
     CARD,
@@ -93,9 +92,8 @@ def save_pretrained(
 
 
 def _write(model: LAG, folder: Path, about: About | None, tag: str, *, name: str) -> None:
-    # Each tensor by itself: tied weights and views are written out, whoever shares their memory.
-    state = {key: t.detach().cpu().contiguous().clone() for key, t in model.state_dict().items()}
-    save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+    state = {key: tensor.cpu() for key, tensor in model.state_dict().items()}
+    write_weights(folder / WEIGHTS, state)
     frames = draw_frame((96, 96), seed=0)[None]
     Golden(frames, answers(model, frames)).save(folder / GOLDEN)
     digests = {file: digest_of(folder / file) for file in (WEIGHTS, GOLDEN)}

@@ -13,16 +13,10 @@ from safetensors.torch import load_file
 
 import lag_zoo
 from lag_zoo.errors import InvalidConfigError, LagZooError, WeightsIntegrityError, WeightsMismatchError
+from tests.networks import equal, small
 
 BUILT_IN = "lag_mobilenetv3_small_100_polyp"
 FILES = ["README.md", "config.json", "golden.safetensors", "model.safetensors"]
-
-
-def small() -> lag_zoo.LAG:
-    torch.manual_seed(0)
-    return lag_zoo.create_model(
-        "lag_mobilenetv3_small_050", label_names=["normal", "IM"], global_size=64, num_crops=2, crop_size=32
-    )
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +28,7 @@ def test_there_and_back(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == FILES
     model = lag_zoo.create_model(f"local-dir:{folder}", pretrained=True)
     assert model.config == small().config
-    own = small().state_dict()
-    assert all(torch.equal(value, own[key]) for key, value in model.state_dict().items())
+    assert equal(model, small())
     assert lag_zoo.verify(f"local-dir:{folder}") < 1e-5
     assert lag_zoo.create_model(f"local-dir:{folder}").load_report is None
 
@@ -50,8 +43,7 @@ def test_timm_reads_the_config(folder: Path) -> None:
 def test_timm_loads_it(folder: Path) -> None:
     lag_zoo.register_with_timm()
     model = timm.create_model(f"local-dir:{folder}", pretrained=True)
-    own = small().state_dict()
-    assert all(torch.equal(value, own[key]) for key, value in model.state_dict().items())
+    assert equal(model, small())
 
 
 def test_what_was_measured_stays_only_with_the_very_weights(tmp_path: Path) -> None:
@@ -161,5 +153,4 @@ def test_any_bytes_are_an_error_of_ours_or_the_right_network(
         model = lag_zoo.create_model(f"local-dir:{strange}", pretrained=True)
     except LagZooError:
         return
-    own = small().state_dict()
-    assert all(torch.equal(value, own[key]) for key, value in model.state_dict().items())
+    assert equal(model, small())

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import timm
 import timm.data
+import timm.loss
 import timm.optim
+import timm.utils
 import torch
 from PIL import Image
 from timm.models import _registry as timm_registry
@@ -180,6 +182,56 @@ class TestAsTimmTestsItsOwn:
         model.reset_classifier(0)
         assert model(frames).shape == (2, model.head_hidden_size)
         assert timm.create_model(name, num_classes=0).eval()(frames).shape == (2, model.head_hidden_size)
+
+    def test_exports(self, name: str, frames: torch.Tensor) -> None:
+        """From the views on: how many crops fit into a frame is for its pixels to say."""
+        model = timm.create_model(name).eval()
+        views = model.views(frames)
+        exported = torch.export.export(model, (views,)).module()
+        torch.testing.assert_close(exported(views), model(views))
+
+    # timm's data set leaves the files that it reads to the garbage collector.
+    @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+    def test_trains_and_validates_in_timms_loops(self, name: str, tmp_path: Path) -> None:
+        """What `train.py` and `validate.py` of timm do, with timm's own parts."""
+        for label, seed in (("IM", 0), ("normal", 1)):
+            (tmp_path / label).mkdir()
+            for number in range(2):
+                frame = draw_frame((200, 240), seed=seed + 2 * number).permute(1, 2, 0)
+                Image.fromarray(frame.numpy()).save(tmp_path / label / f"{number}.png")
+        torch.manual_seed(0)
+        model = timm.create_model(name, num_classes=2)
+        data = timm.data.resolve_model_data_config(model)
+        sets = timm.data.create_dataset("", str(tmp_path))
+        loader, evaluation = (
+            timm.data.create_loader(
+                sets,
+                batch_size=2,
+                use_prefetcher=False,
+                is_training=training,
+                num_workers=0,
+                **{key: data[key] for key in ("input_size", "interpolation", "mean", "std")},
+            )
+            for training in (True, False)
+        )
+        optimizer = timm.optim.create_optimizer_v2(model, opt="adamw", lr=1e-3)
+        average = timm.utils.ModelEmaV3(model, decay=0.5)
+        before = bits(model)
+        for images, labels in loader:
+            loss = timm.loss.LabelSmoothingCrossEntropy()(model.train()(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            timm.utils.dispatch_clip_grad(model.parameters(), 1.0)
+            optimizer.step()
+            average.update(model)
+        assert not same(bits(model), before)
+        seen = timm.utils.AverageMeter()
+        with torch.inference_mode():
+            for images, labels in evaluation:
+                logits = average.module.eval()(images)
+                seen.update(timm.utils.accuracy(logits, labels)[0].item(), len(labels))
+        assert seen.count == 4
+        assert 0 <= seen.avg <= 100
 
     def test_trains_with_layer_decay(self, name: str, frames: torch.Tensor) -> None:
         torch.manual_seed(0)

@@ -10,11 +10,29 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
+from lag_zoo.errors import WeightsIntegrityError
 from lag_zoo.nn import LAG
 from lag_zoo.specs import LAGConfig
 from lag_zoo.weights.files import compare
 
 HEAD = ("head.weight", "head.bias")
+_MOST_BESIDE_BACKBONE = 1 << 28  # parameters; those of a zoo's LAG are a few million
+
+
+def require_bounded(config: LAGConfig, *, source: str) -> None:
+    """Refuses a stranger's network that cannot be built, or only with memory out of all proportion; takes none itself.
+
+    Raises:
+        WeightsIntegrityError: more parameters beside the backbone's than any LAG has.
+        InvalidConfigError, BackboneError: no network can be built so.
+    """
+    with torch.device("meta"):
+        skeleton = LAG.from_config(config)
+    beside = sum(p.numel() for name, p in skeleton.named_parameters() if not name.startswith("backbone."))
+    if beside > _MOST_BESIDE_BACKBONE:
+        raise WeightsIntegrityError(
+            f"{source} describes {beside:,} parameters beside the backbone's; up to {_MOST_BESIDE_BACKBONE:,} are taken"
+        )
 
 
 def assemble(

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from lag_zoo.errors import WeightsIntegrityError, WeightsMismatchError, WeightsNotFoundError
+from lag_zoo.weights.files import write_weights
 
 _WRAPPERS = ("state_dict", "model", "teacher", "model_state_dict", "state_dict_ema", "student")
 """Under which names training scripts keep the weights of a checkpoint, the likelier first."""
@@ -30,6 +30,7 @@ def convert(
         WeightsNotFoundError: no such file.
         WeightsIntegrityError: no checkpoint, or one that holds more than weights and plain values.
         WeightsMismatchError: no tensors in it, or two keys that become one.
+        OSError: the new file cannot be written.
     """
     state = _tensors(_read(Path(old)), Path(old))
     renamed: dict[str, Tensor] = {}
@@ -39,7 +40,7 @@ def convert(
             continue
         if name in renamed:
             raise WeightsMismatchError(f"two keys of {old} become {name!r}; the second is {key!r}")
-        renamed[name] = tensor.detach().cpu().contiguous().clone()  # tied weights are written out each
+        renamed[name] = tensor
     if not renamed:
         raise WeightsMismatchError(
             f"no key of {old} begins with one of {', '.join(keys or ())}; the first are {', '.join([*state][:3])}"
@@ -47,7 +48,7 @@ def convert(
     target = Path(new)
     scratch = target.with_name(f".{target.name}.part")
     try:
-        save_file(renamed, scratch, metadata={"format": "pt"})
+        write_weights(scratch, renamed)
         os.replace(scratch, target)
     finally:
         scratch.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ What is remembered lies in lag_zoo's own cache directory, for a file's own may b
 the same.
 """
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -32,13 +33,14 @@ def remembered_digest(path: Path) -> str | None:
 def remember_digest(path: Path, digest: str) -> None:
     """Notes the SHA-256 of a verified file. Where nothing can be written, the next load reads the file again."""
     note = _note(path)
-    try:
+    with contextlib.suppress(OSError), contextlib.ExitStack() as on_failure:
         note.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False, encoding="ascii") as file:
+        handle, scratch = tempfile.mkstemp(dir=note.parent)
+        on_failure.callback(os.unlink, scratch)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(digest)
-        os.replace(file.name, note)  # whole or not at all, whoever else writes it
-    except OSError:
-        return
+        os.replace(scratch, note)  # whole or not at all, whoever else writes it
+        on_failure.pop_all()
 
 
 def digest_of(path: Path) -> str:

@@ -1,17 +1,18 @@
-"""Weights files: verified by SHA-256, read as safetensors, and put strictly into a network."""
+"""Weights files: verified by SHA-256, read and written as safetensors, and put strictly into a network."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lag_zoo.errors import WeightsIntegrityError, WeightsMismatchError, WeightsNotFoundError
 from lag_zoo.weights.digests import digest_of, remember_digest, remembered_digest
 
 _SHOWN = 3
+_MOST_TENSORS = 20_000  # in a file; of timm's networks the one with most has 3,108
 
 
 def verify_file(path: Path, sha256: str | None = None) -> str:
@@ -50,11 +51,29 @@ def read_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     return _mapped(path)
 
 
+def write_weights(path: Path, weights: Mapping[str, Tensor], **metadata: str) -> None:
+    """Writes a safetensors file; tied weights and views each by themselves, whoever shares their memory.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    own = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in weights.items()}
+    try:
+        save_file(own, path, metadata={"format": "pt", **metadata})
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
+
+
 def _mapped(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        with safe_open(path, "pt") as file:
+            count = len(file.keys())
+        weights = load_file(path) if count <= _MOST_TENSORS else {}
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, OSError) as error:
         raise WeightsIntegrityError(f"{path} is not a safetensors file that can be read: {error}") from error
+    if count > _MOST_TENSORS:
+        raise WeightsIntegrityError(f"{path} holds {count:,} tensors; up to {_MOST_TENSORS:,} are taken")
+    return weights
 
 
 def _require_finite(weights: Mapping[str, Tensor], source: object) -> None:

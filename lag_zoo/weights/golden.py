@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from lag_zoo.errors import WeightsIntegrityError, WeightsMismatchError, WeightsNotFoundError
 from lag_zoo.nn import LAG
+from lag_zoo.weights.files import write_weights
 
 TOLERANCE = 1e-3  # of logits, between machines and versions
 
@@ -46,11 +46,8 @@ class Golden(NamedTuple):
 
     def save(self, path: Path) -> None:
         """Writes the pair."""
-        save_file(
-            {"frames": self.frames.contiguous(), "logits": self.logits.contiguous()},
-            path,
-            metadata={"format": "pt", "tolerance": str(self.tolerance)},
-        )
+        pair = {"frames": self.frames, "logits": self.logits}
+        write_weights(path, pair, tolerance=str(self.tolerance))
 
     @classmethod
     def read(cls, path: Path) -> "Golden":

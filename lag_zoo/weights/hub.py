@@ -18,7 +18,7 @@ from lag_zoo.errors import HubWarning, InvalidConfigError, WeightsIntegrityError
 from lag_zoo.weights.digests import git_digest_of
 from lag_zoo.weights.files import verify_file
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 _TRANSPORT = (hub_errors.HTTPError,)  # type: ignore[attr-defined]  # of the client's own HTTP library, which differs between its versions
 _MOST = 3  # times the size of a file that may come over the line before the download is given up
 
@@ -195,7 +195,7 @@ def _reason(place: Place, error: Exception) -> str:
         return "missing: the repository has no such file"
     if isinstance(error, _EndlessDownload):
         return f"server: it never ends, {error}"
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         return f"disk: {error.strerror}"
     return f"server: {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no word'}"
 

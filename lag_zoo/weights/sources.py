@@ -11,6 +11,7 @@ from typing import NamedTuple
 from lag_zoo.errors import InvalidConfigError, WeightsNotFoundError
 from lag_zoo.specs import LAGConfig, ModelSpec, WeightSpec
 from lag_zoo.weights import builtin
+from lag_zoo.weights.assembly import require_bounded
 from lag_zoo.weights.files import verify_file
 from lag_zoo.weights.hub import Place, fetch_verified
 from lag_zoo.weights.repository import CONFIG, GOLDEN, WEIGHTS, read_config
@@ -58,11 +59,16 @@ def configuration_in(place: Place | Path) -> LAGConfig:
 
     Raises:
         WeightsNotFoundError: there is none; the message says why.
-        WeightsIntegrityError: what is there is no configuration of lag_zoo's.
+        WeightsIntegrityError: what is there is no configuration of lag_zoo's, or one out of all proportion.
+        InvalidConfigError, BackboneError: no network can be built so.
     """
     if isinstance(place, Path):
-        return read_config(place / CONFIG, source=f"{FOLDER}{place}").config
-    return read_config(fetch_verified(place, CONFIG).path, source=str(place)).config
+        source, path = f"{FOLDER}{place}", place / CONFIG
+    else:
+        source, path = str(place), fetch_verified(place, CONFIG).path
+    config = read_config(path, source=source).config
+    require_bounded(config, source=source)
+    return config
 
 
 def find_builtin(spec: ModelSpec, weights: WeightSpec) -> Found:

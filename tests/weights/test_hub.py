@@ -25,11 +25,11 @@ from lag_zoo.errors import (
     WeightsNotFoundError,
 )
 from tests.hub_server import HubServer
+from tests.networks import equal, small
 
 # The client's own way of sending a file, which its HTTP library would have otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
-SMALL = "lag_mobilenetv3_small_050"
 BUILT_IN = "lag_mobilenetv3_small_100_polyp"
 REPO = "clinic/my-lag"
 ABOUT = lag_zoo.About(
@@ -38,17 +38,6 @@ ABOUT = lag_zoo.About(
     intended_use="Tests.",
     limits=("Not a medical device.",),
 )
-
-
-def small(seed: int = 0, **fields: object) -> lag_zoo.LAG:
-    torch.manual_seed(seed)
-    options = {"label_names": ["normal", "IM"], "global_size": 64, "num_crops": 2, "crop_size": 32, **fields}
-    return lag_zoo.create_model(SMALL, **options).eval()  # type: ignore[arg-type]
-
-
-def equal(one: lag_zoo.LAG, other: lag_zoo.LAG) -> bool:
-    a, b = one.state_dict(), other.state_dict()
-    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
 @pytest.fixture
