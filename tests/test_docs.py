@@ -8,9 +8,16 @@ import pytest
 from PIL import Image
 
 import lag_zoo
+from tests.hub_server import HubServer
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ["README.md", "docs/quickstart.md", "docs/guides/weights.md", "docs/guides/publish.md"]
+DOCUMENTS = [
+    "README.md",
+    "docs/quickstart.md",
+    "docs/guides/weights.md",
+    "docs/guides/offline.md",
+    "docs/guides/publish.md",
+]
 
 
 def _blocks(document: Path) -> list[tuple[int, str]]:
@@ -35,8 +42,10 @@ def folder_of_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # the Hub's client's own
-@pytest.mark.usefixtures("folder_of_frames", "hub")
-def test_the_code_runs(document: str) -> None:
+@pytest.mark.usefixtures("folder_of_frames")
+def test_the_code_runs(document: str, hub: HubServer, tmp_path: Path) -> None:
+    built_in = lag_zoo.create_model("lag_mobilenetv3_small_100_polyp", pretrained=True)
+    hub.add_folder("someone/my-endoscopy-lag", lag_zoo.save_pretrained(built_in, tmp_path / "published"))
     blocks = _blocks(ROOT / document)
     assert blocks, f"{document} has no python block"
     namespace: dict[str, object] = {"__name__": "__main__"}

@@ -186,14 +186,20 @@ class TestPublishing:
         assert done.returncode == 0, done.stderr
         assert float(done.stdout) < 1e-3
 
-    def test_a_hundred_megabytes(self, hub: HubServer) -> None:
+    def test_a_hundred_megabytes(self, hub: HubServer, root: Path) -> None:
+        """Published under the name of an entry of the zoo, and loaded by that name on each of the ways."""
+        name = "lag_resnet50_lci"
         torch.manual_seed(0)
-        model = lag_zoo.create_model("lag_resnet50_lci")
-        lag_zoo.push_to_hub(model, REPO, about=ABOUT)
-        loaded = lag_zoo.create_model("lag_resnet50_lci", pretrained=f"hf-hub:{REPO}")
+        model = lag_zoo.create_model(name)
+        lag_zoo.push_to_hub(model, f"lag-zoo/{name}", about=ABOUT)
+        loaded = lag_zoo.create_model(name, pretrained=True)
         assert equal(loaded, model)
         assert loaded.load_report is not None
         assert loaded.load_report.path.stat().st_size > 90_000_000
+        assert equal(torch.hub.load(str(root), name, source="local", pretrained=True), model)
+        assert equal(timm.create_model(name, pretrained=True), model)
+        assert equal(lag_zoo.create_model(f"hf-hub:lag-zoo/{name}", pretrained=True), model)
+        assert len([method for method, _ in hub.asked("*/model.safetensors") if method == "GET"]) == 1
 
     def test_to_a_branch(self, hub: HubServer, folder: Path) -> None:
         lag_zoo.push_to_hub(folder, REPO, revision="trial", commit_message="A trial")
