@@ -9,6 +9,9 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     ├── BackboneError          (ValueError)         a backbone that LAG cannot attach to
     ├── InvalidImageError      (ValueError)         pixels that are not an RGB image, or cannot become one
     ├── UnreadableImageError   (OSError)            a file that cannot be read as an image
+    ├── DataError              (ValueError)         data that cannot be used as they are
+    ├── TrainingError          (RuntimeError)       training that cannot go on
+    ├── DownloadError          (OSError)            data that could not be fetched
     ├── WeightsError
     │   ├── WeightsNotFoundError  (FileNotFoundError)  no weights where they were looked for
     │   ├── WeightsIntegrityError (ValueError)         bytes that are not the ones vouched for
@@ -20,11 +23,13 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     LagZooWarning              (UserWarning)
     ├── FieldOfViewWarning                          no lit area in a frame
     ├── HubWarning                                  the Hub failed and a cached copy is used
+    ├── UngroupedDataWarning                        frames of which nobody says whose they are
     └── PluginWarning                               a plugin that could not be loaded
 """
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class LagZooError(Exception):
@@ -63,6 +68,18 @@ class UnreadableImageError(LagZooError, OSError):
     """A file that cannot be read as an image."""
 
 
+class DataError(LagZooError, ValueError):
+    """Data that cannot be used as they are: the message names the file, the line and the column."""
+
+
+class DownloadError(LagZooError, OSError):
+    """Data that could not be fetched; the message says from where, why, and the ways on."""
+
+
+class TrainingError(LagZooError, RuntimeError):
+    """Training that cannot go on, such as a loss that is no number; the folder of the run is whole."""
+
+
 class WeightsError(LagZooError):
     """The root of the errors about weights."""
 
@@ -95,6 +112,21 @@ class MissingExtraError(LagZooError, ImportError):
     """An optional dependency that is not installed; the message names the extra to install."""
 
 
+@contextlib.contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Around imports that an extra of lag_zoo brings: names the extra where one is missing.
+
+    >>> with extra("data"):
+    ...     import no_such_module
+    Traceback (most recent call last):
+    lag_zoo.errors.MissingExtraError: no_such_module is not installed: pip install "lag_zoo[data]"
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f'{error.name} is not installed: pip install "lag_zoo[{name}]"') from error
+
+
 class LagZooWarning(UserWarning):
     """The root of the warnings that lag_zoo gives."""
 
@@ -105,6 +137,10 @@ class FieldOfViewWarning(LagZooWarning):
 
 class HubWarning(LagZooWarning):
     """The Hub failed in the middle of an answer, and the cached copy is used."""
+
+
+class UngroupedDataWarning(LagZooWarning):
+    """Data without a patient or an examination column: frames of one patient may stand on both sides of a split."""
 
 
 class PluginWarning(LagZooWarning):

@@ -6,6 +6,7 @@ the zoo.
 """
 
 import dataclasses
+import difflib
 import json
 import math
 import types
@@ -51,7 +52,11 @@ class Spec:
         hints = typing.get_type_hints(cls)
         unknown = sorted(set(data) - set(hints))
         if unknown:
-            raise InvalidConfigError(f"{cls.__name__}: unknown fields {unknown}; known are {sorted(hints)}")
+            near = difflib.get_close_matches(str(unknown[0]), hints, n=2)
+            guess = f" Did you mean {' or '.join(near)}?" if near else ""
+            raise InvalidConfigError(
+                f"{cls.__name__}: unknown fields {unknown}.{guess} Known are {sorted(hints)}"
+            )
         required = {
             f.name
             for f in dataclasses.fields(cls)

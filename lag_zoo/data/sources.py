@@ -1,0 +1,34 @@
+"""Data by a path: a folder, or a file that says what is in it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lag_zoo.data.folder import read_folder
+from lag_zoo.data.manifest import Column, Manifest
+from lag_zoo.data.tables import read_manifest
+from lag_zoo.errors import DataError
+
+_MANIFESTS = (".csv", ".parquet")
+
+
+def open_data(
+    path: str | os.PathLike[str],
+    *,
+    columns: Mapping[str, Column] | None = None,
+    labels: Sequence[str] | None = None,
+) -> Manifest:
+    """The frames of a data set: of a folder by label (`read_folder`), or of a manifest (`read_manifest`).
+
+    Raises:
+        DataError: neither, or something in it cannot be right.
+        MissingExtraError: a Parquet file needs the extra `data`.
+    """
+    path = Path(path)
+    if path.suffix.lower() in _MANIFESTS:
+        return read_manifest(path, columns=columns, labels=labels)
+    if path.is_dir():
+        if columns:
+            raise DataError(f"{path} is a folder and has no columns to rename")
+        return read_folder(path, labels=labels)
+    raise DataError(f"{path} is neither a folder nor a manifest, .csv or .parquet")

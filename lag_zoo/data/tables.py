@@ -1,0 +1,249 @@
+"""Manifests as files: CSV or Parquet, read line by line, written whole or not at all."""
+
+import csv
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from lag_zoo.data.manifest import COLUMNS, MODALITIES, REFERENCES, UNKNOWN, Column, Frame, Manifest
+from lag_zoo.errors import DataError, extra
+
+_VALUES = {"": UNKNOWN, "0": 0, "1": 1}
+_ALLOWED = {"modality": MODALITIES, "reference": REFERENCES}
+
+
+class _Table(NamedTuple):
+    """A file's header and its rows of text, each with its line."""
+
+    source: str
+    header: list[str]
+    rows: list[tuple[int, list[str]]]
+
+    def error(self, line: int, column: str, message: str) -> DataError:
+        return DataError(f"{self.source}, line {line}, column {column}: {message}")
+
+
+def read_manifest(
+    path: str | os.PathLike[str],
+    *,
+    columns: Mapping[str, Column] | None = None,
+    labels: Sequence[str] | None = None,
+) -> Manifest:
+    """A manifest from a CSV or Parquet file.
+
+    Args:
+        path: the file. `image` is a path from the file's folder, or an absolute one. With a column `label` each frame
+            has one of exclusive labels; else each further column is a label of its own, 0, 1 or empty (unknown).
+        columns: which of the file's columns is which of a manifest's, for example `{"case_id": "patient"}`.
+        labels: which columns are labels, where the file has others besides; or, of exclusive labels, their order.
+
+    Raises:
+        DataError: something cannot be right; the message names the file, the line and the column.
+        MissingExtraError: a Parquet file needs the extra `data`.
+    """
+    path = Path(path)
+    table = _renamed(_parquet(path) if path.suffix == ".parquet" else _csv(path), columns or {})
+    if "image" not in table.header:
+        raise DataError(f"{path} has no column image; its columns are {', '.join(table.header)}")
+    if not table.rows:
+        raise DataError(f"{path} has a header and no frames")
+    known = [name for name in COLUMNS if name in table.header]
+    exclusive = "label" in table.header
+    names = _exclusive_labels(table, labels) if exclusive else _label_columns(table, labels)
+    frames = []
+    for line, row in table.rows:
+        cells = dict(zip(table.header, row, strict=True))
+        if not cells["image"]:
+            raise table.error(line, "image", "is empty")
+        said = {name: _checked(table, line, name, cells[name]) for name in known}
+        numbers = (_exclusive(table, line, cells, names),) if exclusive else _marks(table, line, cells, names)
+        frames.append(Frame(image=cells["image"], labels=numbers, line=line, **said))
+    return Manifest(
+        root=path.parent,
+        label_names=names,
+        task="multiclass" if exclusive else "multilabel",
+        frames=tuple(frames),
+        source=str(path),
+    )
+
+
+def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
+    """Writes a manifest as CSV or, by the ending `.parquet`, as Parquet; whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written; what was there is untouched.
+        MissingExtraError: a Parquet file needs the extra `data`.
+    """
+    path = Path(path)
+    used = [name for name in COLUMNS if any(manifest.column(name))]
+    exclusive = manifest.task == "multiclass"
+    header = ["image", *(["label"] if exclusive else manifest.label_names), *used]
+    rows = []
+    for frame in manifest.frames:
+        if exclusive:
+            marks = ["" if i == UNKNOWN else manifest.label_names[i] for i in frame.labels]
+        else:
+            marks = ["" if i == UNKNOWN else str(i) for i in frame.labels]
+        image = _path_from(manifest.path(frame), path.parent)
+        rows.append([image, *marks, *(getattr(frame, name) for name in used)])
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    os.close(handle)
+    try:
+        (_write_parquet if path.suffix == ".parquet" else _write_csv)(Path(scratch), header, rows)
+        os.replace(scratch, path)
+    finally:
+        Path(scratch).unlink(missing_ok=True)
+
+
+def _csv(path: Path) -> _Table:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
+    except FileNotFoundError as error:
+        raise DataError(f"no manifest {path}") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is no CSV file in UTF-8 that can be read: {error}") from error
+    for line, row in rows:
+        if len(row) != len(header):
+            raise DataError(f"{path}, line {line}: {len(row)} cells, and the header has {len(header)}")
+    return _Table(str(path), header, rows)
+
+
+def _parquet(path: Path) -> _Table:
+    with extra("data"):
+        import pyarrow
+        import pyarrow.parquet
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except FileNotFoundError as error:
+        raise DataError(f"no manifest {path}") from error
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path} is no Parquet file that can be read: {error}") from error
+    header = list(table.column_names)
+    columns = [[_text(value) for value in column.to_pylist()] for column in table.columns]
+    return _Table(
+        str(path), header, [(n, list(row)) for n, row in enumerate(zip(*columns, strict=True), start=1)]
+    )
+
+
+def _text(value: object) -> str:
+    """A cell as CSV would have it: a missing one empty, a whole number or a truth value without a point."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
+    return str(value).strip()
+
+
+def _renamed(table: _Table, columns: Mapping[str, Column]) -> _Table:
+    for old, new in columns.items():
+        if old not in table.header:
+            raise DataError(
+                f"{table.source} has no column {old!r}; its columns are {', '.join(table.header)}"
+            )
+        if new not in COLUMNS and new not in ("image", "label"):
+            raise DataError(f"a manifest has no column {new!r}; it has image, label, {', '.join(COLUMNS)}")
+    header = [columns.get(name, name) for name in table.header]
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise DataError(f"{table.source}, line 1: the column {twice[0]!r} stands there twice")
+    if "" in header:
+        raise DataError(f"{table.source}, line 1: column {header.index('') + 1} has no name")
+    return table._replace(header=header)
+
+
+def _exclusive_labels(table: _Table, labels: Sequence[str] | None) -> tuple[str, ...]:
+    place = table.header.index("label")
+    found = sorted({row[place] for _, row in table.rows if row[place]})
+    if labels is None:
+        names = tuple(found)
+    else:
+        names = tuple(labels)
+        unused = [name for name in names if name not in found]
+        if unused:
+            raise DataError(
+                f"{table.source} has no frame with the label {unused[0]!r}; it has {', '.join(found)}"
+            )
+    if len(names) < 2:
+        raise DataError(
+            f"{table.source}: {len(names)} labels ({', '.join(names)}), and at least 2 are needed"
+        )
+    return names
+
+
+def _label_columns(table: _Table, labels: Sequence[str] | None) -> tuple[str, ...]:
+    others = [name for name in table.header if name != "image" and name not in COLUMNS]
+    if labels is None:
+        names = tuple(others)
+    else:
+        names = tuple(labels)
+        missing = [name for name in names if name not in others]
+        if missing:
+            raise DataError(
+                f"{table.source} has no label column {missing[0]!r}; it has {', '.join(others) or 'none'}"
+            )
+    if not names:
+        raise DataError(
+            f"{table.source} has no labels: a column label, or one column of 0, 1 and empty for each label"
+        )
+    return names
+
+
+def _exclusive(table: _Table, line: int, cells: Mapping[str, str], names: Sequence[str]) -> int:
+    label = cells["label"]
+    if label in names:
+        return names.index(label)
+    if not label and cells.get("excluded"):
+        return UNKNOWN
+    said = (
+        f"{label!r} is none of {', '.join(names)}" if label else "is empty, and nothing says why (excluded)"
+    )
+    raise table.error(line, "label", said)
+
+
+def _marks(table: _Table, line: int, cells: Mapping[str, str], names: Sequence[str]) -> tuple[int, ...]:
+    for name in names:
+        if cells[name] not in _VALUES:
+            raise table.error(
+                line,
+                name,
+                f"{cells[name]!r} is neither 0, 1 nor empty (unknown). If {name} is no label, name those that are: "
+                "labels=[...]",
+            )
+    return tuple(_VALUES[cells[name]] for name in names)
+
+
+def _checked(table: _Table, line: int, column: Column, value: str) -> str:
+    allowed = _ALLOWED.get(column)
+    lowered = value.lower() if allowed else value
+    if allowed and lowered and lowered not in allowed:
+        raise table.error(line, column, f"{value!r} is none of {', '.join(allowed)}")
+    return lowered
+
+
+def _path_from(image: Path, folder: Path) -> str:
+    """The path from the new manifest's folder where it lies below it, else the absolute one."""
+    whole = image.absolute()
+    try:
+        return whole.relative_to(folder.absolute()).as_posix()
+    except ValueError:
+        return str(whole)
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def _write_parquet(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    with extra("data"):
+        import pyarrow
+        import pyarrow.parquet
+    columns = zip(*rows, strict=True)
+    pyarrow.parquet.write_table(pyarrow.table(dict(zip(header, map(list, columns), strict=True))), path)

@@ -1,0 +1,105 @@
+"""Splits: by group, in like shares, the same for the same seed."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lag_zoo.data.manifest import Frame, Manifest
+from lag_zoo.data.sources import open_data
+from lag_zoo.data.splits import folds, split
+from lag_zoo.errors import DataError, InvalidConfigError, UngroupedDataWarning
+
+
+def made(patients: int, each: int = 3, labels: int = 2, **fields: object) -> Manifest:
+    frames = [
+        Frame(image=f"{p}_{n}.png", labels=((p + n * (p % 5 == 0)) % labels,), patient=f"p{p}", **fields)  # type: ignore[arg-type]
+        for p in range(patients)
+        for n in range(each)
+    ]
+    return Manifest(root=Path(), label_names=tuple("abcd"[:labels]), frames=tuple(frames))
+
+
+@settings(max_examples=25)
+@given(
+    patients=st.integers(24, 80), each=st.integers(1, 5), labels=st.integers(2, 3), seed=st.integers(0, 999)
+)
+def test_no_group_is_torn_and_no_frame_lost(patients: int, each: int, labels: int, seed: int) -> None:
+    manifest = made(patients, each, labels)
+    parts = split(manifest, seed=seed)
+    assert parts.splits == ("test", "train", "val")
+    sides = [set(parts.where(split=name).groups()) for name in parts.splits]
+    assert sum(map(len, sides)) == len(set(manifest.groups()))
+    assert sum(len(parts.where(split=name)) for name in parts.splits) == len(manifest)
+    assert parts == split(manifest, seed=seed)
+
+
+def test_shares() -> None:
+    parts = split(made(400), val=0.1, test=0.2)
+    shares = {name: len(parts.where(split=name)) / len(parts) for name in parts.splits}
+    assert shares == pytest.approx({"train": 0.7, "val": 0.1, "test": 0.2}, abs=0.02)
+    rates = [parts.where(split=name).targets().mean() for name in parts.splits]
+    assert max(rates) - min(rates) < 0.06
+
+
+def test_another_seed_is_another_split() -> None:
+    assert split(made(60), seed=0) != split(made(60), seed=1)
+
+
+def test_folds() -> None:
+    parts = folds(made(60), 5)
+    assert parts.splits == ("fold1", "fold2", "fold3", "fold4", "fold5")
+    assert {len(set(parts.where(split=name).groups())) for name in parts.splits} == {12}
+
+
+def test_excluded_frames_are_in_no_split() -> None:
+    manifest = made(40)
+    manifest = manifest.with_column("excluded", ["blurred"] * 3 + [""] * (len(manifest) - 3))
+    assert split(manifest).column("split")[:4].count("") == 3
+
+
+def test_not_exclusive_labels() -> None:
+    frames = tuple(
+        Frame(image=f"{n}", labels=(n % 2, int(n % 3 == 0), -1 + 2 * (n % 7 == 0)), exam=f"{n}")
+        for n in range(200)
+    )
+    parts = split(Manifest(root=Path(), label_names=("IM", "GA", "Hp"), task="multilabel", frames=frames))
+    assert all((parts.where(split=name).targets() == 1).any(axis=0).all() for name in parts.splits)
+
+
+def test_without_groups_it_says_so() -> None:
+    frames = tuple(Frame(image=f"{n}", labels=(n % 2,)) for n in range(60))
+    with pytest.warns(UngroupedDataWarning, match="frames of one patient may stand on both sides"):
+        split(Manifest(root=Path(), label_names=("a", "b"), frames=frames))
+
+
+def test_too_few() -> None:
+    with pytest.raises(DataError, match="has 1 patients, and 3 parts need at least one each"):
+        split(made(2))
+    with pytest.raises(DataError, match="b has 2 patients, and 5 parts"):
+        folds(made(5, each=1), 5)
+
+
+def test_what_no_deal_can_do() -> None:
+    """Three labels, three patients, each label in two of them: two folds cannot both have all."""
+    marks = [(1, 0, 1), (1, 1, 0), (0, 1, 1)]
+    frames = tuple(Frame(image=f"{n}", labels=marks[n % 3], patient=f"p{n % 3}") for n in range(30))
+    with pytest.raises(DataError, match="in 50 deals of whole groups some part had no frame"):
+        folds(Manifest(root=Path(), label_names=("IM", "GA", "Hp"), task="multilabel", frames=frames), 2)
+
+
+@pytest.mark.parametrize(("val", "test"), [(0.5, 0.5), (-0.1, 0.1), (0.2, 1.0), (float("nan"), 0.1)])
+def test_shares_that_cannot_be(val: float, test: float) -> None:
+    with pytest.raises(InvalidConfigError, match="shares of the frames"):
+        split(made(40), val=val, test=test)
+    with pytest.raises(InvalidConfigError, match="at least 2 folds"):
+        folds(made(40), 1)
+
+
+def test_kvasir(shared: Path) -> None:
+    manifest = open_data(shared / "kvasir_seg" / "manifest.csv", columns={"group": "exam"})
+    parts = folds(manifest, 5)
+    assert sum(len(set(parts.where(split=name).groups())) for name in parts.splits) == len(
+        set(manifest.groups())
+    )
