@@ -25,7 +25,17 @@ def _usable(inside: Tensor) -> Tensor:
     return inside | ~inside.any(1, keepdim=True)
 
 
-class ConcatFusion(nn.Module):
+class _Fusion(nn.Module):
+    """Global features first, what the crops add after them."""
+
+    out_features: int
+
+    def without_crops(self, global_features: Tensor) -> Tensor:
+        """Features (B, F) in which the crops have nothing to say: theirs are zero."""
+        return nn.functional.pad(global_features, (0, self.out_features - global_features.shape[1]))
+
+
+class ConcatFusion(_Fusion):
     """The paper's: the global features and every crop's, side by side. The number of crops is fixed."""
 
     def __init__(self, global_dim: int, crop_dim: int, num_crops: int) -> None:
@@ -42,7 +52,7 @@ class ConcatFusion(nn.Module):
         return Fused(torch.cat([global_features, crop_features.flatten(1)], dim=1), None)
 
 
-class MeanFusion(nn.Module):
+class MeanFusion(_Fusion):
     """The global features beside the mean of the crops in the field of view. Any number of crops."""
 
     def __init__(self, global_dim: int, crop_dim: int, num_crops: int) -> None:
@@ -56,7 +66,7 @@ class MeanFusion(nn.Module):
         return Fused(torch.cat([global_features, mean], dim=1), None)
 
 
-class AttentionFusion(nn.Module):
+class AttentionFusion(_Fusion):
     """The global features beside a weighted sum of the crops in the field of view. Any number of crops.
 
     The weights come from gated attention: Ilse et al., Attention-based Deep Multiple Instance Learning, 2018,

@@ -183,6 +183,15 @@ class LAG(nn.Module):
         """Batched views -> features of the crops (B, N, crop_embed_dim)."""
         return self.crops(self._normalised(views.crops))  # type: ignore[no-any-return]
 
+    def forward_global(self, x: Frames | Views) -> Tensor:
+        """Frames or views -> logits (B, num_classes) of the global view alone, as if the crops had nothing to say."""
+        views = x.batched() if isinstance(x, Views) else self.views(x)
+        return self.forward_head(self.fusion.without_crops(self.global_features(views)))
+
+    def without_crops(self) -> "GlobalPath":
+        """This network without its crops, sharing its weights: the plain backbone inside. See `GlobalPath`."""
+        return GlobalPath(self)
+
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
         """Fused features -> logits (B, num_classes), or with `pre_logits` what the classifier sees (B, hidden_dim)."""
         features = self.hidden(features)
@@ -263,6 +272,36 @@ class LAG(nn.Module):
         if not hasattr(self.backbone, "set_grad_checkpointing"):
             raise BackboneError(f"{type(self.backbone).__name__} has no gradient checkpointing")
         self.backbone.set_grad_checkpointing(enable)  # type: ignore[operator]
+
+
+class GlobalPath(nn.Module):
+    """The global path of a LAG by itself: backbone, fully connected layers and head, no crops.
+
+    What it is worth depends on the training: a LAG whose crops were dropped at times, as lag_zoo's recipes do, answers
+    without them as a plain backbone would; one that never had to will not.
+
+    >>> model = LAG("mobilenetv3_small_050", num_classes=3).eval()
+    >>> model.without_crops()(torch.zeros(2, 3, 300, 400, dtype=torch.uint8) + 90).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, lag: LAG) -> None:
+        super().__init__()
+        self.lag = lag
+
+    @property
+    def config(self) -> LAGConfig:
+        """That of the whole network."""
+        return self.lag.config
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """One name an output."""
+        return self.lag.label_names
+
+    def forward(self, x: Frames | Views) -> Tensor:
+        """Frames (B, 3, H, W), a list of images, or `Views` -> logits (B, num_classes)."""
+        return self.lag.forward_global(x)
 
 
 def _classifier(features: int, num_classes: int) -> nn.Module:

@@ -1,0 +1,63 @@
+"""`lag-zoo train RECIPE DATA`: a network trained on frames of one's own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
+
+
+def train(
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe that comes with lag_zoo (finetune, frozen, ...), or a YAML file.")
+    ],
+    data: Source,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    model: Annotated[str | None, typer.Option(help="In place of the recipe's: a name, or a place.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value, for example fields.num_crops=20; may be repeated."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")
+    ] = False,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="List frames that cannot be read, and leave them out.")
+    ] = False,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Leave GPUs alone.")] = False,
+    column: Columns = None,
+    labels: Labels = None,
+) -> None:
+    """Train on frames with a split (train, val). What comes out is for research; it is not a medical device.
+
+    On several GPUs or machines: accelerate launch -m lag_zoo.cli train ...
+    """
+    from lag_zoo.training import finetune, load_recipe
+
+    chosen = load_recipe(recipe, changes=set_ or ())
+    manifest = opened(data, column, labels)
+    finetune(
+        model,
+        manifest,
+        output,
+        recipe=chosen,
+        resume=resume,
+        skip_unreadable=skip_unreadable,
+        cpu=cpu,
+        log=_say,
+    )
+    typer.echo(f"the best epoch's network: {output / 'best'}")
+
+
+def _say(row: Mapping[str, Any]) -> None:
+    parts = [f"epoch {row['epoch']}", str(row["stage"]), f"loss {row['train_loss']:.4f}"]
+    for key, title in (
+        ("val_loss", "val loss"),
+        ("val_auroc", "AUROC"),
+        ("val_auroc_without_crops", "without crops"),
+    ):
+        if row[key] is not None:
+            parts.append(f"{title} {row[key]:.4f}")
+    typer.echo(f"{', '.join(parts)}, {row['frames_per_second']:g} frames/s{', best' if row['best'] else ''}")

@@ -1,0 +1,1 @@
+"""Statistics of diagnostic accuracy, on arrays: no network, no files."""

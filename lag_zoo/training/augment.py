@@ -1,0 +1,116 @@
+"""What training does to views besides drawing crops, flipping and turning: only to the global view.
+
+Crops stay native pixels. Colours stay nearly as they are: they are the modality, and half the diagnosis. What is done
+is drawn from (seed, epoch, index) and nothing else, so neither workers nor a resumed run change it.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lag_zoo.views import Views
+from lag_zoo.views.policies import mix
+
+_LIT = 16  # 0..255: darker is not lit
+
+
+class Draw(NamedTuple):
+    """What is done to one global view."""
+
+    angle: float  # radians
+    zoom: float
+    gain: tuple[float, float, float]  # of red, green and blue
+    blur: float  # sigma in pixels; 0: none
+    glints: tuple[tuple[float, float, float], ...]  # x, y and radius, as shares of the side
+
+
+def draw(generator: torch.Generator) -> Draw:
+    """Draws what is done to a view: any angle, 0.85 to 1.2 times, light by 15% and its cast by 3%, rarely a blur, and
+    some glints: spots of reflected light that say nothing, blanked."""
+
+    def between(low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator))
+
+    light = between(-0.15, 0.15)
+    cast = [between(-0.03, 0.03) for _ in range(3)]
+    count = int(torch.randint(0, 4, (), generator=generator))
+    return Draw(
+        angle=between(-math.pi, math.pi),
+        zoom=between(0.85, 1.2),
+        gain=(math.exp(light + cast[0]), math.exp(light + cast[1]), math.exp(light + cast[2])),
+        blur=between(0.3, 1.5) if between(0, 1) < 0.2 else 0.0,
+        glints=tuple((between(0.1, 0.9), between(0.1, 0.9), between(0.01, 0.05)) for _ in range(count)),
+    )
+
+
+def apply(view: Tensor, done: Draw) -> Tensor:
+    """One global view (3, G, G), uint8 or float in 0..1, with a draw applied; of the same kind.
+
+    It is turned and scaled about the centre of what is lit, and what comes from outside the frame is black.
+    """
+    pixels = view.float() / (255 if view.dtype == torch.uint8 else 1)
+    x, y = _centre(pixels)
+    cos, sin = math.cos(done.angle) / done.zoom, math.sin(done.angle) / done.zoom
+    turn = torch.tensor([[cos, -sin, x - cos * x + sin * y], [sin, cos, y - sin * x - cos * y]])
+    grid = F.affine_grid(turn[None], [1, *pixels.shape], align_corners=False)
+    pixels = F.grid_sample(pixels[None], grid, align_corners=False)[0]
+    pixels = pixels * torch.tensor(done.gain).view(3, 1, 1)
+    if done.blur:
+        pixels = _blurred(pixels, done.blur)
+    for spot in done.glints:
+        pixels = pixels * ~_disc(spot, pixels.shape[-1])
+    pixels = pixels.clamp(0, 1)
+    return (pixels * 255).round().to(torch.uint8) if view.dtype == torch.uint8 else pixels
+
+
+def _centre(pixels: Tensor) -> tuple[float, float]:
+    """The middle of what is lit, in -1..1."""
+    lit = (pixels.amax(0) > _LIT / 255).float()
+    total = lit.sum()
+    if not total:
+        return 0.0, 0.0
+    axis = torch.linspace(-1, 1, len(lit))
+    return float((lit.sum(0) * axis).sum() / total), float((lit.sum(1) * axis).sum() / total)
+
+
+def _blurred(pixels: Tensor, sigma: float) -> Tensor:
+    reach = torch.arange(-4, 5).float()
+    weights = (-(reach**2) / (2 * sigma**2)).exp()
+    weights = (weights / weights.sum()).repeat(3, 1, 1, 1)
+    across = F.conv2d(pixels[None], weights, padding=(0, 4), groups=3)
+    return F.conv2d(across, weights.transpose(2, 3), padding=(4, 0), groups=3)[0]
+
+
+def _disc(spot: tuple[float, float, float], side: int) -> Tensor:
+    x, y, radius = (value * side for value in spot)
+    axis = torch.arange(side) + 0.5
+    return (axis[None] - x) ** 2 + (axis[:, None] - y) ** 2 < radius**2
+
+
+class AugmentedViews(Dataset[tuple[Views, Any]]):
+    """A data set of (Views, label), such as `lag_zoo.data.ViewDataset`, with the global views augmented."""
+
+    def __init__(self, dataset: Any, *, seed: int) -> None:
+        self.dataset = dataset
+        self.seed = seed
+
+    @property
+    def epoch(self) -> int:
+        """That of the data set inside."""
+        return int(self.dataset.epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Sets the epoch, in every worker too."""
+        self.dataset.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[Views, Any]:
+        views, label = self.dataset[index]
+        generator = torch.Generator().manual_seed(mix(self.seed + 2, self.epoch, index))
+        return views._replace(global_view=apply(views.global_view, draw(generator))), label

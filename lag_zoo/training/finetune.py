@@ -1,0 +1,198 @@
+"""One call from a manifest to a trained network: the recipe, the run's folder, and the loop put together."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import torch
+
+from lag_zoo.data.images import read_image
+from lag_zoo.data.manifest import Manifest
+from lag_zoo.data.sources import open_data
+from lag_zoo.errors import InvalidConfigError, UnreadableImageError, extra
+from lag_zoo.factory import create_model
+from lag_zoo.nn import LAG
+from lag_zoo.publishing import save_pretrained
+from lag_zoo.specs import Json
+from lag_zoo.training.batches import Source, from_files, require_files
+from lag_zoo.training.recipe import Balance, Precision, Recipe, Stage, load_recipe
+from lag_zoo.training.run_folder import BEST, RunFolder
+
+
+class RecipeFields(TypedDict, total=False):
+    """The fields of `Recipe` that `finetune` takes by name."""
+
+    pretrained: bool | str
+    fields: Mapping[str, Json]
+    stages: Sequence[Stage | Mapping[str, Any]]
+    batch_size: int
+    learning_rate: float
+    crop_learning_rate: float
+    weight_decay: float
+    layer_decay: float | None
+    warmup: float
+    label_smoothing: float
+    average: float
+    balance: Balance
+    global_loss: float
+    crop_drop: float
+    accumulate: int
+    clip: float
+    freeze_norm: bool
+    augment: bool
+    select: str
+    patience: int
+    mixed_precision: Precision
+    compile: bool
+    workers: int
+    seed: int
+
+
+def finetune(
+    model: str | LAG | None,
+    data: Manifest | str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    recipe: Recipe | str | os.PathLike[str] = "finetune",
+    resume: bool = False,
+    skip_unreadable: bool = False,
+    cpu: bool = False,
+    source: Source | None = None,
+    log: Callable[[Mapping[str, Any]], None] = lambda row: None,
+    **changes: Unpack[RecipeFields],
+) -> LAG:
+    """Trains a network on frames with a split (`train`, `val`), and saves the best epoch's in `output/best`.
+
+    The models are for research: what comes out is no medical device, and what it is worth is for `lag-zoo evaluate` to
+    say, on frames of patients that it has not seen.
+
+    Args:
+        model: a name of the zoo, an architecture, a place, or a ready LAG, which is trained in place; `None`: the
+            recipe's.
+        data: a manifest, or a folder or file that gives one (`lag_zoo.data.open_data`), with splits.
+        output: the run's folder: empty, or the run to resume.
+        recipe: by name or file (`lag_zoo.training.list_recipes`), or ready.
+        resume: go on from the folder's last checkpoint, with the same recipe and data.
+        skip_unreadable: list frames that cannot be read in `skipped.txt` and leave them out; by default they stop the
+            run before it begins.
+        cpu: leave GPUs alone.
+        source: makes the data set for a transform, for example from a frame cache; by default frames are read from
+            their files.
+        log: is given each epoch's row.
+        changes: fields of `Recipe`, in place of the recipe's own.
+
+    Raises:
+        InvalidConfigError: a recipe that cannot be right, an output that is not empty, or a resume with another recipe.
+        DataError: no such split, labels that are missing, files that are not there.
+        UnreadableImageError: a frame that cannot be read.
+        TrainingError: the loss is no number any more; the folder is whole.
+        MissingExtraError: the extra `train` is not installed.
+    """
+    with extra("train"):
+        from accelerate import Accelerator
+
+        from lag_zoo.training.loop import Run
+    manifest = data if isinstance(data, Manifest) else open_data(data)
+    chosen = _recipe(recipe, model, changes)
+    folder = RunFolder(output)
+    require_files(manifest)
+    with torch.random.fork_rng():
+        torch.manual_seed(chosen.seed)
+        network = model if isinstance(model, LAG) else _network(chosen, manifest)
+        manifest = manifest.with_label_names(network.label_names or manifest.label_names)
+        manifest, skipped = _readable(manifest) if skip_unreadable else (manifest, [])
+        accelerator = Accelerator(
+            cpu=cpu,
+            mixed_precision=chosen.mixed_precision,
+            gradient_accumulation_steps=chosen.accumulate,
+            dynamo_backend="inductor" if chosen.compile else None,
+            log_with="tensorboard",
+            project_dir=os.fspath(output),
+        )
+        run = Run(
+            network,
+            manifest,
+            chosen,
+            folder,
+            source or from_files(manifest),
+            accelerator=accelerator,
+            log=log if accelerator.is_main_process else lambda row: None,
+        )
+        state = None
+        if resume:
+            state = folder.resume(chosen, manifest)
+        elif accelerator.is_main_process:
+            folder.start(chosen, manifest)
+        accelerator.wait_for_everyone()
+        if skipped and accelerator.is_main_process:
+            (folder.path / "skipped.txt").write_text("\n".join(skipped) + "\n", encoding="utf-8")
+        accelerator.init_trackers("tensorboard")
+        try:
+            trained = run.go(state)
+        except KeyboardInterrupt:
+            run.save()
+            raise
+        finally:
+            accelerator.end_training()
+        if accelerator.is_main_process:
+            save_pretrained(trained, folder.path / BEST)
+    return trained
+
+
+def _recipe(
+    recipe: Recipe | str | os.PathLike[str], model: str | LAG | None, changes: Mapping[str, Any]
+) -> Recipe:
+    data = (
+        recipe
+        if isinstance(recipe, Recipe)
+        else load_recipe(Path(recipe) if _is_file(recipe) else str(recipe))
+    ).to_dict()
+    if isinstance(model, str):
+        data["model"] = model
+    elif isinstance(model, LAG):
+        data["model"] = f"lag_{model.config.backbone}"
+        data["fields"] = {}
+    if "stages" in changes:
+        changes = {
+            **changes,
+            "stages": [s.to_dict() if isinstance(s, Stage) else s for s in changes["stages"]],
+        }
+    return Recipe.from_dict({**data, **changes})
+
+
+def _is_file(recipe: str | os.PathLike[str]) -> bool:
+    return Path(recipe).suffix in (".yaml", ".yml")
+
+
+def _network(recipe: Recipe, manifest: Manifest) -> LAG:
+    """The recipe's model with the data's labels; in the order of the model's own, where these are the same."""
+    own = _own_labels(recipe)
+    names = own if own and set(own) == set(manifest.label_names) else manifest.label_names
+    return create_model(
+        recipe.model,
+        pretrained=recipe.pretrained,
+        label_names=list(names),
+        task=manifest.task,
+        **recipe.fields,  # type: ignore[arg-type]
+    )
+
+
+def _own_labels(recipe: Recipe) -> tuple[str, ...] | None:
+    try:
+        with torch.device("meta"):
+            return create_model(recipe.model).label_names
+    except InvalidConfigError:  # an architecture has none
+        return None
+
+
+def _readable(manifest: Manifest) -> tuple[Manifest, list[str]]:
+    kept, skipped = [], []
+    for frame in manifest.frames:
+        try:
+            if not frame.excluded:
+                read_image(manifest.path(frame))
+            kept.append(frame)
+        except UnreadableImageError as error:
+            skipped.append(str(error))
+    return manifest.with_frames(kept), skipped

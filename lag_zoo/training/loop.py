@@ -1,0 +1,364 @@
+"""The loop: stages, epochs, steps; on accelerate, so on one CPU, one GPU, or many.
+
+What a step draws is settled by seed, epoch and step. What torch itself draws (dropout, drop path) is part of the
+checkpoint. So a run that was killed and resumed ends with the same numbers as one that was not, bit for bit on a CPU.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import timm.scheduler
+import timm.utils
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from lag_zoo.data.manifest import MODALITIES, Manifest
+from lag_zoo.errors import TrainingError
+from lag_zoo.metrics.ranking import auroc
+from lag_zoo.nn import LAG
+from lag_zoo.training.batches import (
+    Batch,
+    Drawn,
+    Source,
+    drawing_weights,
+    dropped_crops,
+    in_order,
+    make_loader,
+    stage_frames,
+    training_set,
+)
+from lag_zoo.training.groups import freeze_norms, make_optimizer, set_trainable
+from lag_zoo.training.losses import Summed, alignment_loss, label_loss, label_weights
+from lag_zoo.training.recipe import Recipe, Stage
+from lag_zoo.training.run_folder import RunFolder
+from lag_zoo.training.trainee import Trainee
+from lag_zoo.views import Views, ViewSampler, ViewTransform
+
+CHECKPOINT_STEPS = 200  # steps after which a checkpoint is written, besides after each epoch
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run is: all that is in a checkpoint besides tensors of network and optimiser."""
+
+    stage: int = 0
+    epoch: int = 0  # of all stages
+    step: int = 0  # of the epoch
+    best: float = -math.inf
+    best_epoch: int = -1
+    rows: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+
+class Run:
+    """A run of a recipe on a manifest."""
+
+    def __init__(
+        self,
+        model: LAG,
+        manifest: Manifest,
+        recipe: Recipe,
+        folder: RunFolder,
+        source: Source,
+        *,
+        accelerator: Accelerator,
+        log: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        self.recipe, self.manifest, self.folder, self.source, self.log = recipe, manifest, folder, source, log
+        self.accelerator = accelerator
+        self.device = accelerator.device
+        self.trainee = Trainee(model).to(self.device)
+        self.average = self._new_average()
+        self.at = Progress()
+        self.seen = (torch.zeros((), device=self.device), torch.zeros((), device=self.device))
+        self.best_state: dict[str, Tensor] | None = None
+        self.targets = torch.from_numpy(manifest.targets()).to(self.device)
+        told = [MODALITIES.index(m) if m else -1 for m in manifest.column("modality")]
+        self.modalities = torch.tensor(told, device=self.device)
+        self.validation = stage_frames(manifest, "val", None)
+        self.optimizer: Any = None
+
+    @property
+    def model(self) -> LAG:
+        """The network in training."""
+        return self.trainee.lag
+
+    def go(self, state: Mapping[str, Any] | None = None) -> LAG:
+        """Trains to the end, from a checkpoint if one is given; the network with the best epoch's weights.
+
+        Raises:
+            TrainingError: the loss is no number any more.
+        """
+        if state is not None:
+            self._restore(state)
+        begun = self.at.stage if state is not None else -1
+        for number, stage in enumerate(self.recipe.stages):
+            if number >= self.at.stage:
+                self._stage(number, stage, state if number == begun else None)
+        if self.best_state is not None:
+            self.model.load_state_dict(self.best_state)
+        return self.model.eval()
+
+    # -- stages, epochs, steps ----------------------------------------------------------------------------------------
+
+    def _stage(self, number: int, stage: Stage, state: Mapping[str, Any] | None) -> None:
+        first = sum(s.epochs for s in self.recipe.stages[:number])
+        set_trainable(self.model, stage)
+        self.optimizer = make_optimizer(self.model, self.recipe, stage)
+        if state is not None:
+            self.optimizer.load_state_dict(state["optimizer"])
+        else:
+            self.at.stage, self.at.epoch, self.at.step = number, first, 0
+            self.average = self._new_average()
+        frames = stage_frames(self.manifest, "train", stage)
+        batches = Drawn(
+            frames,
+            size=self.recipe.batch_size,
+            seed=self.recipe.seed,
+            weights=drawing_weights(self.manifest, frames, self.recipe),
+            rank=self.accelerator.process_index,
+            world=self.accelerator.num_processes,
+        )
+        transform = ViewTransform(
+            ViewSampler.from_config(self.model.config, policy="random", seed=self.recipe.seed), training=True
+        )
+        dataset = training_set(self.source, transform, self.recipe)
+        loader = make_loader(dataset, batches, self.recipe.workers)
+        network, optimizer = self.accelerator.prepare(self.trainee, self.optimizer)
+        updates = math.ceil(batches.steps / self.recipe.accumulate)
+        schedule = timm.scheduler.CosineLRScheduler(
+            self.optimizer,
+            t_initial=stage.epochs * updates,
+            warmup_t=round(self.recipe.warmup * stage.epochs * updates),
+            warmup_prefix=False,
+            t_in_epochs=False,
+        )
+        weights = self._label_weights(frames)
+        for epoch in range(self.at.epoch, first + stage.epochs):
+            if self.recipe.patience and epoch - max(self.at.best_epoch, first) > self.recipe.patience:
+                break
+            dataset.set_epoch(epoch)  # type: ignore[attr-defined]
+            batches.epoch, batches.start = epoch, self.at.step
+            self._epoch(
+                network, optimizer, schedule, loader, stage, (epoch - first) * updates, batches, weights
+            )
+            self._end_of_epoch(stage, epoch)
+        self.at.stage, self.at.epoch, self.at.step = number + 1, first + stage.epochs, 0
+        # The next stage goes on from what this one found best.
+        if self.best_state is not None:
+            self.model.load_state_dict(self.best_state)
+        self.accelerator.free_memory()
+
+    def _epoch(
+        self,
+        network: nn.Module,
+        optimizer: Any,
+        schedule: Any,
+        loader: DataLoader[Batch],
+        stage: Stage,
+        updates_before: int,
+        batches: Drawn,
+        weights: Tensor | None,
+    ) -> None:
+        network.train()
+        if self.recipe.freeze_norm:
+            freeze_norms(self.model)
+        begun, first = time.perf_counter(), self.at.step
+        for step, (views, numbers) in enumerate(loader, start=first):
+            schedule.step_update(updates_before + step // self.recipe.accumulate)
+            with self.accelerator.accumulate(network):
+                loss = self._loss(network, views, numbers, stage, step, batches, weights)
+                self.accelerator.backward(loss)
+                if self.accelerator.sync_gradients:
+                    self.accelerator.clip_grad_norm_(network.parameters(), self.recipe.clip)
+                optimizer.step()
+                optimizer.zero_grad()
+            if self.accelerator.sync_gradients and self.average is not None:
+                self.average.update(self.model)
+            self.at.step = step + 1
+            if self.at.step % CHECKPOINT_STEPS == 0:
+                self._require_finite()
+                self.save()
+        self._require_finite()
+        self.pace = (self.at.step - first) * batches.size / (time.perf_counter() - begun)
+
+    def _loss(
+        self,
+        network: nn.Module,
+        views: Views,
+        numbers: Tensor,
+        stage: Stage,
+        step: int,
+        batches: Drawn,
+        weights: Tensor | None,
+    ) -> Tensor:
+        recipe, world = self.recipe, self.accelerator.num_processes
+        views, targets = views.to(self.device), self.targets[numbers.to(self.device)]
+        scale = None
+        if stage.crops:
+            drop = dropped_crops(
+                batches.size, recipe.crop_drop, seed=recipe.seed, epoch=batches.epoch, step=step
+            )
+            mine = drop.view(world, -1)[self.accelerator.process_index]
+            scale = ((~mine) / (1 - recipe.crop_drop)).to(self.device)
+        with self.accelerator.autocast():
+            answers = network(views, scale)
+        loss = self._over_all(self._labels(answers.logits, targets, weights))
+        if stage.crops and recipe.global_loss:
+            loss = loss + recipe.global_loss * self._over_all(self._labels(answers.alone, targets, weights))
+        if stage.alignment:
+            loss = loss + stage.alignment * alignment_loss(
+                answers.features, self.modalities[numbers.to(self.device)]
+            )
+        self.seen = (self.seen[0] + loss.detach(), self.seen[1] + 1)
+        return loss
+
+    def _labels(self, logits: Tensor, targets: Tensor, weights: Tensor | None) -> Summed:
+        return label_loss(
+            logits,
+            targets,
+            task=self.manifest.task,
+            weights=weights,
+            smoothing=self.recipe.label_smoothing if self.manifest.task == "multiclass" else 0.0,
+        )
+
+    def _over_all(self, loss: Summed) -> Tensor:
+        """The loss of the batch over all processes; their gradients are averaged afterwards."""
+        weight = self.accelerator.reduce(loss.weight.detach(), "sum")
+        return loss.total * float(self.accelerator.num_processes) / torch.where(weight > 0, weight, 1.0)
+
+    def _label_weights(self, frames: np.ndarray) -> Tensor | None:
+        if self.recipe.balance != "weights":
+            return None
+        chosen = self.targets[torch.from_numpy(frames).to(self.device)]
+        return label_weights(chosen, labels=len(self.manifest.label_names), task=self.manifest.task).to(
+            self.device
+        )
+
+    def _require_finite(self) -> None:
+        self._refuse_if_not_finite("loss", float(self.accelerator.reduce(self.seen[0], "sum")))
+
+    def _refuse_if_not_finite(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the {what} is {value} in epoch {self.at.epoch + 1}, before step {self.at.step + 1}. The run's folder "
+                f"({self.folder.path}) is whole; start a new one with a lower learning_rate, or without mixed_precision"
+            )
+
+    # -- what an epoch leaves -----------------------------------------------------------------------------------------
+
+    def _end_of_epoch(self, stage: Stage, epoch: int) -> None:
+        losses, steps = self.seen
+        train_loss = float(self.accelerator.reduce(losses, "sum") / self.accelerator.reduce(steps, "sum"))
+        self.seen = (torch.zeros_like(losses), torch.zeros_like(steps))
+        kept = self.model if self.average is None else self.average.module
+        row = {
+            "epoch": epoch + 1,
+            "stage": stage.name,
+            "train_loss": train_loss,
+            **self._validate(kept, crops=stage.crops),
+            "learning_rate": max(group["lr"] for group in self.optimizer.param_groups),
+            "frames_per_second": round(self.pace, 1),
+        }
+        score = row["val_auroc"] if self.recipe.select == "auroc" else -row["val_loss"]
+        # What an epoch without crops was worth says nothing of the network with them: each stage begins anew.
+        if self.at.best_epoch < epoch - self._epoch_in_stage(epoch):
+            self.at.best = -math.inf
+        row["best"] = bool(score is not None and score > self.at.best)
+        if row["best"]:
+            self.at.best, self.at.best_epoch = float(score), epoch
+            self.best_state = {key: t.detach().clone() for key, t in kept.state_dict().items()}
+        self.at.rows.append(row)
+        self.at.epoch, self.at.step = epoch + 1, 0
+        if self.accelerator.is_main_process:
+            self.folder.log(self.at.rows)
+            self.folder.draw_curves(self.at.rows)
+        self.save()
+        self.accelerator.log({k: v for k, v in row.items() if isinstance(v, float)}, step=epoch + 1)
+        self.log(row)
+
+    def _epoch_in_stage(self, epoch: int) -> int:
+        return epoch - sum(s.epochs for s in self.recipe.stages[: self.at.stage])
+
+    @torch.no_grad()
+    def _validate(self, model: LAG, *, crops: bool) -> dict[str, float | None]:
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        transform = ViewTransform(ViewSampler.from_config(model.config))
+        batches = in_order(self.validation, self.recipe.batch_size, rank=rank, world=world)
+        loader = make_loader(self.source(transform), batches, min(self.recipe.workers, 1))
+        trainee = Trainee(model).eval()
+        found: list[tuple[Tensor, Tensor, Tensor]] = []
+        for views, numbers in loader:
+            scale = torch.ones(len(numbers), device=self.device) if crops else None
+            answers = trainee(views.to(self.device), scale)
+            found.append((answers.logits.float().cpu(), answers.alone.float().cpu(), numbers))
+        gathered: list[Any] = self._gathered(found)
+        logits, alone, numbers = (torch.cat(parts) for parts in zip(*gathered, strict=True))
+        targets = self.targets.cpu()[numbers]
+        loss = label_loss(logits, targets, task=self.manifest.task)
+        self._refuse_if_not_finite("validation loss", float(loss.total))
+        return {
+            "val_loss": float(loss.total / loss.weight.clamp(min=1)),
+            "val_auroc": _mean_auroc(logits, targets, self.manifest),
+            "val_auroc_without_crops": _mean_auroc(alone, targets, self.manifest) if crops else None,
+        }
+
+    def _gathered(self, found: list[Any]) -> list[Any]:
+        if self.accelerator.num_processes == 1:
+            return found
+        from accelerate.utils import gather_object
+
+        return list(gather_object(found))
+
+    # -- checkpoints --------------------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Writes a checkpoint, once over all processes."""
+        if not self.accelerator.is_main_process:
+            return
+        self.folder.save(
+            {
+                "progress": dataclasses.asdict(self.at),
+                "seen": [float(t) for t in self.seen],
+                "model": self.model.state_dict(),
+                "average": None if self.average is None else self.average.module.state_dict(),
+                "best": self.best_state,
+                "optimizer": self.optimizer.state_dict(),
+                "rng": torch.get_rng_state(),
+                "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            }
+        )
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.at = Progress(**state["progress"])
+        self.seen = tuple(torch.tensor(value, device=self.device) for value in state["seen"])  # type: ignore[assignment]
+        self.model.load_state_dict(state["model"])
+        self.best_state = state["best"]
+        if self.average is not None and state["average"] is not None:
+            self.average.module.load_state_dict(state["average"])
+        torch.set_rng_state(state["rng"])
+        if state["cuda_rng"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+
+    def _new_average(self) -> Any:
+        if not self.recipe.average:
+            return None
+        return timm.utils.ModelEmaV3(self.model, decay=self.recipe.average)
+
+
+def _mean_auroc(logits: Tensor, targets: Tensor, manifest: Manifest) -> float | None:
+    """The mean over the labels that have frames with and without them; `None` where none has."""
+    scores = logits.softmax(1) if manifest.task == "multiclass" else logits.sigmoid()
+    found = []
+    for number in range(len(manifest.label_names)):
+        truth = targets == number if targets.ndim == 1 else targets[:, number] == 1
+        known = targets >= 0 if targets.ndim == 1 else targets[:, number] >= 0
+        truth, score = truth[known], scores[known, number]
+        if truth.any() and not truth.all():
+            found.append(auroc(score.numpy(), truth.numpy()))
+    return float(np.mean(found)) if found else None

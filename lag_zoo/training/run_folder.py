@@ -1,0 +1,161 @@
+"""The folder that a run leaves: what was asked, on what, how it went, and what came of it.
+
+`recipe.yaml`, `data.json`, `environment.json`, `metrics.jsonl` (one line an epoch), `last.pt` (to go on from),
+`curves.png`, and `best/` as `lag_zoo.save_pretrained` writes it. Files appear whole or not at all.
+"""
+
+import hashlib
+import io
+import json
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import lag_zoo
+from lag_zoo.data.manifest import Manifest
+from lag_zoo.errors import InvalidConfigError
+from lag_zoo.training.recipe import Recipe
+
+RECIPE, DATA, ENVIRONMENT, METRICS, LAST, CURVES, BEST = (
+    "recipe.yaml",
+    "data.json",
+    "environment.json",
+    "metrics.jsonl",
+    "last.pt",
+    "curves.png",
+    "best",
+)
+_PACKAGES = ("torch", "torchvision", "timm", "accelerate", "numpy", "scikit-learn")
+
+
+class RunFolder:
+    """One run's folder, new or to be gone on with.
+
+    Raises:
+        InvalidConfigError: a folder that holds something already, or, to resume, another recipe or other data.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def start(self, recipe: Recipe, manifest: Manifest) -> None:
+        """Writes what was asked, into an empty folder."""
+        if self.path.exists() and any(self.path.iterdir()):
+            raise InvalidConfigError(
+                f"{self.path} holds something already: name a new folder, or resume the run in it (--resume)"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._write(RECIPE, recipe.to_yaml())
+        self._write(DATA, json.dumps(described(manifest), indent=2) + "\n")
+        self._write(ENVIRONMENT, json.dumps(_environment(), indent=2) + "\n")
+
+    def resume(self, recipe: Recipe, manifest: Manifest) -> dict[str, Any] | None:
+        """The checkpoint to go on from; `None`: the run was stopped before its first."""
+        if not (self.path / RECIPE).is_file():
+            raise InvalidConfigError(f"{self.path} holds no run to resume: it has no {RECIPE}")
+        known = self.path / RECIPE
+        if known.read_text(encoding="utf-8") != recipe.to_yaml():
+            raise InvalidConfigError(
+                f"{known} is another recipe than the one given ({_first_difference(known, recipe)}): resume with the "
+                "run's own"
+            )
+        if json.loads((self.path / DATA).read_text(encoding="utf-8")) != described(manifest):
+            raise InvalidConfigError(
+                f"the data are not those of {self.path / DATA}: resume with the run's own"
+            )
+        if not (self.path / LAST).is_file():
+            return None
+        state: dict[str, Any] = torch.load(self.path / LAST, map_location="cpu", weights_only=True)
+        return state
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Writes the checkpoint, in the place of the one before."""
+        buffer = io.BytesIO()
+        torch.save(dict(state), buffer)
+        self._write(LAST, buffer.getbuffer())
+
+    def log(self, rows: list[dict[str, Any]]) -> None:
+        """Writes all epochs' rows."""
+        self._write(METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def draw_curves(self, rows: list[dict[str, Any]]) -> None:
+        """Draws the learning curves."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(8, 4), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        epochs = [row["epoch"] for row in rows]
+        for axes, keys in (
+            (left, ("train_loss", "val_loss")),
+            (right, ("val_auroc", "val_auroc_without_crops")),
+        ):
+            for key in keys:
+                values = [row.get(key) for row in rows]
+                if any(value is not None for value in values):
+                    axes.plot(
+                        epochs,
+                        [float("nan") if v is None else v for v in values],
+                        label=key.replace("_", " "),
+                    )
+            axes.set_xlabel("epoch")
+            axes.legend()
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=120)
+        self._write(CURVES, buffer.getbuffer())
+
+    def _write(self, name: str, data: str | memoryview) -> None:
+        target = self.path / name
+        scratch = target.with_name(f".{name}.part")
+        try:
+            if isinstance(data, str):
+                scratch.write_text(data, encoding="utf-8")
+            else:
+                scratch.write_bytes(data)
+            os.replace(scratch, target)
+        finally:
+            scratch.unlink(missing_ok=True)
+
+
+def described(manifest: Manifest) -> dict[str, Any]:
+    """What a run notes of its data: counts, and a digest of what the manifest says, no names of files or patients."""
+    rows = [
+        (frame.image, frame.labels, frame.patient, frame.exam, frame.modality, frame.split, frame.excluded)
+        for frame in manifest.frames
+    ]
+    return {
+        "labels": list(manifest.label_names),
+        "task": manifest.task,
+        "grouping": manifest.grouping,
+        "frames": len(manifest),
+        "splits": {name: sum(f.split == name for f in manifest.frames) for name in manifest.splits},
+        "sha256": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
+    }
+
+
+def _environment() -> dict[str, Any]:
+    versions = {"lag_zoo": lag_zoo.__version__}
+    for name in _PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
+        "versions": versions,
+    }
+
+
+def _first_difference(path: Path, recipe: Recipe) -> str:
+    old, new = path.read_text(encoding="utf-8").splitlines(), recipe.to_yaml().splitlines()
+    for before, after in zip(old, new, strict=False):
+        if before != after:
+            return f"{before.strip()!r} there, {after.strip()!r} here"
+    return "one is longer"

@@ -1,0 +1,289 @@
+"""Training: it learns, leaves a whole run behind, and a run that was killed and resumed ends with the same numbers."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import lag_zoo
+from lag_zoo.data.manifest import Manifest
+from lag_zoo.errors import DataError, InvalidConfigError, TrainingError, UnreadableImageError
+from lag_zoo.training import Recipe, Stage, finetune, list_recipes, load_recipe
+from tests.networks import equal
+from tests.training.drawn_data import write_frames
+
+RECIPE = Recipe(
+    model="lag_mobilenetv3_small_050",
+    fields={"global_size": 32, "num_crops": 2, "crop_size": 32},
+    stages=(Stage(name="backbone", epochs=1, crops=False), Stage(name="crops", epochs=2)),
+    batch_size=4,
+    learning_rate=2e-3,
+    average=0.5,
+    workers=0,
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return write_frames(tmp_path_factory.mktemp("frames"))
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "frames_per_second"} for line in lines]
+
+
+class TestARun:
+    def test_leaves_all_that_is_needed(self, data: Manifest, tmp_path: Path) -> None:
+        seen: list[Mapping[str, Any]] = []
+        model = finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, log=seen.append)
+        names = {path.name for path in (tmp_path / "run").iterdir()}
+        assert {
+            "recipe.yaml",
+            "data.json",
+            "environment.json",
+            "metrics.jsonl",
+            "last.pt",
+            "curves.png",
+            "best",
+        } <= names
+        assert model.label_names == ("IM", "normal") or model.label_names == ("normal", "IM")
+        best = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True)
+        assert equal(best, model)
+        assert [row["stage"] for row in seen] == ["backbone", "crops", "crops"]
+        assert [row["epoch"] for row in seen] == [1, 2, 3]
+        assert seen[0]["val_auroc_without_crops"] is None
+        assert seen[1]["val_auroc_without_crops"] is not None
+        assert load_recipe(tmp_path / "run" / "recipe.yaml") == RECIPE
+        text = (tmp_path / "run" / "data.json").read_text()
+        assert "p0" not in text
+        assert json.loads(text)["splits"] == {"train": 16, "val": 8}
+
+    def test_learns(self, data: Manifest, tmp_path: Path) -> None:
+        stages = (Stage(name="all", epochs=12),)
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, stages=stages, cpu=True)
+        assert max(row["val_auroc"] for row in rows(tmp_path / "run")) > 0.9
+
+    def test_twice_is_the_same(self, data: Manifest, tmp_path: Path) -> None:
+        for name, workers in (("a", 0), ("b", 2)):
+            finetune(None, data, tmp_path / name, recipe=RECIPE, cpu=True, workers=workers)
+        assert rows(tmp_path / "a") == rows(tmp_path / "b")
+        finetune(None, data, tmp_path / "c", recipe=RECIPE, cpu=True, seed=1)
+        assert rows(tmp_path / "a") != rows(tmp_path / "c")
+
+    def test_moves_no_global_state(self, data: Manifest, tmp_path: Path) -> None:
+        before = torch.get_rng_state()
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        assert torch.equal(torch.get_rng_state(), before)
+
+    def test_a_ready_network(self, data: Manifest, tmp_path: Path) -> None:
+        model = lag_zoo.LAG(
+            "mobilenetv3_small_050", label_names=["IM", "normal"], global_size=32, num_crops=2, crop_size=32
+        )
+        trained = finetune(model, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        assert trained is model
+        assert trained.label_names == ("IM", "normal")
+
+    @pytest.mark.parametrize("name", list_recipes())
+    def test_every_recipe_that_ships(self, name: str, tmp_path: Path) -> None:
+        data = write_frames(tmp_path, patients=16, modality=True)
+        recipe = load_recipe(name)
+        stages = [{**stage.to_dict(), "epochs": 1} for stage in recipe.stages]
+        changes: dict[str, Any] = {
+            "pretrained": False,
+            "fields": RECIPE.fields,
+            "batch_size": 4,
+            "workers": 0,
+        }
+        model = finetune(
+            RECIPE.model, data, tmp_path / "run", recipe=recipe, stages=stages, cpu=True, **changes
+        )
+        assert len(rows(tmp_path / "run")) == len(stages)
+        assert isinstance(
+            model.without_crops()(torch.zeros(1, 3, 99, 99, dtype=torch.uint8) + 99), torch.Tensor
+        )
+
+    def test_a_frozen_backbone_stays(self, data: Manifest, tmp_path: Path) -> None:
+        options = {"label_names": ["IM", "normal"], **RECIPE.fields}
+        torch.manual_seed(5)
+        model = lag_zoo.create_model(RECIPE.model, **options)  # type: ignore[arg-type]
+        before = {k: t.clone() for k, t in model.state_dict().items()}
+        stages = (Stage(epochs=1, train="head"),)
+        finetune(
+            model,
+            data,
+            tmp_path / "run",
+            recipe=RECIPE,
+            stages=stages,
+            freeze_norm=True,
+            average=0.0,
+            cpu=True,
+        )
+        after = model.state_dict()
+        same = {key for key in before if torch.equal(before[key], after[key])}
+        assert {key for key in before if key.startswith("backbone.")} <= same
+        assert "head.weight" not in same
+
+
+KILLED = """
+import sys, os, signal
+from lag_zoo.training import finetune, loop
+from lag_zoo.data.sources import open_data
+from tests.training.test_finetune import RECIPE
+
+loop.CHECKPOINT_STEPS = 2
+steps = 0
+seen = loop.Run._loss
+
+def count(*arguments):
+    global steps
+    steps += 1
+    if steps == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL if sys.argv[4] == "kill" else signal.SIGINT)
+    return seen(*arguments)
+
+loop.Run._loss = count
+finetune(None, open_data(sys.argv[1]), sys.argv[2], recipe=RECIPE, cpu=True)
+"""
+
+
+@pytest.mark.parametrize(("at", "how"), [(3, "kill"), (7, "kill"), (10, "interrupt")])
+def test_killed_and_resumed_is_as_if_it_had_not_been(
+    data: Manifest, tmp_path: Path, root: Path, at: int, how: str
+) -> None:
+    manifest = data.root / "data.csv"
+    run = subprocess.run(
+        [sys.executable, "-c", KILLED, str(manifest), str(tmp_path / "killed"), str(at), how],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode in (-signal.SIGKILL, -signal.SIGINT, 1, 130), run.stderr
+    assert not (tmp_path / "killed" / "best").exists()
+    from lag_zoo.data.sources import open_data
+
+    again = finetune(None, open_data(manifest), tmp_path / "killed", recipe=RECIPE, cpu=True, resume=True)
+    whole = finetune(None, open_data(manifest), tmp_path / "whole", recipe=RECIPE, cpu=True)
+    assert equal(again, whole)
+    assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
+
+
+class TestBadInput:
+    def test_a_missing_file(self, tmp_path: Path) -> None:
+        data = write_frames(tmp_path)
+        data.path(data.frames[3]).unlink()
+        with pytest.raises(DataError, match=r"1 of 24 files are missing: .*1_1\.png"):
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        assert not (tmp_path / "run").exists()
+
+    def test_an_image_that_vanishes(self, tmp_path: Path) -> None:
+        data = write_frames(tmp_path)
+
+        def remove(row: Mapping[str, Any]) -> None:
+            data.path(data.frames[3]).unlink(missing_ok=True)
+
+        with pytest.raises(UnreadableImageError, match=r"1_1\.png: no such file"):
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, log=remove)
+        assert rows(tmp_path / "run")[0]["epoch"] == 1
+
+    def test_an_unreadable_image(self, tmp_path: Path) -> None:
+        data = write_frames(tmp_path)
+        data.path(data.frames[2]).write_bytes(b"no picture")
+        with pytest.raises(UnreadableImageError, match=r"1_0\.png: not a TIFF"):
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        finetune(None, data, tmp_path / "again", recipe=RECIPE, cpu=True, skip_unreadable=True)
+        assert "1_0.png: not a TIFF" in (tmp_path / "again" / "skipped.txt").read_text()
+
+    def test_no_split(self, data: Manifest, tmp_path: Path) -> None:
+        bare = data.with_column("split", [""] * len(data))
+        with pytest.raises(DataError, match="has no val frames; its splits are none"):
+            finetune(None, bare, tmp_path / "run", recipe=RECIPE, cpu=True)
+
+    def test_a_label_that_is_not_there(self, data: Manifest, tmp_path: Path) -> None:
+        kept = [f for f in data.frames if f.split == "train" or f.labels == (0,)]
+        with pytest.raises(DataError, match="none of the 4 val frames has the label IM"):
+            finetune(None, data.with_frames(kept), tmp_path / "run", recipe=RECIPE, cpu=True)
+
+    def test_one_image(self, data: Manifest, tmp_path: Path) -> None:
+        one = data.with_frames([f for f in data.frames if f.split == "val"][:1])
+        with pytest.raises(DataError, match="none of the 1 val frames"):
+            finetune(None, one, tmp_path / "run", recipe=RECIPE, cpu=True)
+
+    def test_a_folder_that_holds_something(self, data: Manifest, tmp_path: Path) -> None:
+        (tmp_path / "thesis.tex").write_text("years")
+        with pytest.raises(InvalidConfigError, match="holds something already"):
+            finetune(None, data, tmp_path, recipe=RECIPE, cpu=True)
+        with pytest.raises(InvalidConfigError, match="holds no run to resume"):
+            finetune(None, data, tmp_path, recipe=RECIPE, cpu=True, resume=True)
+
+    def test_a_resume_with_another_recipe_or_other_data(self, data: Manifest, tmp_path: Path) -> None:
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        with pytest.raises(
+            InvalidConfigError, match=r"another recipe than the one given .'batch_size: 4' there"
+        ):
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, resume=True, batch_size=2)
+        fewer = data.with_frames(data.frames[:-1])
+        with pytest.raises(InvalidConfigError, match="the data are not those"):
+            finetune(None, fewer, tmp_path / "run", recipe=RECIPE, cpu=True, resume=True)
+
+    def test_a_loss_that_is_no_number(self, data: Manifest, tmp_path: Path) -> None:
+        with pytest.raises(TrainingError, match=r"loss is (nan|inf) in epoch \d+, before step"):
+            finetune(
+                None,
+                data,
+                tmp_path / "run",
+                recipe=RECIPE,
+                cpu=True,
+                learning_rate=100.0,
+                clip=1e9,
+                warmup=0.0,
+                stages=(Stage(epochs=30),),
+            )
+        assert (tmp_path / "run" / "recipe.yaml").is_file()
+
+
+class TestRecipes:
+    def test_a_misspelt_key(self) -> None:
+        with pytest.raises(
+            InvalidConfigError, match=r"unknown fields .'lerning_rate'.. Did you mean learning_rate"
+        ):
+            load_recipe("finetune", changes=["lerning_rate=1"])
+        with pytest.raises(InvalidConfigError, match="Did you mean epochs"):
+            load_recipe("finetune", changes=["stages.0.epoch=1"])
+
+    def test_values_that_cannot_be(self) -> None:
+        for change in (
+            "batch_size=0",
+            "batch_size=many",
+            "balance=fair",
+            "stages=[]",
+            "crop_drop=1",
+            "stages.9.epochs=1",
+        ):
+            with pytest.raises(InvalidConfigError):
+                load_recipe("finetune", changes=[change])
+        with pytest.raises(InvalidConfigError, match="say key=value"):
+            load_recipe("finetune", changes=["batch_size"])
+
+    def test_no_recipe(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidConfigError, match="one of dual_transfer, finetune, frozen, paper"):
+            load_recipe("fine")
+        (tmp_path / "a.yaml").write_text("- 1\n")
+        with pytest.raises(InvalidConfigError, match="a recipe is a YAML mapping"):
+            load_recipe(tmp_path / "a.yaml")
+        (tmp_path / "b.yaml").write_text("model: [")
+        with pytest.raises(InvalidConfigError, match="is no YAML"):
+            load_recipe(tmp_path / "b.yaml")
+        (tmp_path / "c.yaml").write_text("model: !!python/object/apply:os.system ['true']")
+        with pytest.raises(InvalidConfigError, match="is no YAML"):
+            load_recipe(tmp_path / "c.yaml")
+
+    def test_there_and_back(self, tmp_path: Path) -> None:
+        (tmp_path / "r.yaml").write_text(RECIPE.to_yaml())
+        assert load_recipe(tmp_path / "r.yaml") == RECIPE
