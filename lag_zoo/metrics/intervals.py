@@ -1,0 +1,177 @@
+"""Intervals. Frames of one patient are like each other, so where groups are known, whole groups are drawn.
+
+Counted as independent, near-copies make an interval look several times too narrow.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import scipy.stats
+
+from lag_zoo.errors import InvalidConfigError
+
+INDEPENDENT = "frames taken as independent"
+
+
+class Interval(NamedTuple):
+    """An estimate with its interval.
+
+    `n` frames in `groups` groups (`None`: none known); `method` says how the interval was made; `undefined`: of how
+    many resamples the statistic did not exist (they are left out, and a reader should know).
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    groups: int | None
+    method: str
+    undefined: int = 0
+
+
+class Difference(NamedTuple):
+    """The first model less the second on the same resamples; `p`: two-sided, from the share beyond zero."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    n: int
+    groups: int | None
+    method: str
+
+
+Statistic = Callable[..., float]
+"""From index-selected arrays (k, ...) to a number; NaN where it does not exist."""
+
+
+def wilson(successes: int, n: int, *, level: float = 0.95) -> Interval:
+    """The interval of a share of independent frames. Source: Wilson, JASA 1927; scipy's.
+
+    >>> [round(x, 4) for x in wilson(81, 263)[:3]]
+    [0.308, 0.2553, 0.3662]
+    """
+    if not 0 <= successes <= n:
+        raise InvalidConfigError(f"{successes} of {n} is no share")
+    if n == 0:
+        return Interval(float("nan"), float("nan"), float("nan"), 0, None, f"Wilson, {INDEPENDENT}")
+    found = scipy.stats.binomtest(successes, n).proportion_ci(level, method="wilson")
+    return Interval(successes / n, float(found.low), float(found.high), n, None, f"Wilson, {INDEPENDENT}")
+
+
+def cluster_bootstrap(
+    statistic: Statistic,
+    groups: np.ndarray,
+    *arrays: np.ndarray,
+    draws: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """A statistic with a percentile interval: whole groups are drawn with replacement, as many as there are.
+
+    Source: Field and Welsh, Bootstrapping clustered data, JRSS B 2007 (the cluster bootstrap).
+
+    Args:
+        groups: (n,) whose each frame is.
+        arrays: (n, ...) each, in the order in which `statistic` takes them.
+
+    Raises:
+        InvalidConfigError: lengths that differ, or fewer than two groups.
+    """
+    resamples = _resamples(groups, arrays, draws, seed)
+    values = np.array([statistic(*(array[chosen] for array in arrays)) for chosen in resamples])
+    defined = values[np.isfinite(values)]
+    low, high = _percentiles(defined, level)
+    return Interval(
+        float(statistic(*arrays)),
+        low,
+        high,
+        len(groups),
+        len(np.unique(groups)),
+        f"cluster bootstrap, {draws} resamples",
+        draws - len(defined),
+    )
+
+
+def paired_difference(
+    statistic: Statistic,
+    groups: np.ndarray,
+    one: np.ndarray,
+    other: np.ndarray,
+    *arrays: np.ndarray,
+    draws: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Difference:
+    """`statistic(one, *arrays)` less `statistic(other, *arrays)`, both on the same resamples of groups.
+
+    Raises:
+        InvalidConfigError: lengths that differ, or fewer than two groups.
+    """
+    values = []
+    for chosen in _resamples(groups, (one, other, *arrays), draws, seed):
+        rest = [array[chosen] for array in arrays]
+        values.append(statistic(one[chosen], *rest) - statistic(other[chosen], *rest))
+    defined = np.array(values)[np.isfinite(values)]
+    low, high = _percentiles(defined, level)
+    value = float(statistic(one, *arrays) - statistic(other, *arrays))
+    beyond = min((defined <= 0).sum(), (defined >= 0).sum())
+    p = min(1.0, 2 * (beyond + 1) / (len(defined) + 1)) if len(defined) else float("nan")
+    return Difference(
+        value,
+        low,
+        high,
+        float(p),
+        len(groups),
+        len(np.unique(groups)),
+        f"cluster bootstrap, {draws} paired resamples",
+    )
+
+
+def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
+    """The exact two-sided probability that two models are right equally often on the same independent frames.
+
+    Args:
+        one, other: (n,) bool, which frames each got right.
+
+    Source: McNemar, Psychometrika 1947; exact by the binomial.
+
+    >>> mcnemar(np.array([1] * 9 + [0]), np.array([0] * 9 + [1]))
+    0.021484375
+    """
+    one, other = np.asarray(one, dtype=bool), np.asarray(other, dtype=bool)
+    if one.shape != other.shape:
+        raise InvalidConfigError(f"two models on the same frames; got {len(one)} and {len(other)}")
+    first, second = int((one & ~other).sum()), int((other & ~one).sum())
+    if not first + second:
+        return 1.0
+    return float(scipy.stats.binomtest(first, first + second).pvalue)
+
+
+def _resamples(
+    groups: np.ndarray, arrays: tuple[np.ndarray, ...], draws: int, seed: int
+) -> "list[np.ndarray]":
+    groups = np.asarray(groups)
+    lengths = {len(groups), *map(len, arrays)}
+    if len(lengths) != 1:
+        raise InvalidConfigError(f"one value a frame each; got the lengths {sorted(lengths)}")
+    _, place = np.unique(groups, return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(place))[:-1])
+    if len(members) < 2:
+        raise InvalidConfigError(f"an interval by groups needs at least two, got {len(members)}")
+    rng = np.random.default_rng(seed)
+    return [
+        np.concatenate([members[number] for number in rng.integers(0, len(members), len(members))])
+        for _ in range(draws)
+    ]
+
+
+def _percentiles(values: np.ndarray, level: float) -> tuple[float, float]:
+    if not 0 < level < 1:
+        raise InvalidConfigError(f"a level is between 0 and 1, got {level}")
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
