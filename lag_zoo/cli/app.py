@@ -6,9 +6,12 @@ from typing import Annotated
 import typer
 
 import lag_zoo
+from lag_zoo.cli.data_commands import data
+from lag_zoo.cli.evaluate_command import evaluate
 from lag_zoo.cli.info_command import info
 from lag_zoo.cli.list_command import list_
 from lag_zoo.cli.predict_command import predict
+from lag_zoo.cli.train_command import train
 from lag_zoo.cli.weights_commands import convert, download, push, verify
 from lag_zoo.errors import LagZooError
 
@@ -22,6 +25,9 @@ app = typer.Typer(
 app.command("list")(list_)
 app.command("info")(info)
 app.command("predict")(predict)
+app.add_typer(data, name="data")
+app.command()(train)
+app.command()(evaluate)
 for _command in (verify, download, push, convert):
     app.command()(_command)
 

@@ -1,17 +1,14 @@
 """`lag-zoo predict PATH...`: what a model says of the frames in files and folders."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from lag_zoo.cli.prediction_table import as_csv, as_json, as_table, printable
+from lag_zoo.cli.progress import progress
 from lag_zoo.cli.tables import console
 from lag_zoo.models.polyp import NAME as BUILT_IN
 
@@ -56,7 +53,7 @@ def predict(
     answers = Predictor(model).iter(files, draws)
     rows = []
     failed = 0
-    with _progress(len(files)) as step:
+    with progress(len(files), "frames") as step:
         for answer in answers:
             row = answer.to_dict()
             if isinstance(answer, Failure):
@@ -82,21 +79,3 @@ def _write(rows: list[dict[str, Any]], model: str, format: Format, output: Path 
     else:
         with output.open("w", encoding="utf-8") as file:
             Console(file=file, width=_WIDE, highlight=False).print(as_table(rows, model))
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error, where that is a terminal; gives the function that moves it on by one."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    bar = Progress(
-        *Progress.get_default_columns()[:2],
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("frames", total=total)
-        yield lambda: bar.advance(task)

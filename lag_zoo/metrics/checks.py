@@ -22,6 +22,6 @@ def scores_and_truth(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray,
         raise InvalidConfigError(
             f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite"
         )
-    if not np.isin(truth, (0, 1)).all():
+    if truth.dtype != bool and not np.isin(truth, (0, 1)).all():
         raise InvalidConfigError(f"truth is 0 or 1; got {np.unique(truth)[:5].tolist()}")
     return scores, truth.astype(bool)

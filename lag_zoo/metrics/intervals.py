@@ -45,6 +45,9 @@ class Difference(NamedTuple):
 Statistic = Callable[..., float]
 """From index-selected arrays (k, ...) to a number; NaN where it does not exist."""
 
+Statistics = Callable[..., np.ndarray]
+"""The same to several numbers (m,) at once."""
+
 
 def wilson(successes: int, n: int, *, level: float = 0.95) -> Interval:
     """The interval of a share of independent frames. Source: Wilson, JASA 1927; scipy's.
@@ -79,19 +82,30 @@ def cluster_bootstrap(
     Raises:
         InvalidConfigError: lengths that differ, or fewer than two groups.
     """
+    return cluster_bootstraps(
+        lambda *chosen: np.array([statistic(*chosen)]), groups, *arrays, draws=draws, seed=seed, level=level
+    )[0]
+
+
+def cluster_bootstraps(
+    statistics: Statistics,
+    groups: np.ndarray,
+    *arrays: np.ndarray,
+    draws: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> list[Interval]:
+    """`cluster_bootstrap` of several statistics on the same resamples."""
     resamples = _resamples(groups, arrays, draws, seed)
-    values = np.array([statistic(*(array[chosen] for array in arrays)) for chosen in resamples])
-    defined = values[np.isfinite(values)]
-    low, high = _percentiles(defined, level)
-    return Interval(
-        float(statistic(*arrays)),
-        low,
-        high,
-        len(groups),
-        len(np.unique(groups)),
-        f"cluster bootstrap, {draws} resamples",
-        draws - len(defined),
-    )
+    values = np.array([statistics(*(array[chosen] for array in arrays)) for chosen in resamples])
+    found = []
+    for value, column in zip(statistics(*arrays), values.T, strict=True):
+        defined = column[np.isfinite(column)]
+        low, high = _percentiles(defined, level)
+        method = f"cluster bootstrap, {draws} resamples"
+        counts = len(groups), len(np.unique(groups))
+        found.append(Interval(float(value), low, high, *counts, method, draws - len(defined)))
+    return found
 
 
 def paired_difference(

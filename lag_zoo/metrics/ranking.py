@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
-from sklearn.metrics import average_precision_score
 
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.metrics.checks import scores_and_truth
@@ -35,7 +34,9 @@ def auroc(scores: np.ndarray, truth: np.ndarray) -> float:
 
 
 def auprc(scores: np.ndarray, truth: np.ndarray) -> float:
-    """Area under the precision-recall curve, as average precision (scikit-learn's); NaN without both labels.
+    """Area under the precision-recall curve, as average precision; NaN without both labels.
+
+    The same as scikit-learn's `average_precision_score`, which takes ten times as long: it is for the bootstrap.
 
     >>> round(auprc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])), 4)
     0.8333
@@ -43,7 +44,11 @@ def auprc(scores: np.ndarray, truth: np.ndarray) -> float:
     scores, truth = scores_and_truth(scores, truth)
     if truth.all() or not truth.any():
         return float("nan")
-    return float(average_precision_score(truth, scores))
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(truth[order])
+    last = np.flatnonzero(np.diff(scores[order], append=-np.inf))  # of each run of equal scores
+    precision, found = hits[last] / (last + 1), np.diff(hits[last], prepend=0)
+    return float((precision * found).sum() / hits[-1])
 
 
 def delong_interval(scores: np.ndarray, truth: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:

@@ -1,0 +1,182 @@
+"""`lag-zoo data check|group|split`: what a data set is, whose frames they are, and who sees which."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast, get_args
+
+import typer
+
+from lag_zoo.cli.progress import progress
+from lag_zoo.cli.tables import console, plain_table
+from lag_zoo.errors import InvalidConfigError
+
+if TYPE_CHECKING:
+    from lag_zoo.data.checks import DataReport
+    from lag_zoo.data.manifest import Column, Manifest
+
+data = typer.Typer(
+    help="Look through frames, group them by examination, split them by group.", no_args_is_help=True
+)
+
+Source = Annotated[
+    Path, typer.Argument(help="A folder with one folder a label, or a manifest (.csv, .parquet).")
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--column", help="Which column is which, as case_id=patient; may be given again."),
+]
+Labels = Annotated[
+    str | None, typer.Option(help="The labels, by commas: their order, or which columns they are.")
+]
+Output = Annotated[Path, typer.Option("--output", "-o", dir_okay=False, help="The manifest to write.")]
+_SHOWN = 5
+
+
+class By(StrEnum):
+    """What tells examinations apart."""
+
+    TIME = "exif-time"
+    PATTERN = "regex"
+    COLUMN = "column"
+
+
+@data.command()
+def check(
+    source: Source,
+    column: Columns = None,
+    labels: Labels = None,
+    json_: Annotated[
+        Path | None, typer.Option("--json", dir_okay=False, help="Write the whole report to this file.")
+    ] = None,
+) -> None:
+    """Read every image once and say what there is. Exit code 1: something must be mended before training."""
+    from lag_zoo.data.checks import check_data
+
+    manifest = opened(source, column, labels)
+    with progress(len(manifest), "images") as step:
+        report = check_data(manifest, progress=step)
+    if json_ is not None:
+        json_.write_text(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    _show(report)
+    if report.errors:
+        raise typer.Exit(1)
+
+
+@data.command()
+def group(
+    source: Source,
+    output: Output,
+    by: Annotated[
+        By, typer.Option(help="EXIF times split at a gap, a pattern in the path, or a column.")
+    ] = By.TIME,
+    gap: Annotated[
+        float, typer.Option(min=0.1, help="Minutes without a frame that end an examination.")
+    ] = 30.0,
+    pattern: Annotated[
+        str | None,
+        typer.Option(help="A regular expression; its group (or the one named exam) tells them apart."),
+    ] = None,
+    column: Columns = None,
+    labels: Labels = None,
+) -> None:
+    """Infer examinations and write a manifest with the column exam."""
+    from lag_zoo.data.exams import exams_by_pattern, exams_by_time
+    from lag_zoo.data.tables import write_manifest
+
+    manifest = opened(source, column, labels)
+    if by is By.COLUMN:
+        if manifest.grouping is None:
+            raise InvalidConfigError(f"{source} names no exam: say which column it is, --column case_id=exam")
+        names = list(manifest.groups())
+    elif by is By.PATTERN:
+        if pattern is None:
+            raise InvalidConfigError("--by regex needs --pattern, for example --pattern '(case[0-9]+)'")
+        names = exams_by_pattern(manifest.paths(), pattern)
+    else:
+        names = exams_by_time(manifest.paths(), gap_minutes=gap)
+    write_manifest(manifest.with_column("exam", names), output)
+    typer.echo(f"{output}: {len(manifest)} frames of {len(set(names))} examinations")
+
+
+@data.command()
+def split(
+    source: Source,
+    output: Output,
+    val: Annotated[float, typer.Option(help="The share of frames to validate on.")] = 0.15,
+    test: Annotated[float, typer.Option(help="The share of frames to test on.")] = 0.15,
+    folds: Annotated[int, typer.Option(min=0, help="So many folds instead of train, val and test.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another split.")] = 0,
+    column: Columns = None,
+    labels: Labels = None,
+) -> None:
+    """Split by patient, else examination, and write a manifest with the column split."""
+    from lag_zoo.data import splits
+    from lag_zoo.data.tables import write_manifest
+
+    manifest = opened(source, column, labels)
+    parts = (
+        splits.folds(manifest, folds, seed=seed)
+        if folds
+        else splits.split(manifest, val=val, test=test, seed=seed)
+    )
+    write_manifest(parts, output)
+    table = plain_table()
+    for name in ("split", "frames", parts.grouping or "frame", *parts.label_names):
+        table.add_column(name, justify="left" if name == "split" else "right")
+    for name in parts.splits:
+        part = parts.where(split=name)
+        counts = _counts(part)
+        table.add_row(name, str(len(part)), str(len(set(part.groups()))), *map(str, counts))
+    console().print(table)
+    typer.echo(f"written: {output}")
+
+
+def opened(source: Path, columns: list[str] | None, labels: str | None) -> "Manifest":
+    """The data behind a command's arguments."""
+    from lag_zoo.data.manifest import Column
+    from lag_zoo.data.sources import open_data
+
+    renamed: dict[str, Column] = {}
+    for text in columns or ():
+        old, mark, new = text.partition("=")
+        if not mark or new not in (*get_args(Column), "image", "label"):
+            raise InvalidConfigError(
+                f"--column {text}: say which column is which, as case_id=patient; a manifest's columns are image, "
+                f"label, {', '.join(get_args(Column))}"
+            )
+        renamed[old] = cast("Column", new)
+    names = [name.strip() for name in labels.split(",")] if labels else None
+    return open_data(source, columns=renamed, labels=names)
+
+
+def _counts(manifest: "Manifest") -> list[int]:
+    targets = manifest.targets()
+    numbers = range(len(manifest.label_names))
+    return [int((targets == n).sum() if targets.ndim == 1 else (targets[:, n] == 1).sum()) for n in numbers]
+
+
+def _show(report: "DataReport") -> None:
+    out = console()
+    grouping = report.grouping or "none: no column patient or exam"
+    out.print(f"{report.source}: {report.frames} frames, {report.excluded} excluded; grouping: {grouping}\n")
+    table = plain_table()
+    splits = list(report.labels[0].splits)
+    for name in ("label", "frames", "groups", *splits):
+        table.add_column(name, justify="left" if name == "label" else "right")
+    for row in report.labels:
+        table.add_row(row.label, str(row.frames), str(row.groups), *(str(row.splits[s]) for s in splits))
+    out.print(table)
+    sizes = [f"{size} ({count})" for size, count in report.sizes.items()]
+    out.print()
+    _list("sizes", sizes)
+    _list("near-copies", [" = ".join(images) for images in (*report.same, *report.alike)])
+    _list("another light by colour than told", [f"{i}: {t}, looks {s}" for i, _, t, s in report.modality])
+    _list("no lit area", list(report.no_field))
+    _list("ERRORS", report.errors)
+
+
+def _list(title: str, items: list[str]) -> None:
+    shown = "; ".join(items[:_SHOWN]) if items else "none"
+    more = f"; and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    console().print(f"{title}: {len(items)}{f': {shown}{more}' if items else ''}", markup=False)

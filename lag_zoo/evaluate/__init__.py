@@ -1,0 +1,9 @@
+"""Evaluation that a reviewer accepts: each number with its n, its interval, its threshold and where that came from.
+
+Needs the extra `evaluate`. The models are for research; a report here is no proof that one is fit for patients.
+"""
+
+from lag_zoo.evaluate.report import Report, Row, evaluate
+from lag_zoo.evaluate.scores import Scores, score
+
+__all__ = ["Report", "Row", "Scores", "evaluate", "score"]

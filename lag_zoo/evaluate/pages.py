@@ -1,0 +1,129 @@
+"""A report as pages to read: Markdown, and one HTML file that holds its pictures and needs nothing else."""
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lag_zoo.evaluate.report import MEASURES, Report, Row
+from lag_zoo.metrics.intervals import Interval
+
+NOT_A_DEVICE = (
+    "For research. A model of lag_zoo is not a medical device, and no number here makes it fit for patients."
+)
+_FEW = 20  # points that are marked one by one
+_TITLES = {
+    "accuracy": "Acc",
+    "sensitivity": "Sen",
+    "specificity": "Spe",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "f1": "F1",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+}
+
+
+def markdown(report: Report, *, title: str) -> str:
+    """The report as Markdown."""
+    return _environment().get_template("report.md").render(**_context(report, title))
+
+
+def html(report: Report, *, title: str) -> str:
+    """The report as one HTML file, its pictures inside."""
+    pictures = [
+        (f"{row.label} against {row.against}", _pictures(row)) for row in (*report.rows, *report.pairs)
+    ]
+    environment = _environment(escape=True)
+    return environment.get_template("report.html").render(**_context(report, title), pictures=pictures)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number as it stands in a table; a dash where it does not exist.
+
+    >>> number(0.91234), number(float("nan"))
+    ('0.912', '-')
+    """
+    return f"{value:.{digits}f}" if math.isfinite(value) else "-"
+
+
+def _context(report: Report, title: str) -> dict[str, object]:
+    unit = {"frame": "frames", "exam": "examinations", "patient": "patients"}[report.level]
+    return {
+        "report": report,
+        "title": title,
+        "not_a_device": NOT_A_DEVICE,
+        "unit": unit,
+        "titles": list(_TITLES.values()),
+        "measures": MEASURES,
+        "number": number,
+        "cell": _cell,
+        "methods": sorted({interval.method for row in report.rows for interval in row.measures.values()}),
+        "undefined": max(i.undefined for row in report.rows for i in row.measures.values()),
+    }
+
+
+def _cell(interval: Interval) -> str:
+    return f"{number(interval.value)} ({number(interval.low)} to {number(interval.high)})"
+
+
+def _environment(*, escape: bool = False) -> Environment:
+    return Environment(
+        loader=PackageLoader("lag_zoo.evaluate", "templates"),
+        autoescape=escape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _pictures(row: Row) -> str:
+    """ROC, precision-recall, reliability, decision, referral and confusion of one question; a PNG, base64."""
+    figure = Figure(figsize=(12, 7), layout="constrained")
+    axes = figure.subplots(2, 3).ravel()
+    curves, prevalence = row.curves, row.prevalence
+    _curve(axes[0], curves.roc, "1 - specificity", "sensitivity", "ROC")
+    axes[0].plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+    axes[0].plot(1 - row.measures["specificity"].value, row.measures["sensitivity"].value, "o", color="black")
+    _curve(
+        axes[1], curves.precision_recall, "sensitivity", "positive predictive value", "precision and recall"
+    )
+    axes[1].axhline(prevalence, color="0.7", linewidth=0.8)
+    _curve(axes[2], curves.reliability, "probability", "share with the label", "reliability")
+    axes[2].plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+    _curve(axes[3], curves.decision, "threshold", "net benefit", "decision")
+    axes[3].plot(curves.decision[0], curves.decision[2], color="0.7", linewidth=0.8)
+    axes[3].axhline(0, color="0.7", linewidth=0.8)
+    axes[3].set_ylim(-0.05, max(0.05, prevalence * 1.1))
+    _curve(
+        axes[4],
+        curves.referral,
+        "share referred, the least certain first",
+        "accuracy on the rest",
+        "referral",
+    )
+    _confusion(axes[5], row)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _curve(axes: Axes, columns: Sequence[Sequence[float]], across: str, up: str, title: str) -> None:
+    axes.plot(columns[0], columns[1], marker="o" if len(columns[0]) <= _FEW else "")
+    axes.set(xlabel=across, ylabel=up, title=title)
+
+
+def _confusion(axes: Axes, row: Row) -> None:
+    tp, fp, tn, fn = row.confusion
+    counts = [[tp, fn], [fp, tn]]
+    axes.imshow(counts, cmap="Blues")
+    for y, line in enumerate(counts):
+        for x, count in enumerate(line):
+            axes.text(x, y, str(count), ha="center", va="center", backgroundcolor="white")
+    axes.set_xticks([0, 1], ["called", "not called"])
+    axes.set_yticks([0, 1], ["has it", "has it not"])
+    axes.set_title(f"at {number(row.threshold)}")

@@ -1,0 +1,374 @@
+"""From scores to a report: one row a label, and one a pair of labels where they are exclusive."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from lag_zoo.errors import InvalidConfigError
+from lag_zoo.evaluate.curves import Curves, curves_of
+from lag_zoo.evaluate.scores import SUBGROUPS, Scores
+from lag_zoo.metrics import calibration
+from lag_zoo.metrics.confusion import Confusion, at_prevalence, confusion_at, rates
+from lag_zoo.metrics.intervals import INDEPENDENT, Interval, cluster_bootstraps, wilson
+from lag_zoo.metrics.levels import Association, Pooling, frames_and_label, pool
+from lag_zoo.metrics.ranking import auprc, auroc, delong_interval
+from lag_zoo.metrics.thresholds import choose_threshold
+
+Level = Literal["frame", "exam", "patient"]
+MEASURES = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc")
+BINS = 10
+
+
+class _Task(NamedTuple):
+    """A question with two answers: which frames, how likely each, and what is true."""
+
+    label: str
+    against: str
+    frames: np.ndarray  # (n,) bool, of all
+    probabilities: np.ndarray  # of those
+    truth: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What one question came to.
+
+    Attributes:
+        label, against: a label against `rest`, or against another one.
+        n, groups, positives: frames (or examinations, patients), independent groups among them, and how many have it.
+        threshold: probability from which it is called; `rule`: how it was chosen, and on what; `apparent`: on these
+            very frames, so that what stands on it is too good.
+        confusion: tp, fp, tn and fn at the threshold.
+        measures: accuracy, sensitivity, specificity, ppv, npv, f1, auroc and auprc, each with its interval.
+        restated: (prevalence, ppv, npv) at a prevalence that was asked for.
+        brier, ece, slope, intercept: calibration; ECE over ten bins of equally many frames.
+        curves: what the pictures show.
+        frames_and_label: of examinations and patients: whether those with the label have more frames.
+    """
+
+    label: str
+    against: str
+    n: int
+    groups: int | None
+    positives: int
+    threshold: float
+    rule: str
+    apparent: bool
+    confusion: Confusion
+    measures: dict[str, Interval]
+    restated: tuple[float, float, float] | None
+    brier: float
+    ece: float
+    slope: float
+    intercept: float
+    curves: Curves
+    frames_and_label: Association | None = None
+
+    @property
+    def prevalence(self) -> float:
+        """The share that has the label."""
+        return self.positives / self.n
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What `evaluate` found.
+
+    Attributes:
+        rows: one a label; `pairs`: one a pair of exclusive labels; `subgroups`: (column, value, rows).
+        level: whether frames, examinations or patients were counted; `pooling`: how frames became those.
+        grouping: by what frames belong together; `None`: nobody says, and they are taken as independent.
+        found, excluded, skipped, analysed: the way of the frames.
+        warnings: what a reader has to know before the numbers.
+        temperature: by which logits were divided.
+    """
+
+    rows: tuple[Row, ...]
+    pairs: tuple[Row, ...]
+    subgroups: tuple[tuple[str, str, tuple[Row, ...]], ...]
+    level: Level
+    pooling: Pooling | None
+    grouping: str | None
+    found: int
+    excluded: int
+    skipped: tuple[str, ...]
+    analysed: int
+    temperature: float
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; what does not exist is `None`."""
+        found: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return found
+
+
+def evaluate(
+    scores: Scores,
+    *,
+    operating_point: str = "0.5",
+    level: Level = "frame",
+    pooling: Pooling = "maximum",
+    validation: Scores | None = None,
+    apparent: bool = False,
+    prevalence: float | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Report:
+    """What scores are worth, with intervals by patient, else examination, wherever these are known.
+
+    Args:
+        operating_point: `stored` (with the weights), a probability, or a rule for `choose_threshold` (`youden`,
+            `sens>=0.95`), which is applied to `validation`.
+        level: count frames, examinations or patients.
+        pooling: how the frames of one become one probability.
+        validation: scores of other frames, to choose thresholds on.
+        apparent: choose thresholds on the very frames that are reported, and say so in each line.
+        prevalence: at which predictive values are told too.
+        draws, seed: of the bootstrap.
+
+    Raises:
+        InvalidConfigError: a threshold that has no honest source, a level that the data do not name, or labels of which
+            no frame has, or lacks, any.
+    """
+    if level not in ("frame", scores.grouping):
+        raise InvalidConfigError(
+            f"the data name no {level}s: their grouping is {scores.grouping or 'none'}, so --level {level} cannot be"
+        )
+    options = _Options(operating_point, level, pooling, validation, apparent, prevalence, draws, seed)
+    rows = tuple(_row(task, scores, options) for task in _one_against_rest(scores))
+    pairs = (
+        tuple(_row(task, scores, options) for task in _one_against_one(scores))
+        if len(scores.label_names) > 2
+        else ()
+    )
+    return Report(
+        rows=rows,
+        pairs=pairs,
+        subgroups=tuple(_subgroups(scores, options)),
+        level=level,
+        pooling=None if level == "frame" else pooling,
+        grouping=scores.grouping,
+        found=scores.found,
+        excluded=scores.excluded,
+        skipped=scores.skipped,
+        analysed=len(scores),
+        temperature=scores.temperature,
+        warnings=tuple(_warnings(scores, rows)),
+    )
+
+
+class _Options(NamedTuple):
+    operating_point: str
+    level: Level
+    pooling: Pooling
+    validation: Scores | None
+    apparent: bool
+    prevalence: float | None
+    draws: int
+    seed: int
+
+
+def _one_against_rest(scores: Scores) -> Iterator[_Task]:
+    probabilities = scores.probabilities
+    for number, name in enumerate(scores.label_names):
+        if scores.targets.ndim == 1:
+            known, truth = scores.targets >= 0, scores.targets == number
+        else:
+            known, truth = scores.targets[:, number] >= 0, scores.targets[:, number] == 1
+        yield _Task(name, "rest", known, probabilities[known, number], truth[known])
+
+
+def _one_against_one(scores: Scores) -> Iterator[_Task]:
+    """Each label against each other, among frames that have one of the two, where labels are exclusive."""
+    if scores.targets.ndim != 1:
+        return
+    probabilities = scores.probabilities
+    for one, name in enumerate(scores.label_names):
+        for other in range(one + 1, len(scores.label_names)):
+            either = np.isin(scores.targets, (one, other))
+            both = probabilities[either][:, (one, other)]
+            share = both[:, 0] / both.sum(axis=1).clip(1e-300)
+            yield _Task(name, scores.label_names[other], either, share, scores.targets[either] == one)
+
+
+def _row(task: _Task, scores: Scores, options: _Options) -> Row:
+    groups = scores.groups[task.frames]
+    probabilities, truth, association = task.probabilities, task.truth, None
+    if not len(truth) or truth.all() or not truth.any():
+        raise InvalidConfigError(
+            f"{task.label} against {task.against}: {int(truth.sum())} of {len(truth)} frames have it, so nothing can "
+            "be told apart; leave the label out, or take other frames"
+        )
+    if options.level != "frame":
+        pooled = pool(probabilities, truth, groups, by=options.pooling)
+        probabilities, truth, groups = pooled.probabilities, pooled.truth, pooled.names
+        association = frames_and_label(pooled)
+    threshold, rule, apparent = _threshold(task, scores, options, probabilities, truth)
+    grouped = scores.grouping is not None
+    found = confusion_at(probabilities, truth, threshold)
+    measures = (
+        _by_group(probabilities, truth, groups, threshold, options)
+        if grouped
+        else _independent(probabilities, truth, threshold, options)
+    )
+    restated = None
+    if options.prevalence is not None:
+        sensitivity, specificity = measures["sensitivity"].value, measures["specificity"].value
+        restated = (options.prevalence, *at_prevalence(sensitivity, specificity, options.prevalence))
+    slope, intercept = calibration.slope_and_intercept(probabilities, truth)
+    return Row(
+        label=task.label,
+        against=task.against,
+        n=len(truth),
+        groups=len(np.unique(groups)) if grouped else None,
+        positives=int(truth.sum()),
+        threshold=threshold,
+        rule=rule,
+        apparent=apparent,
+        confusion=found,
+        measures=measures,
+        restated=restated,
+        brier=calibration.brier(probabilities, truth),
+        ece=calibration.ece(probabilities, truth, bins=BINS, equal_mass=True),
+        slope=slope,
+        intercept=intercept,
+        curves=curves_of(probabilities, truth, threshold=threshold, bins=BINS),
+        frames_and_label=association,
+    )
+
+
+def _threshold(
+    task: _Task, scores: Scores, options: _Options, probabilities: np.ndarray, truth: np.ndarray
+) -> tuple[float, str, bool]:
+    """The threshold, how it came about, and whether on these very frames."""
+    rule = options.operating_point
+    if rule == "stored":
+        if task.against != "rest":
+            return 0.5, "0.5: none is stored for pairs", False
+        if task.label not in scores.operating_points:
+            raise InvalidConfigError(
+                f"no operating point of {task.label} is stored with the weights: say a probability, or a rule "
+                "(youden, sens>=0.95) and validation frames"
+            )
+        return scores.operating_points[task.label], "stored with the weights", False
+    try:
+        return float(rule), "as asked for", False
+    except ValueError:
+        pass
+    if options.apparent:
+        return choose_threshold(rule, probabilities, truth), f"{rule}, apparent: on these very frames", True
+    if options.validation is None:
+        raise InvalidConfigError(
+            f"{rule} needs frames to choose a threshold on that are not the ones reported: a split val, or --apparent "
+            "to choose it on these, which the report then says"
+        )
+    if set(options.validation.images) & set(scores.images):
+        raise InvalidConfigError(
+            "validation frames are among those reported: a threshold chosen so is apparent"
+        )
+    tasks = [*_one_against_rest(options.validation), *_one_against_one(options.validation)]
+    same = next(t for t in tasks if (t.label, t.against) == (task.label, task.against))
+    known, held = same.probabilities, same.truth
+    if options.level != "frame":
+        pooled = pool(known, held, options.validation.groups[same.frames], by=options.pooling)
+        known, held = pooled.probabilities, pooled.truth
+    return choose_threshold(rule, known, held), f"{rule} on {len(held)} validation {options.level}s", False
+
+
+def _by_group(
+    probabilities: np.ndarray, truth: np.ndarray, groups: np.ndarray, threshold: float, options: _Options
+) -> dict[str, Interval]:
+    def all_of_them(p: np.ndarray, t: np.ndarray) -> np.ndarray:
+        return np.array([*rates(confusion_at(p, t, threshold)), auroc(p, t), auprc(p, t)])
+
+    found = cluster_bootstraps(
+        all_of_them, groups, probabilities, truth, draws=options.draws, seed=options.seed
+    )
+    return dict(zip(MEASURES, found, strict=True))
+
+
+def _independent(
+    probabilities: np.ndarray, truth: np.ndarray, threshold: float, options: _Options
+) -> dict[str, Interval]:
+    tp, fp, tn, fn = confusion_at(probabilities, truth, threshold)
+    n = len(truth)
+    shares = {
+        "accuracy": (tp + tn, n),
+        "sensitivity": (tp, tp + fn),
+        "specificity": (tn, tn + fp),
+        "ppv": (tp, tp + fp),
+        "npv": (tn, tn + fn),
+    }
+    found = {name: wilson(*share) for name, share in shares.items()}
+
+    def the_rest(p: np.ndarray, t: np.ndarray) -> np.ndarray:
+        return np.array([rates(confusion_at(p, t, threshold)).f1, auprc(p, t)])
+
+    drawn = cluster_bootstraps(
+        the_rest, np.arange(n), probabilities, truth, draws=options.draws, seed=options.seed
+    )
+    f1, precision = (
+        i._replace(groups=None, method=f"bootstrap, {options.draws} resamples, {INDEPENDENT}") for i in drawn
+    )
+    low, high = delong_interval(probabilities, truth)
+    area = Interval(auroc(probabilities, truth), low, high, n, None, f"DeLong, {INDEPENDENT}")
+    found |= {"f1": f1, "auroc": area, "auprc": precision}
+    return {name: found[name] for name in MEASURES}
+
+
+def _subgroups(scores: Scores, options: _Options) -> Iterator[tuple[str, str, tuple[Row, ...]]]:
+    for column in SUBGROUPS:
+        values = np.array(scores.columns.get(column, ()))
+        for value in sorted(set(values.tolist())):
+            part = _part(scores, values == value)
+            tasks = [
+                t for t in _one_against_rest(part) if len(t.truth) and t.truth.any() and not t.truth.all()
+            ]
+            enough = [
+                t for t in tasks if scores.grouping is None or len(np.unique(part.groups[t.frames])) > 1
+            ]
+            if len(set(values.tolist())) > 1 and enough:
+                yield column, value or "not told", tuple(_row(task, part, options) for task in enough)
+
+
+def _part(scores: Scores, chosen: np.ndarray) -> Scores:
+    places = np.flatnonzero(chosen)
+    return dataclasses.replace(
+        scores,
+        images=tuple(scores.images[i] for i in places),
+        logits=scores.logits[places],
+        targets=scores.targets[places],
+        groups=scores.groups[places],
+        columns={},
+        parts=tuple(scores.parts[i] for i in places) if scores.parts else (),
+    )
+
+
+def _warnings(scores: Scores, rows: tuple[Row, ...]) -> Iterator[str]:
+    if scores.grouping is None:
+        yield (
+            "The data name neither patients nor examinations: frames are taken as independent, so every interval is "
+            "too narrow if some are of one patient."
+        )
+    if any(row.apparent for row in rows):
+        yield "Thresholds were chosen on the very frames that are reported: what stands on them is apparent, too good."
+    if scores.skipped:
+        yield f"{len(scores.skipped)} frames could not be read and are not in these numbers."
+    small = [row.label for row in rows if min(row.positives, row.n - row.positives) < 10]
+    if small:
+        yield f"Fewer than 10 with or without {', '.join(small)}: intervals that wide say little."
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return _plain(value._asdict())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return value

@@ -1,0 +1,257 @@
+"""What a network said of each frame of a split: logits beside the truth and whose frame it is, in a file if wanted."""
+
+import csv
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from lag_zoo.data.images import read_image
+from lag_zoo.data.manifest import Manifest
+from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
+from lag_zoo.metrics.calibration import probabilities_of
+from lag_zoo.nn import LAG
+from lag_zoo.nn.lag import GlobalPath
+from lag_zoo.specs import Task
+from lag_zoo.views import Views, ViewSampler
+
+SUBGROUPS = ("site", "device", "modality", "centre")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Logits of n frames.
+
+    Attributes:
+        label_names: of the C outputs.
+        task: exclusive labels or not.
+        images: names of the frames, as their manifest has them.
+        logits: (n, C) float64.
+        targets: (n,) numbers of exclusive labels, or (n, C) of 0, 1 and -1 (unknown).
+        groups: (n,) whose each frame is; without a `grouping` each is its own.
+        grouping: patient or exam; `None`: nobody says.
+        columns: of each of site, device, modality and centre that the manifest has, what it says of each frame.
+        parts: (n,) the split or fold of each frame; `seed` of the run that gave the logits, where there was one.
+        temperature: by which the logits are divided; `operating_points`: threshold of each label; both stored with the
+            weights, from data that these are not.
+        found, excluded, skipped: frames in the split, those left out, and those that could not be read.
+    """
+
+    label_names: tuple[str, ...]
+    task: Task
+    images: tuple[str, ...]
+    logits: np.ndarray
+    targets: np.ndarray
+    groups: np.ndarray
+    grouping: Literal["patient", "exam"] | None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
+    temperature: float = 1.0
+    operating_points: Mapping[str, float] = field(default_factory=dict)
+    found: int = 0
+    excluded: int = 0
+    skipped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.images)
+        if self.logits.shape != (n, len(self.label_names)) or len(self.targets) != n or len(self.groups) != n:
+            raise InvalidConfigError(
+                f"{n} images of {len(self.label_names)} labels; got logits {self.logits.shape}, targets "
+                f"{self.targets.shape} and groups {self.groups.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Probabilities (n, C), at the stored temperature."""
+        return probabilities_of(self.logits, task=self.task, temperature=self.temperature)
+
+    def write(self, path: str | os.PathLike[str], *, seed: int | None = None) -> None:
+        """Writes a CSV file: image, group, part, seed, target and logit of each label; whole or not at all."""
+        path = Path(path)
+        targets = self.targets[:, None] if self.targets.ndim == 1 else self.targets
+        names = ["target"] if self.targets.ndim == 1 else [f"target:{name}" for name in self.label_names]
+        header = [
+            "image",
+            self.grouping or "frame",
+            "part",
+            "seed",
+            *names,
+            *(f"logit:{n}" for n in self.label_names),
+        ]
+        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        try:
+            with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(header)
+                for i, image in enumerate(self.images):
+                    part = self.parts[i] if self.parts else ""
+                    logits = (repr(float(x)) for x in self.logits[i])
+                    writer.writerow(
+                        [image, self.groups[i], part, "" if seed is None else seed, *targets[i], *logits]
+                    )
+            os.replace(scratch, path)
+        finally:
+            Path(scratch).unlink(missing_ok=True)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "Scores":
+        """What `write` wrote; columns, temperature and operating points are not in the file.
+
+        Raises:
+            DataError: no such file, or another one.
+        """
+        try:
+            with Path(path).open(newline="", encoding="utf-8") as file:
+                header, *rows = list(csv.reader(file))
+            names = tuple(c.removeprefix("logit:") for c in header if c.startswith("logit:"))
+            marks = [i for i, c in enumerate(header) if c.startswith("target")]
+            first = header.index(f"logit:{names[0]}")
+            targets = np.array([[int(row[i]) for i in marks] for row in rows])
+            grouping = header[1]
+            return cls(
+                label_names=names,
+                task="multiclass" if header[marks[0]] == "target" else "multilabel",
+                images=tuple(row[0] for row in rows),
+                logits=np.array([[float(x) for x in row[first:]] for row in rows]),
+                targets=targets[:, 0] if header[marks[0]] == "target" else targets,
+                groups=np.array([row[1] for row in rows]),
+                grouping=grouping if grouping in ("patient", "exam") else None,  # type: ignore[arg-type]
+                parts=tuple(row[2] for row in rows),
+                found=len(rows),
+            )
+        except (OSError, ValueError, IndexError) as error:
+            raise DataError(f"{path} holds no scores that lag_zoo wrote: {error}") from error
+
+    def joined(self, others: Sequence["Scores"]) -> "Scores":
+        """These and others, of other frames, as one: the folds of a cross-validation."""
+        every = [self, *others]
+        images = tuple(image for scores in every for image in scores.images)
+        if len(set(images)) < len(images):
+            raise InvalidConfigError("a frame is scored twice: only scores of different frames can be joined")
+        if any(scores.label_names != self.label_names for scores in others):
+            raise InvalidConfigError("the scores are of different labels")
+        return Scores(
+            label_names=self.label_names,
+            task=self.task,
+            images=images,
+            logits=np.concatenate([scores.logits for scores in every]),
+            targets=np.concatenate([scores.targets for scores in every]),
+            groups=np.concatenate([scores.groups for scores in every]),
+            grouping=self.grouping,
+            columns={k: tuple(v for s in every for v in s.columns[k]) for k in self.columns},
+            parts=tuple(part for scores in every for part in scores.parts),
+            found=sum(scores.found for scores in every),
+            excluded=sum(scores.excluded for scores in every),
+            skipped=tuple(name for scores in every for name in scores.skipped),
+        )
+
+
+class _Frames(torch.utils.data.Dataset["tuple[Views | None, int]"]):
+    """Views of the frames of a manifest; `None` of one that cannot be read and may be skipped."""
+
+    def __init__(self, manifest: Manifest, sampler: ViewSampler, skip: bool) -> None:
+        self.paths = [str(path) for path in manifest.paths()]
+        self.sampler, self.skip = sampler, skip
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> "tuple[Views | None, int]":
+        try:
+            return self.sampler(read_image(self.paths[index])), index
+        except UnreadableImageError:
+            if self.skip:
+                return None, index
+            raise
+
+
+@torch.inference_mode()
+def score(
+    model: LAG | GlobalPath,
+    manifest: Manifest,
+    *,
+    split: str | None = "test",
+    batch_size: int = 32,
+    workers: int = 2,
+    skip_unreadable: bool = False,
+    progress: Callable[[], None] = lambda: None,
+) -> Scores:
+    """What a network says of a split's frames; it is put into evaluation mode for it, and back.
+
+    Args:
+        split: `None`: of all frames.
+        skip_unreadable: list frames that cannot be read, and leave them out; by default they are an error.
+        progress: called after each frame.
+
+    Raises:
+        DataError: no such split, or other labels than the network's.
+        UnreadableImageError: a frame that cannot be read.
+    """
+    manifest = manifest.with_label_names(model.label_names or manifest.label_names)
+    if split is not None:
+        whole = (
+            manifest.with_frames(f for f in manifest.frames if f.split == split)
+            if split in manifest.splits
+            else manifest.where(split=split)
+        )
+    else:
+        whole = manifest
+    chosen = whole.where()
+    lag = model.lag if isinstance(model, GlobalPath) else model
+    loader = torch.utils.data.DataLoader(
+        _Frames(chosen, ViewSampler.from_config(lag.config), skip_unreadable),
+        batch_size=batch_size,
+        num_workers=workers,
+        collate_fn=_collate,
+        generator=torch.Generator(),
+    )
+    mode, found = model.training, np.full((len(chosen), lag.num_classes), np.nan)
+    model.eval()
+    try:
+        for views, numbers, count in loader:
+            if views is not None:
+                found[numbers] = model(views.to(lag.pixel_mean.device)).double().cpu().numpy()
+            for _ in range(count):
+                progress()
+    finally:
+        model.train(mode)
+    seen = ~np.isnan(found).any(axis=1)
+    frames = [frame for frame, ok in zip(chosen.frames, seen, strict=True) if ok]
+    if not frames:
+        raise DataError(f"{manifest.source}: no frame of {split or 'all'} could be read")
+    kept = chosen.with_frames(frames)
+    weights = lag.weight_spec
+    return Scores(
+        label_names=kept.label_names,
+        task=kept.task,
+        images=tuple(frame.image for frame in frames),
+        logits=found[seen],
+        targets=kept.targets(),
+        groups=kept.groups(),
+        grouping=kept.grouping,
+        columns={
+            c: tuple(getattr(f, c) for f in frames) for c in SUBGROUPS if any(getattr(f, c) for f in frames)
+        },
+        parts=tuple(frame.split for frame in frames),
+        temperature=1.0 if weights is None else weights.temperature,
+        operating_points={} if weights is None else weights.operating_points,
+        found=len(whole),
+        excluded=len(whole) - len(chosen),
+        skipped=tuple(f.image for f, ok in zip(chosen.frames, seen, strict=True) if not ok),
+    )
+
+
+def _collate(items: "list[tuple[Views | None, int]]") -> "tuple[Views | None, list[int], int]":
+    good = [(views, number) for views, number in items if views is not None]
+    if not good:
+        return None, [], len(items)
+    views = Views(*(torch.stack(parts) for parts in zip(*(v for v, _ in good), strict=True)))
+    return views, [number for _, number in good], len(items)

@@ -1,0 +1,251 @@
+"""Reports: what stands in them is what scikit-learn and scipy say, with an honest threshold or none."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.special
+import sklearn.metrics
+
+import lag_zoo
+from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
+from lag_zoo.evaluate import Scores, evaluate, score
+from lag_zoo.evaluate.pages import html, markdown
+from lag_zoo.metrics.intervals import wilson
+from tests.networks import small
+from tests.training.drawn_data import write_frames
+
+NAMES = ("normal", "GA", "IM")
+
+
+def drawn(
+    n: int = 240,
+    *,
+    grouping: str | None = "patient",
+    task: str = "multiclass",
+    seed: int = 0,
+    **fields: object,
+) -> Scores:
+    """Scores of patients of four frames each, which are like each other."""
+    rng = np.random.default_rng(seed)
+    patients = np.arange(n) // 4
+    own = rng.integers(0, 3, n)[patients]
+    if task == "multiclass":
+        targets, marks = own, np.eye(3)[own]
+    else:
+        marks = (rng.uniform(size=(n, 3)) < 0.4).astype(int)[patients]
+        targets = np.where(rng.uniform(size=(n, 3)) < 0.2, -1, marks)
+    logits = 1.5 * marks + rng.normal(size=(n, 3))[patients] + rng.normal(0, 0.5, (n, 3))
+    return Scores(
+        label_names=NAMES,
+        task=task,  # type: ignore[arg-type]
+        images=tuple(f"{seed}_{i}.png" for i in range(n)),
+        logits=logits,
+        targets=targets,
+        groups=np.array([f"p{p}" for p in patients]) if grouping else np.arange(n).astype(str),
+        grouping=grouping,  # type: ignore[arg-type]
+        found=n,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+class TestNumbers:
+    def test_against_scikit_learn(self) -> None:
+        scores = drawn()
+        report = evaluate(scores, draws=100)
+        probabilities = scipy.special.softmax(scores.logits, axis=1)
+        assert [row.label for row in report.rows] == list(NAMES)
+        for number, row in enumerate(report.rows):
+            truth, called = scores.targets == number, probabilities[:, number] >= 0.5
+            measures = {name: interval.value for name, interval in row.measures.items()}
+            assert measures == pytest.approx(
+                {
+                    "accuracy": sklearn.metrics.accuracy_score(truth, called),
+                    "sensitivity": sklearn.metrics.recall_score(truth, called),
+                    "specificity": sklearn.metrics.recall_score(~truth, ~called),
+                    "ppv": sklearn.metrics.precision_score(truth, called),
+                    "npv": sklearn.metrics.precision_score(~truth, ~called),
+                    "f1": sklearn.metrics.f1_score(truth, called),
+                    "auroc": sklearn.metrics.roc_auc_score(truth, probabilities[:, number]),
+                    "auprc": sklearn.metrics.average_precision_score(truth, probabilities[:, number]),
+                }
+            )
+            assert (row.n, row.groups, row.positives) == (240, 60, truth.sum())
+            assert all(i.low <= i.value <= i.high for i in row.measures.values())
+            assert all("cluster bootstrap" in i.method for i in row.measures.values())
+
+    def test_label_against_label(self) -> None:
+        scores = drawn()
+        pairs = {(row.label, row.against): row for row in evaluate(scores, draws=100).pairs}
+        assert set(pairs) == {("normal", "GA"), ("normal", "IM"), ("GA", "IM")}
+        either = scores.targets != 0
+        row = pairs["GA", "IM"]
+        assert row.n == either.sum()
+        assert row.measures["auroc"].value == pytest.approx(
+            sklearn.metrics.roc_auc_score(
+                scores.targets[either] == 1, (scores.logits[:, 1] - scores.logits[:, 2])[either]
+            )
+        )
+
+    def test_unknown_labels_are_left_out(self) -> None:
+        scores = drawn(task="multilabel")
+        report = evaluate(scores, draws=100)
+        assert report.pairs == ()
+        for number, row in enumerate(report.rows):
+            known = scores.targets[:, number] >= 0
+            assert row.n == known.sum() < len(scores)
+            assert row.measures["auroc"].value == pytest.approx(
+                sklearn.metrics.roc_auc_score(scores.targets[known, number], scores.logits[known, number])
+            )
+
+    def test_by_group_is_wider(self) -> None:
+        grouped, alone = (
+            evaluate(drawn(), draws=400).rows[0],
+            evaluate(drawn(grouping=None), draws=400).rows[0],
+        )
+        for name in ("accuracy", "auroc", "sensitivity"):
+            one, other = grouped.measures[name], alone.measures[name]
+            assert one.value == other.value
+            assert one.high - one.low > 1.3 * (other.high - other.low)
+            assert "frames taken as independent" in other.method
+        assert alone.groups is None
+        tp, _, tn, _ = alone.confusion
+        assert alone.measures["accuracy"] == wilson(tp + tn, 240)
+
+    def test_restated_for_a_prevalence(self) -> None:
+        row = evaluate(drawn(), draws=100, prevalence=0.05).rows[2]
+        assert row.restated is not None
+        assert row.restated[1] < row.measures["ppv"].value
+        own = evaluate(drawn(), draws=100, prevalence=row.prevalence).rows[2]
+        assert own.restated is not None
+        assert own.restated[1:] == pytest.approx((row.measures["ppv"].value, row.measures["npv"].value))
+
+    def test_by_patient(self) -> None:
+        report = evaluate(drawn(), level="patient", pooling="mean", draws=100)
+        assert {row.n for row in report.rows} == {60}
+        assert report.rows[0].frames_and_label is not None
+        with pytest.raises(InvalidConfigError, match="the data name no exams"):
+            evaluate(drawn(), level="exam")
+
+    def test_subgroups(self) -> None:
+        device = tuple("AB"[i // 120] for i in range(240))
+        report = evaluate(drawn(columns={"device": device, "site": ("antrum",) * 240}), draws=100)
+        assert [(column, value, rows[0].n) for column, value, rows in report.subgroups] == [
+            ("device", "A", 120), ("device", "B", 120),
+        ]  # fmt: skip
+
+
+class TestThresholds:
+    def test_chosen_on_other_frames(self) -> None:
+        report = evaluate(drawn(), operating_point="youden", validation=drawn(seed=1), draws=100)
+        again = evaluate(drawn(seed=1), operating_point="youden", apparent=True, draws=100)
+        assert [row.threshold for row in report.rows] == [row.threshold for row in again.rows]
+        assert report.rows[0].rule == "youden on 240 validation frames"
+        assert not any(row.apparent for row in report.rows)
+        assert all(row.apparent and "apparent" in row.rule for row in again.rows)
+        assert any("apparent" in warning for warning in again.warnings)
+
+    def test_a_wanted_sensitivity(self) -> None:
+        report = evaluate(drawn(seed=1), operating_point="sens>=0.9", apparent=True, draws=100)
+        assert all(row.measures["sensitivity"].value >= 0.9 for row in report.rows)
+
+    def test_without_other_frames_it_is_refused(self) -> None:
+        with pytest.raises(InvalidConfigError, match="or --apparent"):
+            evaluate(drawn(), operating_point="youden")
+        with pytest.raises(InvalidConfigError, match="among those reported"):
+            evaluate(drawn(), operating_point="youden", validation=drawn())
+
+    def test_stored(self) -> None:
+        stored = {"normal": 0.3, "GA": 0.4, "IM": 0.2}
+        report = evaluate(drawn(operating_points=stored), operating_point="stored", draws=100)
+        assert [row.threshold for row in report.rows] == [0.3, 0.4, 0.2]
+        with pytest.raises(InvalidConfigError, match="no operating point of normal is stored"):
+            evaluate(drawn(), operating_point="stored")
+
+    def test_a_stored_temperature_counts(self) -> None:
+        cool, hot = (evaluate(drawn(temperature=t), draws=100).rows[0] for t in (1.0, 4.0))
+        assert hot.slope == pytest.approx(4 * cool.slope, rel=0.5)
+        assert cool.measures["auroc"].value != hot.measures["auroc"].value or cool.brier != hot.brier
+
+
+class TestPages:
+    def test_markdown(self) -> None:
+        report = evaluate(drawn(grouping=None), draws=100, prevalence=0.1)
+        text = markdown(report, title="A test")
+        assert "not a medical device" in text
+        assert "Warning. The data name neither patients nor examinations" in text
+        lines = [line for line in text.splitlines() if line.startswith("| normal | rest | 240")]
+        value = report.rows[0].measures["auroc"]
+        assert f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f})" in lines[0]
+        tables = [part.splitlines() for part in text.split("\n\n") if part.startswith("| ")]
+        assert len(tables) == 5
+        assert all(len({line.count("|") for line in table}) == 1 for table in tables)
+
+    def test_html_needs_nothing_else(self) -> None:
+        report = evaluate(drawn(), draws=100)
+        text = html(report, title="A <test>")
+        assert "A &lt;test&gt;" in text
+        assert not re.search(r'(src|href)="(?!data:)', text)
+        assert text.count("data:image/png;base64,") == 6
+
+    def test_json(self) -> None:
+        data = json.loads(json.dumps(evaluate(drawn(), draws=100).to_dict(), allow_nan=False))
+        assert data["rows"][0]["measures"]["auroc"]["method"] == "cluster bootstrap, 100 resamples"
+        assert data["rows"][0]["confusion"]["tp"] >= 0
+
+
+@pytest.fixture
+def model() -> lag_zoo.LAG:
+    return small(global_size=32).train()
+
+
+class TestScoring:
+    def test_is_what_the_network_says(self, model: lag_zoo.LAG, tmp_path: Path) -> None:
+        data = write_frames(tmp_path)
+        scores = score(model, data, split="val", workers=0)
+        assert model.training
+        assert (len(scores), scores.grouping, scores.label_names) == (8, "patient", ("normal", "IM"))
+        from lag_zoo.data.images import read_image
+
+        place = data.root / scores.images[0]
+        expected = model.eval()(read_image(place)[None]).detach().double().numpy()[0]
+        model.train()
+        assert scores.logits[0] == pytest.approx(expected, abs=1e-5)
+
+    def test_there_and_back(self, model: lag_zoo.LAG, tmp_path: Path) -> None:
+        scores = score(model, write_frames(tmp_path), split=None, workers=0)
+        scores.write(tmp_path / "scores.csv", seed=3)
+        read = Scores.read(tmp_path / "scores.csv")
+        assert (read.logits == scores.logits).all()
+        assert (read.targets == scores.targets).all()
+        assert (read.groups == scores.groups).all()
+        assert (read.images, read.grouping, read.parts) == (scores.images, scores.grouping, scores.parts)
+        (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+        with pytest.raises(DataError, match="holds no scores"):
+            Scores.read(tmp_path / "other.csv")
+
+    def test_an_unreadable_image(self, model: lag_zoo.LAG, tmp_path: Path) -> None:
+        data = write_frames(tmp_path)
+        data.path(data.frames[0]).write_bytes(b"no picture")
+        with pytest.raises(UnreadableImageError, match=r"0_0\.png"):
+            score(model, data, split=None, workers=0)
+        scores = score(model, data, split=None, workers=0, skip_unreadable=True)
+        assert (len(scores), scores.skipped, scores.found) == (23, ("0_0.png",), 24)
+
+    def test_other_labels(self, model: lag_zoo.LAG, tmp_path: Path) -> None:
+        data = write_frames(tmp_path)
+        other = lag_zoo.create_model("lag_mobilenetv3_small_050", label_names=["a", "b"])
+        with pytest.raises(DataError, match="has the labels"):
+            score(other, data, split=None)
+        with pytest.raises(DataError, match="has no split 'tset'"):
+            score(model, data, split="tset")
+
+
+def test_a_label_that_all_have() -> None:
+    scores = drawn()
+    with pytest.raises(InvalidConfigError, match="0 of 240 frames have it"):
+        evaluate(
+            Scores(**{**vars(scores), "targets": np.where(scores.targets == 2, 0, scores.targets)}), draws=100
+        )
