@@ -1,0 +1,186 @@
+"""What a data set is, before anything is trained on it: every image is read once, and what was found is said.
+
+Two things are errors: a file that cannot be read, and like frames on both sides of a split. The rest is for a reader to
+judge: a scope's sizes, labels that go with sizes, colours that contradict the modality told.
+"""
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from lag_zoo.data.images import read_image
+from lag_zoo.data.known_frames import frame_digest
+from lag_zoo.data.manifest import Frame, Manifest
+from lag_zoo.data.near_duplicates import frame_hash, near_duplicates
+from lag_zoo.errors import FieldOfViewWarning, UnreadableImageError
+from lag_zoo.views import find_field_of_view
+from lag_zoo.views.colours import modality_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelCount:
+    """How many frames, and how many groups of them, one label has; `splits` how many frames in each split."""
+
+    label: str
+    frames: int
+    groups: int
+    splits: dict[str, int]
+    unknown: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataReport:
+    """What `check_data` found.
+
+    Attributes:
+        source: the folder or manifest.
+        frames, excluded: how many there are, and how many of them are left out.
+        grouping: by what frames belong together, patient or exam; `None`: nobody says.
+        labels: one row a label.
+        sizes: "width x height" and how many frames have it, the most frequent first.
+        unreadable: (image, line, reason).
+        same: images whose pixels are the same.
+        alike: images that are near-copies, by perceptual hash; with their groups where these differ.
+        across: those of `same` and `alike` that stand in more than one split.
+        modality: (image, line, modality told, modality by colour) where the two differ.
+        no_field: images without a lit area.
+    """
+
+    source: str
+    frames: int
+    excluded: int
+    grouping: str | None
+    labels: tuple[LabelCount, ...]
+    sizes: dict[str, int]
+    unreadable: tuple[tuple[str, int, str], ...]
+    same: tuple[tuple[str, ...], ...]
+    alike: tuple[tuple[str, ...], ...]
+    across: tuple[tuple[str, ...], ...]
+    modality: tuple[tuple[str, int, str, str], ...]
+    no_field: tuple[str, ...]
+
+    @property
+    def errors(self) -> list[str]:
+        """What has to be mended before training."""
+        found = [
+            f"{image}{f' (line {line})' if line else ''}: {reason}" for image, line, reason in self.unreadable
+        ]
+        return found + [f"like frames in more than one split: {', '.join(images)}" for images in self.across]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "errors": self.errors}
+
+
+class _Seen(NamedTuple):
+    """What one image showed."""
+
+    size: str = ""
+    digest: str = ""
+    hash: int = 0
+    modality: str | None = None
+    field: bool = True
+    error: str = ""
+
+
+def check_data(
+    manifest: Manifest,
+    *,
+    distance: int | None = None,
+    progress: Callable[[], None] = lambda: None,
+    workers: int | None = None,
+) -> DataReport:
+    """Reads every image of a manifest once, the excluded ones too, and says what was found.
+
+    Args:
+        distance: bits of the perceptual hash by which near-copies may differ; by default that of `near_duplicates`.
+        progress: called after each image.
+        workers: threads; by default one a core.
+    """
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        warnings.simplefilter("ignore", FieldOfViewWarning)  # frames without a lit area are in the report
+        seen = []
+        for one in pool.map(_look, manifest.paths()):
+            seen.append(one)
+            progress()
+    frames = manifest.frames
+    good = [number for number, one in enumerate(seen) if not one.error]
+    same = _same([(number, seen[number].digest) for number in good])
+    hashes = [seen[number].hash for number in good]
+    found = near_duplicates(hashes) if distance is None else near_duplicates(hashes, distance=distance)
+    alike = [tuple(good[place] for place in group) for group in found]
+    alike = [group for group in alike if len({seen[number].digest for number in group}) > 1]
+    across = [g for g in {*same, *alike} if len({frames[n].split for n in g if frames[n].split}) > 1]
+    return DataReport(
+        source=manifest.source,
+        frames=len(manifest),
+        excluded=sum(bool(frame.excluded) for frame in frames),
+        grouping=manifest.grouping,
+        labels=tuple(_count(manifest, number) for number in range(len(manifest.label_names))),
+        sizes=dict(Counter(seen[number].size for number in good).most_common()),
+        unreadable=tuple(
+            (frame.image, frame.line, one.error) for frame, one in zip(frames, seen, strict=True) if one.error
+        ),
+        same=_names(frames, same),
+        alike=_names(frames, alike),
+        across=_names(frames, sorted(across)),
+        modality=tuple(_contradictions(frames, seen)),
+        no_field=tuple(frames[number].image for number in good if not seen[number].field),
+    )
+
+
+def _look(path: os.PathLike[str]) -> _Seen:
+    try:
+        pixels = read_image(path)
+    except UnreadableImageError as error:
+        return _Seen(error=str(error).removeprefix(f"{path}: "))
+    field = find_field_of_view(pixels[None])
+    empty = bool(field.empty)
+    return _Seen(
+        size=f"{pixels.shape[2]} x {pixels.shape[1]}",
+        digest=frame_digest(pixels),
+        hash=frame_hash(pixels),
+        modality=None if empty else modality_of(pixels[None], field),
+        field=not empty,
+    )
+
+
+def _same(digests: Sequence[tuple[int, str]]) -> list[tuple[int, ...]]:
+    by_digest: dict[str, list[int]] = {}
+    for number, digest in digests:
+        by_digest.setdefault(digest, []).append(number)
+    return [tuple(numbers) for numbers in by_digest.values() if len(numbers) > 1]
+
+
+def _names(frames: Sequence[Frame], groups: Sequence[tuple[int, ...]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(frames[number].image for number in group) for group in groups)
+
+
+def _contradictions(frames: Sequence[Frame], seen: Sequence[_Seen]) -> list[tuple[str, int, str, str]]:
+    # The rule by colours says lci or nothing, so only frames told to be of another light can contradict it.
+    return [
+        (frame.image, frame.line, frame.modality, one.modality)
+        for frame, one in zip(frames, seen, strict=True)
+        if frame.modality and one.modality and frame.modality != one.modality
+    ]
+
+
+def _count(manifest: Manifest, number: int) -> LabelCount:
+    targets = manifest.targets()
+    holds = targets == number if targets.ndim == 1 else targets[:, number] == 1
+    used = [not frame.excluded for frame in manifest.frames]
+    chosen = [place for place, (held, use) in enumerate(zip(holds, used, strict=True)) if held and use]
+    groups = manifest.groups()
+    return LabelCount(
+        label=manifest.label_names[number],
+        frames=len(chosen),
+        groups=len({groups[place] for place in chosen}),
+        splits={
+            name: sum(manifest.frames[place].split == name for place in chosen) for name in manifest.splits
+        },
+        unknown=0 if targets.ndim == 1 else int((targets[:, number] == -1).sum()),
+    )

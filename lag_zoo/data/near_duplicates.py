@@ -1,0 +1,72 @@
+"""Near-copies: frames that show the same moment, whatever they were called, resized or compressed to.
+
+The hash is the difference hash: the frame shrunk to 9 x 8 grey cells, one bit for each two neighbours, whichever is
+brighter (N. Krawetz, Kind of like that, The Hacker Factor Blog, 2013). On the whole frame it would mostly tell scopes
+apart, so it is taken of the middle, which the mucosa fills; and twice, along and across, for 128 bits. Two frames whose
+hashes differ in few bits are near-copies.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lag_zoo.errors import InvalidImageError
+
+DISTANCE = 12
+"""Bits of 128 by which near-copies may differ; `python -m benchmarks.near_duplicates` prints what others would find."""
+
+_ONES = np.array([number.bit_count() for number in range(256)], dtype=np.uint8)
+_CELLS = 8
+_MARGIN = 0.15  # of each side, left out: the scope's border, text, insets
+_BLOCK = 128  # hashes that are compared with all others at once
+
+
+def frame_hash(pixels: Tensor) -> int:
+    """The hash of a frame (3, H, W), uint8: 128 bits.
+
+    >>> ramp = torch.arange(90).expand(3, 80, 90).to(torch.uint8)
+    >>> frame_hash(ramp) >> 64 == 0, frame_hash(ramp.flip(-1)) >> 64 == 2**64 - 1
+    (True, True)
+    """
+    if pixels.dtype != torch.uint8 or pixels.ndim != 3:
+        raise InvalidImageError(
+            f"a frame (3, H, W) of uint8 has a hash; got {tuple(pixels.shape)}, {pixels.dtype}"
+        )
+    height, width = pixels.shape[1:]
+    y, x = int(height * _MARGIN), int(width * _MARGIN)
+    grey = pixels[:, y : height - y or None, x : width - x or None].float().mean(0)[None, None]
+    along = F.adaptive_avg_pool2d(grey, (_CELLS, _CELLS + 1))[0, 0]
+    across = F.adaptive_avg_pool2d(grey, (_CELLS + 1, _CELLS))[0, 0]
+    bits = torch.cat([(along[:, :-1] > along[:, 1:]).flatten(), (across[:-1] > across[1:]).flatten()])
+    return int("".join("1" if bit else "0" for bit in bits.tolist()), 2)
+
+
+def near_duplicates(hashes: Sequence[int], *, distance: int = DISTANCE) -> list[tuple[int, ...]]:
+    """Groups of frames, by their number: each differs in at most so many bits from another one of its group.
+
+    >>> near_duplicates([0b0000, 0b0001, 2**100 - 1, 0b0011], distance=1)
+    [(0, 1, 3)]
+    """
+    words = np.array([[value >> 64, value & (2**64 - 1)] for value in hashes], dtype=np.uint64).reshape(-1, 2)
+    parent = list(range(len(words)))
+
+    def root(number: int) -> int:
+        while parent[number] != number:
+            parent[number] = parent[parent[number]]
+            number = parent[number]
+        return number
+
+    for start in range(0, len(words), _BLOCK):
+        block = words[start : start + _BLOCK]
+        differing = (block[:, None] ^ words[None, start:]).view(np.uint8)
+        apart = _ONES[differing].sum(axis=2)
+        for one, other in np.argwhere(apart <= distance):
+            if one < other:
+                parent[root(start + int(other))] = root(start + int(one))
+    groups: dict[int, list[int]] = {}
+    for number in range(len(words)):
+        groups.setdefault(root(number), []).append(number)
+    return [tuple(members) for members in groups.values() if len(members) > 1]

@@ -1,0 +1,74 @@
+"""Near-copies: what was recompressed, resized, brightened or cut a little is found; other frames are not."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision.transforms.v2.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from lag_zoo.data.images import read_image
+from lag_zoo.data.near_duplicates import DISTANCE, frame_hash, near_duplicates
+from lag_zoo.data.phantom import draw_frame
+from lag_zoo.errors import InvalidImageError
+
+
+def recompressed(frame: torch.Tensor) -> torch.Tensor:
+    buffer = io.BytesIO()
+    Image.fromarray(frame.permute(1, 2, 0).numpy()).save(buffer, "JPEG", quality=40)
+    return torch.from_numpy(np.array(Image.open(buffer))).permute(2, 0, 1)
+
+
+COPIES = {
+    "recompressed": recompressed,
+    "resized": lambda f: F.resize(f, [f.shape[1] // 2, f.shape[2] // 2], antialias=True),
+    "brightened": lambda f: (f.float() * 1.15).clamp(0, 255).to(torch.uint8),
+    "cut": lambda f: f[:, 2:-2, 2:-2],
+}
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_real_copies_are_found(copy: str, shared: Path) -> None:
+    paths = sorted((shared / "kvasir_seg" / "images").iterdir())[:40]
+    frames = [read_image(path) for path in paths]
+    hashes = [frame_hash(frame) for frame in frames] + [frame_hash(COPIES[copy](frame)) for frame in frames]
+    assert near_duplicates(hashes) == [(n, n + 40) for n in range(40)]
+
+
+def test_drawn_copies_are_found() -> None:
+    frame = draw_frame((240, 300), seed=3)
+    for copy in COPIES.values():
+        assert (frame_hash(frame) ^ frame_hash(copy(frame))).bit_count() <= DISTANCE
+
+
+@given(st.lists(st.integers(0, 2**128 - 1), max_size=30), st.integers(0, 128))
+def test_against_pairs(hashes: list[int], distance: int) -> None:
+    hashes = hashes + [value ^ 0b101 for value in hashes[:5]]
+    found = near_duplicates(hashes, distance=distance)
+    linked = {
+        (i, j)
+        for i in range(len(hashes))
+        for j in range(i)
+        if (hashes[i] ^ hashes[j]).bit_count() <= distance
+    }
+    group_of = {number: group for group in found for number in group}
+    assert all(group_of.get(i) is not None and group_of.get(i) == group_of.get(j) for i, j in linked)
+    assert all(
+        any((min(a, b), max(a, b))[::-1] in linked for b in group if b != a) for group in found for a in group
+    )
+
+
+def test_more_than_a_block() -> None:
+    rng = np.random.default_rng(0)
+    hashes = [int(a) << 64 | int(b) for a, b in rng.integers(0, 2**63, (3000, 2))]
+    assert near_duplicates([*hashes, hashes[7] ^ 1, hashes[2999]]) == [(7, 3000), (2999, 3001)]
+
+
+def test_bad_input() -> None:
+    with pytest.raises(InvalidImageError, match="a frame"):
+        frame_hash(torch.zeros(3, 40, 40))
+    assert near_duplicates([]) == []
