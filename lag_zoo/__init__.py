@@ -26,6 +26,7 @@ _HOMES = {
     "create_model": "factory",
     "create_transform": "factory",
     "find_field_of_view": "views",
+    "finetune": "training",
     "list_models": "registry",
     "model_info": "registry",
     "push_to_hub": "publishing",
@@ -53,6 +54,7 @@ __all__ = [
     "create_model",
     "create_transform",
     "find_field_of_view",
+    "finetune",
     "list_models",
     "model_info",
     "push_to_hub",
@@ -72,6 +74,7 @@ if typing.TYPE_CHECKING:
     from lag_zoo.publishing import About, push_to_hub, save_pretrained, verify
     from lag_zoo.registry import list_models, model_info, register
     from lag_zoo.specs import LAGConfig, Measurement, ModelSpec, WeightSpec
+    from lag_zoo.training import finetune
     from lag_zoo.views import FieldOfView, Views, ViewSampler, find_field_of_view
 
 

@@ -26,6 +26,9 @@ def train(
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="List frames that cannot be read, and leave them out.")
     ] = False,
+    cache: Annotated[
+        Path | None, typer.Option(help="A folder for decoded frames; each epoch then reads them from there.")
+    ] = None,
     cpu: Annotated[bool, typer.Option("--cpu", help="Leave GPUs alone.")] = False,
     column: Columns = None,
     labels: Labels = None,
@@ -46,6 +49,7 @@ def train(
         resume=resume,
         skip_unreadable=skip_unreadable,
         cpu=cpu,
+        cache=cache,
         log=_say,
     )
     typer.echo(f"the best epoch's network: {output / 'best'}")

@@ -1,6 +1,21 @@
-"""Data: image files, data sets of views, and drawn frames."""
+"""Data: frames and what is said of them, splits by group, data sets of views, and drawn frames."""
 
 from lag_zoo.data.dataset import ViewDataset
 from lag_zoo.data.images import find_images, read_image
+from lag_zoo.data.manifest import Frame, Manifest
+from lag_zoo.data.sources import open_data
+from lag_zoo.data.splits import folds, split
+from lag_zoo.data.tables import read_manifest, write_manifest
 
-__all__ = ["ViewDataset", "find_images", "read_image"]
+__all__ = [
+    "Frame",
+    "Manifest",
+    "ViewDataset",
+    "find_images",
+    "folds",
+    "open_data",
+    "read_image",
+    "read_manifest",
+    "split",
+    "write_manifest",
+]

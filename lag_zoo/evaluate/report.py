@@ -160,6 +160,18 @@ def evaluate(
     )
 
 
+def operating_points(scores: Scores, *, rule: str = "youden") -> dict[str, float]:
+    """The threshold of each label by a rule, on these scores: for others, never for these.
+
+    Raises:
+        InvalidConfigError: no such rule, or a label that all frames have, or none.
+    """
+    return {
+        task.label: choose_threshold(rule, task.probabilities, task.truth)
+        for task in _one_against_rest(scores)
+    }
+
+
 class _Options(NamedTuple):
     operating_point: str
     level: Level

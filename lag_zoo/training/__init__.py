@@ -1,6 +1,6 @@
 """Training on data of one's own: recipes, the loop, and the folder that a run leaves. Needs the extra `train`."""
 
-from lag_zoo.training.finetune import finetune
+from lag_zoo.training.finetuning import finetune
 from lag_zoo.training.recipe import Recipe, Stage, list_recipes, load_recipe
 
 __all__ = ["Recipe", "Stage", "finetune", "list_recipes", "load_recipe"]

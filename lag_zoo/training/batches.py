@@ -1,5 +1,6 @@
 """Which frames make which batch: settled by seed, epoch and step, so that a resumed run and a second process agree."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from lag_zoo.data.cache import build_cache
+from lag_zoo.data.cached_views import CachedViews
 from lag_zoo.data.dataset import ViewDataset
 from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
@@ -162,6 +165,12 @@ def from_files(manifest: Manifest) -> Source:
     """Frames read from their files each time."""
     images = FrameNumbers(manifest.paths())
     return lambda transform: ViewDataset(images, transform)
+
+
+def from_cache(manifest: Manifest, folder: str | os.PathLike[str], *, global_size: int) -> Source:
+    """Frames from a cache in this folder, which gets those that it lacks; the same views, bit for bit."""
+    cache = build_cache(manifest.paths(), folder, global_size=global_size)
+    return lambda transform: CachedViews(cache, range(len(manifest)), transform)
 
 
 def training_set(source: Source, transform: ViewTransform, recipe: Recipe) -> Dataset[tuple[Views, int]]:

@@ -77,6 +77,19 @@ class TestARun:
         finetune(None, data, tmp_path / "c", recipe=RECIPE, cpu=True, seed=1)
         assert rows(tmp_path / "a") != rows(tmp_path / "c")
 
+    def test_from_a_cache_it_is_the_same(self, data: Manifest, tmp_path: Path) -> None:
+        one = finetune(None, data, tmp_path / "a", recipe=RECIPE, cpu=True)
+        other = finetune(None, data, tmp_path / "b", recipe=RECIPE, cpu=True, cache=tmp_path / "cache")
+        assert equal(one, other)
+        assert rows(tmp_path / "a") == rows(tmp_path / "b")
+
+    def test_validation_leaves_a_temperature_and_thresholds(self, data: Manifest, tmp_path: Path) -> None:
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        weights = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True).weight_spec
+        assert weights is not None
+        assert set(weights.operating_points) == {"normal", "IM"}
+        assert 0.05 <= weights.temperature <= 20
+
     def test_moves_no_global_state(self, data: Manifest, tmp_path: Path) -> None:
         before = torch.get_rng_state()
         finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)

@@ -1,5 +1,6 @@
 """One call from a manifest to a trained network: the recipe, the run's folder, and the loop put together."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,11 +12,14 @@ from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.sources import open_data
 from lag_zoo.errors import InvalidConfigError, UnreadableImageError, extra
+from lag_zoo.evaluate.report import operating_points
+from lag_zoo.evaluate.scores import score
 from lag_zoo.factory import create_model
+from lag_zoo.metrics.calibration import fit_temperature
 from lag_zoo.nn import LAG
-from lag_zoo.publishing import save_pretrained
+from lag_zoo.publishing import About, save_pretrained
 from lag_zoo.specs import Json
-from lag_zoo.training.batches import Source, from_files, require_files
+from lag_zoo.training.batches import from_cache, from_files, require_files
 from lag_zoo.training.recipe import Balance, Precision, Recipe, Stage, load_recipe
 from lag_zoo.training.run_folder import BEST, RunFolder
 
@@ -58,7 +62,7 @@ def finetune(
     resume: bool = False,
     skip_unreadable: bool = False,
     cpu: bool = False,
-    source: Source | None = None,
+    cache: str | os.PathLike[str] | None = None,
     log: Callable[[Mapping[str, Any]], None] = lambda row: None,
     **changes: Unpack[RecipeFields],
 ) -> LAG:
@@ -77,8 +81,8 @@ def finetune(
         skip_unreadable: list frames that cannot be read in `skipped.txt` and leave them out; by default they stop the
             run before it begins.
         cpu: leave GPUs alone.
-        source: makes the data set for a transform, for example from a frame cache; by default frames are read from
-            their files.
+        cache: a folder for decoded frames, which are read from there in each epoch; it gets those that it lacks. By
+            default frames are decoded anew each time.
         log: is given each epoch's row.
         changes: fields of `Recipe`, in place of the recipe's own.
 
@@ -101,7 +105,12 @@ def finetune(
         torch.manual_seed(chosen.seed)
         network = model if isinstance(model, LAG) else _network(chosen, manifest)
         manifest = manifest.with_label_names(network.label_names or manifest.label_names)
-        manifest, skipped = _readable(manifest) if skip_unreadable else (manifest, [])
+        manifest, skipped = _readable(manifest.where()) if skip_unreadable else (manifest.where(), [])
+        source = (
+            from_files(manifest)
+            if cache is None
+            else from_cache(manifest, cache, global_size=network.config.global_size or 0)
+        )
         accelerator = Accelerator(
             cpu=cpu,
             mixed_precision=chosen.mixed_precision,
@@ -115,7 +124,7 @@ def finetune(
             manifest,
             chosen,
             folder,
-            source or from_files(manifest),
+            source,
             accelerator=accelerator,
             log=log if accelerator.is_main_process else lambda row: None,
         )
@@ -136,7 +145,7 @@ def finetune(
         finally:
             accelerator.end_training()
         if accelerator.is_main_process:
-            save_pretrained(trained, folder.path / BEST)
+            save_pretrained(trained, folder.path / BEST, about=_validated(trained, manifest, chosen))
     return trained
 
 
@@ -159,6 +168,14 @@ def _recipe(
             "stages": [s.to_dict() if isinstance(s, Stage) else s for s in changes["stages"]],
         }
     return Recipe.from_dict({**data, **changes})
+
+
+def _validated(model: LAG, manifest: Manifest, recipe: Recipe) -> About:
+    """Temperature and operating points from the validation frames, which travel with the weights."""
+    scores = score(model, manifest, split="val", batch_size=recipe.batch_size, workers=min(recipe.workers, 1))
+    temperature = fit_temperature(scores.logits, scores.targets, task=scores.task)
+    scores = dataclasses.replace(scores, temperature=temperature)
+    return About(temperature=temperature, operating_points=operating_points(scores))
 
 
 def _is_file(recipe: str | os.PathLike[str]) -> bool:

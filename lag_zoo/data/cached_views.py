@@ -1,0 +1,89 @@
+"""A cache of frames as a data set of views: the same bits as from the files, without decoding them again."""
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lag_zoo.data.cache import FrameCache
+from lag_zoo.data.dataset import ViewDataset
+from lag_zoo.errors import InvalidConfigError
+from lag_zoo.views import Views, ViewSampler, ViewTransform, place_crops, whole_frame
+from lag_zoo.views.extract import crops_of
+from lag_zoo.views.policies import mix
+from lag_zoo.views.transform import turn_views
+
+
+class _Labelled:
+    """The frames of a cache as (pixels, label)."""
+
+    def __init__(self, cache: FrameCache, labels: Sequence[Any]) -> None:
+        self.cache = cache
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.cache)
+
+    def __getitem__(self, index: int, /) -> tuple[Tensor, Any]:
+        return self.cache[index], self.labels[index]
+
+
+class CachedViews(ViewDataset):
+    """Gives (Views, label) for each frame of a cache, as `ViewDataset` does for the files behind it, bit for bit.
+
+    Crops read only their own pixels; the global view and the field of view are not made again. Works in workers, forked
+    or spawned, which share the mapped memory. Of frames without a lit area the build warns, and nothing here.
+
+    Args:
+        cache: from `lag_zoo.data.cache.build_cache`.
+        labels: one for each frame of the cache, in its order.
+        transform: as for `ViewDataset`; its `global_size` is the cache's.
+
+    Raises:
+        InvalidConfigError: another global size, another number of labels, or another kind of transform.
+    """
+
+    def __init__(self, cache: FrameCache, labels: Sequence[Any], transform: ViewTransform) -> None:
+        super().__init__(_Labelled(cache, labels), transform)
+        if len(labels) != len(cache):
+            left_out = f"; {len(cache.skipped)} that could not be read are left out" if cache.skipped else ""
+            raise InvalidConfigError(
+                f"each frame has a label: got {len(labels)} labels, and {cache.folder} has {len(cache)} frames"
+                f"{left_out}"
+            )
+        if transform.sampler.global_size != cache.global_size:
+            raise InvalidConfigError(
+                f"the transform makes global views of {transform.sampler.global_size} pixels, and {cache.folder} "
+                f"keeps them of {cache.global_size}: build a cache in a folder of its own for this size"
+            )
+        self.cache = cache
+        self.labels = labels
+
+    def __getitem__(self, index: int) -> tuple[Views, Any]:
+        number = operator.index(index)
+        number += len(self) if number < 0 else 0
+        epoch, sampler = self.epoch, self.transform.sampler
+        views = Views(*(t[0] for t in _views(self.cache, number, sampler, mix(sampler.seed, epoch, number))))
+        if self.transform.training_views:
+            generator = torch.Generator().manual_seed(mix(sampler.seed + 1, epoch, number))
+            views = turn_views(views, generator)
+        return views, self.labels[number]
+
+
+def _views(cache: FrameCache, number: int, sampler: ViewSampler, draw: int) -> Views:
+    """What `sampler.of_frames` gives for the frame, batched; no tensor of it lies in the mapped memory."""
+    frame = cache.mapped(number)
+    field = frame.field if sampler.field_of_view else whole_frame(1, frame.field.size)
+    boxes, inside = place_crops(
+        field,
+        num_crops=sampler.num_crops,
+        crop_size=sampler.crop_size,
+        policy=sampler.policy,
+        draws=[draw],
+    )
+    view = frame.global_view[None].clone()
+    if sampler.mask_outside:
+        view *= field.mask((sampler.global_size, sampler.global_size))[:, None]
+    return Views(view, crops_of(frame.pixels[None], boxes), boxes, inside, field.share_seen(boxes))

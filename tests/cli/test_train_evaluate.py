@@ -1,0 +1,73 @@
+"""From frames to a report, by commands alone."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lag_zoo.cli.app import app
+from lag_zoo.errors import InvalidConfigError
+from tests.training.drawn_data import write_frames
+
+SMALL = ["fields.global_size=32", "fields.num_crops=2", "fields.crop_size=32", "batch_size=4", "workers=0"]
+STAGES = ["stages=[{name: all, epochs: 3}]", "pretrained=false"]
+
+
+def run(*arguments: object) -> str:
+    done = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_train_evaluate_predict(tmp_path: Path) -> None:
+    data = write_frames(tmp_path).root / "data.csv"
+    sets = [part for change in (*SMALL, *STAGES) for part in ("--set", change)]
+    out = run(
+        "train",
+        "finetune",
+        data,
+        "-o",
+        tmp_path / "run",
+        "--model",
+        "lag_mobilenetv3_small_050",
+        "--cpu",
+        *sets,
+    )
+    assert out.count("epoch ") == 3
+    assert "best" in out
+    best = f"local-dir:{tmp_path / 'run' / 'best'}"
+    options = ("--split", "val", "--operating-point", "stored", "--draws", 100)
+    table = run("evaluate", best, data, *options)
+    assert "| IM | rest | 8 | 4 |" in table
+    assert "stored with the weights" in table
+    run("evaluate", best, data, *options, "-o", tmp_path / "report")
+    assert sorted(p.name for p in (tmp_path / "report").iterdir()) == [
+        "report.html", "report.json", "report.md", "scores.csv",
+    ]  # fmt: skip
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["analysed"] == 8
+    without = run("evaluate", best, data, *options, "--without-crops")
+    assert "without crops" in without
+    assert "IM" in run("predict", tmp_path / "0_0.png", "--model", best)
+
+
+def test_a_rule_needs_other_frames(tmp_path: Path) -> None:
+    data = write_frames(tmp_path).root / "data.csv"
+    sets = [part for change in (*SMALL, *STAGES) for part in ("--set", change)]
+    run(
+        "train",
+        "finetune",
+        data,
+        "-o",
+        tmp_path / "run",
+        "--model",
+        "lag_mobilenetv3_small_050",
+        "--cpu",
+        *sets,
+    )
+    best = f"local-dir:{tmp_path / 'run' / 'best'}"
+    common = ("evaluate", best, data, "--operating-point", "youden", "--draws", 100)
+    assert "youden on 8 validation frames" in run(*common, "--split", "train")
+    assert "**apparent**" in run(*common, "--split", "val", "--apparent")
+    with pytest.raises(InvalidConfigError, match="or --apparent"):
+        run(*common, "--split", "val")
