@@ -111,9 +111,16 @@ def _vouched(
     model: LAG, state: Mapping[str, Tensor], about: About | None, tag: str, digests: Mapping[str, str]
 ) -> WeightSpec:
     known, report = model.weight_spec, model.load_report
-    if known is not None and about is None and _as_loaded(model, state):
-        return dataclasses.replace(known, files=digests, repo=None, revision=None)
+    still = known if known is not None and _as_loaded(model, state) else None
+    if still is not None and about is None:
+        return dataclasses.replace(still, files=digests, repo=None, revision=None)
     about = about or About()
+    if (
+        still is not None and not about.operating_points
+    ):  # they belong to the weights, whatever is said of them now
+        about = dataclasses.replace(
+            about, operating_points=still.operating_points, temperature=still.temperature
+        )
     origin = () if report is None else (f"Initialised from {report.source}", *report.trained_on)
     config = model.config
     return WeightSpec(

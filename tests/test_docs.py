@@ -1,13 +1,19 @@
 """The code in the documents runs as it stands: each document's ```python blocks, in their order, as one program."""
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+import timm
+from PIL import ExifTags, Image
+from safetensors.torch import save_file
+from typer.testing import CliRunner
 
 import lag_zoo
+from lag_zoo.cli.app import app
+from lag_zoo.data.phantom import draw_frame
 from tests.hub_server import HubServer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,6 +58,44 @@ def test_the_code_runs(document: str, hub: HubServer, tmp_path: Path) -> None:
     for line, code in blocks:
         # Empty lines put the block where it stands, so that a traceback shows the document's own line.
         exec(compile("\n" * line + code, str(ROOT / document), "exec"), namespace)
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+def test_the_commands_run(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands and code of guides that build on one another, in their order, on drawn frames with times in them."""
+    monkeypatch.chdir(tmp_path)
+    _draw_examinations(tmp_path / "frames")
+    hub.add("timm/mobilenetv3_small_050.lamb_in1k", {"model.safetensors": _backbone_weights(tmp_path)})
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    for guide in ("finetune", "evaluate"):
+        text = (ROOT / f"docs/guides/{guide}.md").read_text(encoding="utf-8")
+        for kind, code in re.findall(
+            r"^```(console|python)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE
+        ):
+            if kind == "python":
+                exec(compile(code, guide, "exec"), namespace)
+                continue
+            for line in code.splitlines():
+                done = CliRunner().invoke(app, shlex.split(line)[1:], catch_exceptions=False)
+                assert done.exit_code == 0, f"{line}\n{done.output}"
+
+
+def _draw_examinations(folder: Path) -> None:
+    """Twelve examinations of two frames, a label each, an hour apart."""
+    for exam in range(12):
+        for number in range(2):
+            pixels = draw_frame((120, 150), seed=10 * exam + number).permute(1, 2, 0).numpy()
+            exif = Image.Exif()
+            exif[ExifTags.Base.DateTime] = f"2026:03:01 {8 + exam:02d}:0{number}:00"
+            path = folder / ("IM", "normal")[exam % 2] / f"{exam}_{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path, exif=exif)
+
+
+def _backbone_weights(folder: Path) -> Path:
+    backbone = timm.create_model("mobilenetv3_small_050")
+    save_file(backbone.state_dict(), folder / "backbone.safetensors")
+    return folder / "backbone.safetensors"
 
 
 def test_the_number_in_the_readme_is_the_one_that_was_measured() -> None:

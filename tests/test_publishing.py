@@ -67,6 +67,21 @@ def test_what_was_measured_stays_only_with_the_very_weights(tmp_path: Path) -> N
     assert "Not a medical device" in card
 
 
+def test_thresholds_stay_with_the_weights_whatever_is_said_of_them(tmp_path: Path) -> None:
+    about = lag_zoo.About(operating_points={"IM": 0.3}, temperature=2.0)
+    lag_zoo.save_pretrained(small(), tmp_path / "trained", about=about)
+    model = lag_zoo.create_model(f"local-dir:{tmp_path / 'trained'}", pretrained=True)
+    lag_zoo.save_pretrained(model, tmp_path / "told", about=lag_zoo.About(licence="MIT"))
+    with torch.no_grad():
+        model.head.bias += 1
+    lag_zoo.save_pretrained(model, tmp_path / "changed", about=lag_zoo.About(licence="MIT"))
+    specs = [
+        lag_zoo.create_model(f"local-dir:{tmp_path / name}", pretrained=True).weight_spec
+        for name in ("told", "changed")
+    ]
+    assert [(s.operating_points, s.temperature) for s in specs if s] == [({"IM": 0.3}, 2.0), ({}, 1.0)]
+
+
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(InvalidConfigError, match=r"holds other files \(thesis\.tex\)"):

@@ -1,0 +1,1 @@
+"""What keeps crops from costing the backbone: a screening of the recipes' guards."""
