@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 import lag_zoo
+from lag_zoo.cli.cv_command import cv
 from lag_zoo.cli.data_commands import data
 from lag_zoo.cli.evaluate_command import evaluate
 from lag_zoo.cli.info_command import info
@@ -27,6 +28,7 @@ app.command("info")(info)
 app.command("predict")(predict)
 app.add_typer(data, name="data")
 app.command()(train)
+app.command()(cv)
 app.command()(evaluate)
 for _command in (verify, download, push, convert):
     app.command()(_command)

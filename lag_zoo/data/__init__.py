@@ -1,5 +1,7 @@
 """Data: frames and what is said of them, splits by group, data sets of views, and drawn frames."""
 
+from lag_zoo.data.cache import FrameCache, build_cache
+from lag_zoo.data.cached_views import CachedViews
 from lag_zoo.data.dataset import ViewDataset
 from lag_zoo.data.images import find_images, read_image
 from lag_zoo.data.manifest import Frame, Manifest
@@ -8,9 +10,12 @@ from lag_zoo.data.splits import folds, split
 from lag_zoo.data.tables import read_manifest, write_manifest
 
 __all__ = [
+    "CachedViews",
     "Frame",
+    "FrameCache",
     "Manifest",
     "ViewDataset",
+    "build_cache",
     "find_images",
     "folds",
     "open_data",

@@ -4,16 +4,12 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lag_zoo.data.cache import FrameCache
 from lag_zoo.data.dataset import ViewDataset
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.views import Views, ViewSampler, ViewTransform, place_crops, whole_frame
-from lag_zoo.views.extract import crops_of
-from lag_zoo.views.policies import mix
-from lag_zoo.views.transform import turn_views
+from lag_zoo.views import Views, ViewTransform
 
 
 class _Labelled:
@@ -64,26 +60,13 @@ class CachedViews(ViewDataset):
     def __getitem__(self, index: int) -> tuple[Views, Any]:
         number = operator.index(index)
         number += len(self) if number < 0 else 0
-        epoch, sampler = self.epoch, self.transform.sampler
-        views = Views(*(t[0] for t in _views(self.cache, number, sampler, mix(sampler.seed, epoch, number))))
-        if self.transform.training_views:
-            generator = torch.Generator().manual_seed(mix(sampler.seed + 1, epoch, number))
-            views = turn_views(views, generator)
-        return views, self.labels[number]
-
-
-def _views(cache: FrameCache, number: int, sampler: ViewSampler, draw: int) -> Views:
-    """What `sampler.of_frames` gives for the frame, batched; no tensor of it lies in the mapped memory."""
-    frame = cache.mapped(number)
-    field = frame.field if sampler.field_of_view else whole_frame(1, frame.field.size)
-    boxes, inside = place_crops(
-        field,
-        num_crops=sampler.num_crops,
-        crop_size=sampler.crop_size,
-        policy=sampler.policy,
-        draws=[draw],
-    )
-    view = frame.global_view[None].clone()
-    if sampler.mask_outside:
-        view *= field.mask((sampler.global_size, sampler.global_size))[:, None]
-    return Views(view, crops_of(frame.pixels[None], boxes), boxes, inside, field.share_seen(boxes))
+        sampler, frame = self.transform.sampler, self.cache.mapped(number)
+        views = sampler.of_frames(
+            frame.pixels[None],
+            indices=[number],
+            epoch=self.epoch,
+            field=frame.field if sampler.field_of_view else None,
+            view=frame.global_view[None].clone(),  # out of the mapped memory
+        )
+        one = Views(*(tensor[0] for tensor in views))
+        return self.transform.turned(one, index=number, epoch=self.epoch), self.labels[number]

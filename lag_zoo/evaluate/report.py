@@ -30,6 +30,7 @@ class _Task(NamedTuple):
     frames: np.ndarray  # (n,) bool, of all
     probabilities: np.ndarray  # of those
     truth: np.ndarray
+    thresholds: np.ndarray | None = None  # of those, where they differ from frame to frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +191,8 @@ def _one_against_rest(scores: Scores) -> Iterator[_Task]:
             known, truth = scores.targets >= 0, scores.targets == number
         else:
             known, truth = scores.targets[:, number] >= 0, scores.targets[:, number] == 1
-        yield _Task(name, "rest", known, probabilities[known, number], truth[known])
+        own = None if scores.thresholds is None else scores.thresholds[known, number]
+        yield _Task(name, "rest", known, probabilities[known, number], truth[known], own)
 
 
 def _one_against_one(scores: Scores) -> Iterator[_Task]:
@@ -214,17 +216,24 @@ def _row(task: _Task, scores: Scores, options: _Options) -> Row:
             f"{task.label} against {task.against}: {int(truth.sum())} of {len(truth)} frames have it, so nothing can "
             "be told apart; leave the label out, or take other frames"
         )
+    own = task.thresholds
     if options.level != "frame":
+        # A group is in one fold as a whole, so the thresholds of its frames are the same.
+        own = None if own is None else pool(own, truth, groups, by="mean").probabilities
         pooled = pool(probabilities, truth, groups, by=options.pooling)
         probabilities, truth, groups = pooled.probabilities, pooled.truth, pooled.names
         association = frames_and_label(pooled)
-    threshold, rule, apparent = _threshold(task, scores, options, probabilities, truth)
+    if own is not None and options.operating_point == "stored":
+        limits, rule, apparent = own, "of each fold, from its inner validation frames", False
+    else:
+        threshold, rule, apparent = _threshold(task, scores, options, probabilities, truth)
+        limits = np.full(len(truth), threshold)
     grouped = scores.grouping is not None
-    found = confusion_at(probabilities, truth, threshold)
+    margins = probabilities - limits
     measures = (
-        _by_group(probabilities, truth, groups, threshold, options)
+        _by_group(probabilities, margins, truth, groups, options)
         if grouped
-        else _independent(probabilities, truth, threshold, options)
+        else _independent(probabilities, margins, truth, options)
     )
     restated = None
     if options.prevalence is not None:
@@ -237,17 +246,17 @@ def _row(task: _Task, scores: Scores, options: _Options) -> Row:
         n=len(truth),
         groups=len(np.unique(groups)) if grouped else None,
         positives=int(truth.sum()),
-        threshold=threshold,
+        threshold=float(np.median(limits)),
         rule=rule,
         apparent=apparent,
-        confusion=found,
+        confusion=confusion_at(margins, truth, 0.0),
         measures=measures,
         restated=restated,
         brier=calibration.brier(probabilities, truth),
         ece=calibration.ece(probabilities, truth, bins=BINS, equal_mass=True),
         slope=slope,
         intercept=intercept,
-        curves=curves_of(probabilities, truth, threshold=threshold, bins=BINS),
+        curves=curves_of(probabilities, truth, threshold=float(np.median(limits)), bins=BINS),
         frames_and_label=association,
     )
 
@@ -291,21 +300,23 @@ def _threshold(
 
 
 def _by_group(
-    probabilities: np.ndarray, truth: np.ndarray, groups: np.ndarray, threshold: float, options: _Options
+    probabilities: np.ndarray, margins: np.ndarray, truth: np.ndarray, groups: np.ndarray, options: _Options
 ) -> dict[str, Interval]:
-    def all_of_them(p: np.ndarray, t: np.ndarray) -> np.ndarray:
-        return np.array([*rates(confusion_at(p, t, threshold)), auroc(p, t), auprc(p, t)])
+    """Measures with intervals by group; `margins`: how far each probability lies above its threshold."""
+
+    def all_of_them(p: np.ndarray, m: np.ndarray, t: np.ndarray) -> np.ndarray:
+        return np.array([*rates(confusion_at(m, t, 0.0)), auroc(p, t), auprc(p, t)])
 
     found = cluster_bootstraps(
-        all_of_them, groups, probabilities, truth, draws=options.draws, seed=options.seed
+        all_of_them, groups, probabilities, margins, truth, draws=options.draws, seed=options.seed
     )
     return dict(zip(MEASURES, found, strict=True))
 
 
 def _independent(
-    probabilities: np.ndarray, truth: np.ndarray, threshold: float, options: _Options
+    probabilities: np.ndarray, margins: np.ndarray, truth: np.ndarray, options: _Options
 ) -> dict[str, Interval]:
-    tp, fp, tn, fn = confusion_at(probabilities, truth, threshold)
+    tp, fp, tn, fn = confusion_at(margins, truth, 0.0)
     n = len(truth)
     shares = {
         "accuracy": (tp + tn, n),
@@ -316,15 +327,14 @@ def _independent(
     }
     found = {name: wilson(*share) for name, share in shares.items()}
 
-    def the_rest(p: np.ndarray, t: np.ndarray) -> np.ndarray:
-        return np.array([rates(confusion_at(p, t, threshold)).f1, auprc(p, t)])
+    def the_rest(p: np.ndarray, m: np.ndarray, t: np.ndarray) -> np.ndarray:
+        return np.array([rates(confusion_at(m, t, 0.0)).f1, auprc(p, t)])
 
     drawn = cluster_bootstraps(
-        the_rest, np.arange(n), probabilities, truth, draws=options.draws, seed=options.seed
+        the_rest, np.arange(n), probabilities, margins, truth, draws=options.draws, seed=options.seed
     )
-    f1, precision = (
-        i._replace(groups=None, method=f"bootstrap, {options.draws} resamples, {INDEPENDENT}") for i in drawn
-    )
+    method = f"bootstrap, {options.draws} resamples, {INDEPENDENT}"
+    f1, precision = (interval._replace(groups=None, method=method) for interval in drawn)
     low, high = delong_interval(probabilities, truth)
     area = Interval(auroc(probabilities, truth), low, high, n, None, f"DeLong, {INDEPENDENT}")
     found |= {"f1": f1, "auroc": area, "auprc": precision}
@@ -335,7 +345,7 @@ def _subgroups(scores: Scores, options: _Options) -> Iterator[tuple[str, str, tu
     for column in SUBGROUPS:
         values = np.array(scores.columns.get(column, ()))
         for value in sorted(set(values.tolist())):
-            part = _part(scores, values == value)
+            part = scores.taken(np.flatnonzero(values == value))
             tasks = [
                 t for t in _one_against_rest(part) if len(t.truth) and t.truth.any() and not t.truth.all()
             ]
@@ -344,19 +354,6 @@ def _subgroups(scores: Scores, options: _Options) -> Iterator[tuple[str, str, tu
             ]
             if len(set(values.tolist())) > 1 and enough:
                 yield column, value or "not told", tuple(_row(task, part, options) for task in enough)
-
-
-def _part(scores: Scores, chosen: np.ndarray) -> Scores:
-    places = np.flatnonzero(chosen)
-    return dataclasses.replace(
-        scores,
-        images=tuple(scores.images[i] for i in places),
-        logits=scores.logits[places],
-        targets=scores.targets[places],
-        groups=scores.groups[places],
-        columns={},
-        parts=tuple(scores.parts[i] for i in places) if scores.parts else (),
-    )
 
 
 def _warnings(scores: Scores, rows: tuple[Row, ...]) -> Iterator[str]:

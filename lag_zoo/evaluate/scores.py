@@ -1,6 +1,7 @@
 """What a network said of each frame of a split: logits beside the truth and whose frame it is, in a file if wanted."""
 
 import csv
+import dataclasses
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,8 @@ class Scores:
         parts: (n,) the split or fold of each frame; `seed` of the run that gave the logits, where there was one.
         temperature: by which the logits are divided; `operating_points`: threshold of each label; both stored with the
             weights, from data that these are not.
+        thresholds: (n, C) operating points that differ from frame to frame, those of the fold that a frame was scored
+            in; they go before `operating_points`.
         found, excluded, skipped: frames in the split, those left out, and those that could not be read.
     """
 
@@ -53,6 +56,7 @@ class Scores:
     parts: tuple[str, ...] = ()
     temperature: float = 1.0
     operating_points: Mapping[str, float] = field(default_factory=dict)
+    thresholds: np.ndarray | None = None
     found: int = 0
     excluded: int = 0
     skipped: tuple[str, ...] = ()
@@ -78,14 +82,9 @@ class Scores:
         path = Path(path)
         targets = self.targets[:, None] if self.targets.ndim == 1 else self.targets
         names = ["target"] if self.targets.ndim == 1 else [f"target:{name}" for name in self.label_names]
-        header = [
-            "image",
-            self.grouping or "frame",
-            "part",
-            "seed",
-            *names,
-            *(f"logit:{n}" for n in self.label_names),
-        ]
+        limits = [] if self.thresholds is None else [f"threshold:{name}" for name in self.label_names]
+        logits = [f"logit:{name}" for name in self.label_names]
+        header = ["image", self.grouping or "frame", "part", "seed", *names, *limits, *logits]
         handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
         try:
             with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
@@ -93,9 +92,10 @@ class Scores:
                 writer.writerow(header)
                 for i, image in enumerate(self.images):
                     part = self.parts[i] if self.parts else ""
-                    logits = (repr(float(x)) for x in self.logits[i])
+                    own = [] if self.thresholds is None else self.thresholds[i]
+                    numbers = (repr(float(x)) for x in (*own, *self.logits[i]))
                     writer.writerow(
-                        [image, self.groups[i], part, "" if seed is None else seed, *targets[i], *logits]
+                        [image, self.groups[i], part, "" if seed is None else seed, *targets[i], *numbers]
                     )
             os.replace(scratch, path)
         finally:
@@ -114,6 +114,7 @@ class Scores:
             names = tuple(c.removeprefix("logit:") for c in header if c.startswith("logit:"))
             marks = [i for i, c in enumerate(header) if c.startswith("target")]
             first = header.index(f"logit:{names[0]}")
+            limited = f"threshold:{names[0]}" in header
             targets = np.array([[int(row[i]) for i in marks] for row in rows])
             grouping = header[1]
             return cls(
@@ -125,10 +126,28 @@ class Scores:
                 groups=np.array([row[1] for row in rows]),
                 grouping=grouping if grouping in ("patient", "exam") else None,  # type: ignore[arg-type]
                 parts=tuple(row[2] for row in rows),
+                thresholds=(
+                    np.array([[float(x) for x in row[first - len(names) : first]] for row in rows])
+                    if limited
+                    else None
+                ),
                 found=len(rows),
             )
         except (OSError, ValueError, IndexError) as error:
             raise DataError(f"{path} holds no scores that lag_zoo wrote: {error}") from error
+
+    def taken(self, places: np.ndarray) -> "Scores":
+        """Some of these frames, by their places (k,), in this order."""
+        return dataclasses.replace(
+            self,
+            images=tuple(self.images[i] for i in places),
+            logits=self.logits[places],
+            targets=self.targets[places],
+            groups=self.groups[places],
+            columns={name: tuple(values[i] for i in places) for name, values in self.columns.items()},
+            parts=tuple(self.parts[i] for i in places) if self.parts else (),
+            thresholds=None if self.thresholds is None else self.thresholds[places],
+        )
 
     def joined(self, others: Sequence["Scores"]) -> "Scores":
         """These and others, of other frames, as one: the folds of a cross-validation."""
@@ -148,10 +167,16 @@ class Scores:
             grouping=self.grouping,
             columns={k: tuple(v for s in every for v in s.columns[k]) for k in self.columns},
             parts=tuple(part for scores in every for part in scores.parts),
+            thresholds=_together([scores.thresholds for scores in every]),
             found=sum(scores.found for scores in every),
             excluded=sum(scores.excluded for scores in every),
             skipped=tuple(name for scores in every for name in scores.skipped),
         )
+
+
+def _together(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if len(there) == len(parts) else None
 
 
 class _Frames(torch.utils.data.Dataset["tuple[Views | None, int]"]):

@@ -130,9 +130,16 @@ class ViewSampler:
         return whole_frame(len(frames), (frames.shape[-2], frames.shape[-1]), device=frames.device)
 
     def of_frames(
-        self, frames: Tensor, *, indices: Sequence[int], epoch: int = 0, field: FieldOfView | None = None
+        self,
+        frames: Tensor,
+        *,
+        indices: Sequence[int],
+        epoch: int = 0,
+        field: FieldOfView | None = None,
+        view: Tensor | None = None,
     ) -> Views:
-        """Views of checked frames (B, 3, H, W), batched; `field` is theirs, if the caller has found it already."""
+        """Views of checked frames (B, 3, H, W), batched; `field` and global `view` (B, 3, G, G), not masked, are
+        theirs, if the caller has them already."""
         if field is None:
             field = self.field(frames)
         boxes, inside = place_crops(
@@ -142,7 +149,7 @@ class ViewSampler:
             policy=self.policy,
             draws=[mix(self.seed, epoch, i) for i in indices],
         )
-        view = global_views(frames, self.global_size)
+        view = global_views(frames, self.global_size) if view is None else view
         if self.mask_outside:
             view = view * field.mask((self.global_size, self.global_size))[:, None].to(view.dtype)
         return Views(view, crops_of(frames, boxes), boxes, inside, field.share_seen(boxes))

@@ -44,10 +44,13 @@ class ViewTransform(v2.Transform):
                 "a training transform needs the image's index (and epoch), which settle its draw: wrap the data set, "
                 "lag_zoo.data.ViewDataset(dataset, transform), or call transform(image, index=i, epoch=e)"
             )
-        views = self.sampler(image, epoch=epoch, index=index or 0)
+        return self.turned(self.sampler(image, epoch=epoch, index=index or 0), index=index or 0, epoch=epoch)
+
+    def turned(self, views: Views, *, index: int, epoch: int) -> Views:
+        """The views of one image as they are, or in training flipped and turned."""
         if not self.training_views:
             return views
-        generator = torch.Generator().manual_seed(mix(self.sampler.seed + 1, epoch, index or 0))
+        generator = torch.Generator().manual_seed(mix(self.sampler.seed + 1, epoch, index))
         return turn_views(views, generator)
 
     def extra_repr(self) -> str:

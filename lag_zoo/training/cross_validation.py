@@ -1,0 +1,117 @@
+"""Cross-validation: grouped, nested, resumable fold by fold.
+
+Each fold is tested on once. What is chosen (the best epoch, the temperature, the thresholds) is chosen on inner
+validation frames, split by group from the rest; the fold itself chooses nothing.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lag_zoo.data.manifest import Manifest
+from lag_zoo.data.splits import folds as into_folds
+from lag_zoo.data.splits import split
+from lag_zoo.errors import InvalidConfigError
+from lag_zoo.evaluate.scores import Scores, score
+from lag_zoo.factory import create_model
+from lag_zoo.training.finetuning import finetune
+from lag_zoo.training.recipe import Recipe
+from lag_zoo.training.run_folder import BEST, RECIPE
+
+SCORES = "scores.csv"
+
+
+def cross_validate(
+    recipes: Mapping[str, Recipe],
+    data: Manifest,
+    output: str | os.PathLike[str],
+    *,
+    folds: int = 5,
+    repeats: int = 1,
+    inner: float = 0.2,
+    cpu: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    log: Callable[[Mapping[str, Any]], None] = lambda row: None,
+) -> dict[str, list[Scores]]:
+    """Out-of-fold scores of each recipe, all on the same folds: one `Scores` a repeat.
+
+    A fold that is done is not done again, and one that was stopped goes on. The logits are divided by their fold's
+    temperature, so that folds can be put together; each frame carries its fold's thresholds. Written too, as
+    `OUTPUT/<recipe>/repeat<r>/scores.csv`.
+
+    Args:
+        recipes: by name.
+        data: with groups; its own splits are not used.
+        inner: share of the frames outside a fold that is validated on.
+        repeats: deals of the folds; each has its own, and its own seed of training.
+
+    Raises:
+        InvalidConfigError: no recipe, or names that are no names of folders.
+        DataError: fewer groups of a label than folds.
+    """
+    bad = [name for name in recipes if not name or Path(name).name != name]
+    if bad or not recipes:
+        raise InvalidConfigError(f"recipes have names that a folder can have; got {sorted(recipes)}")
+    root, manifest = Path(output), data.where()
+    found: dict[str, list[Scores]] = {name: [] for name in recipes}
+    for repeat in range(repeats):
+        dealt = into_folds(manifest, folds, seed=repeat)
+        for name, recipe in recipes.items():
+            seeded = Recipe.from_dict({**recipe.to_dict(), "seed": recipe.seed + repeat})
+            place = root / name / f"repeat{repeat + 1}"
+            parts = []
+            for fold in dealt.splits:
+                nested = _nested(dealt, fold, inner=inner, seed=repeat)
+                tell = _teller(log, name, repeat, fold)
+                parts.append(_fold(nested, place / fold, fold, seeded, cpu=cpu, cache=cache, log=tell))
+            whole = parts[0].joined(parts[1:])
+            whole.write(place / SCORES, seed=seeded.seed)
+            found[name].append(whole)
+    return found
+
+
+def _nested(dealt: Manifest, fold: str, *, inner: float, seed: int) -> Manifest:
+    """The manifest with this fold as `test`, and the rest split into `train` and `val` by group."""
+    rest = dealt.with_frames(frame for frame in dealt.frames if frame.split != fold)
+    inside = split(rest, val=inner, test=0.0, seed=seed)
+    named = {frame.image: frame.split for frame in inside.frames}
+    return dealt.with_column("split", [named.get(frame.image, "test") for frame in dealt.frames])
+
+
+def _fold(
+    manifest: Manifest,
+    folder: Path,
+    fold: str,
+    recipe: Recipe,
+    *,
+    cpu: bool,
+    cache: str | os.PathLike[str] | None,
+    log: Callable[[Mapping[str, Any]], None],
+) -> Scores:
+    """The scores of one fold, with its own thresholds; trained if that is not done yet."""
+    if not (folder / SCORES).is_file():
+        resume = (folder / RECIPE).is_file()
+        model = finetune(None, manifest, folder, recipe=recipe, resume=resume, cpu=cpu, cache=cache, log=log)
+        trained = create_model(f"local-dir:{folder / BEST}", pretrained=True).to(model.pixel_mean.device)
+        scores = score(trained, manifest, batch_size=recipe.batch_size, workers=recipe.workers)
+        thresholds = np.array([scores.operating_points[name] for name in scores.label_names])
+        calibrated = Scores(
+            **{
+                **vars(scores),
+                "logits": scores.logits / scores.temperature,
+                "temperature": 1.0,
+                "thresholds": np.tile(thresholds, (len(scores), 1)),
+                "parts": (fold,) * len(scores),
+            }
+        )
+        calibrated.write(folder / SCORES, seed=recipe.seed)
+    return Scores.read(folder / SCORES)
+
+
+def _teller(
+    log: Callable[[Mapping[str, Any]], None], name: str, repeat: int, fold: str
+) -> Callable[[Mapping[str, Any]], None]:
+    return lambda row: log({"recipe": name, "repeat": repeat + 1, "fold": fold, **row})

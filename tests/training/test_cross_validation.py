@@ -1,0 +1,83 @@
+"""Cross-validation: each frame is scored once, by a network that has seen nothing of its group."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from lag_zoo.cli.app import app
+from lag_zoo.data.manifest import Manifest
+from lag_zoo.data.splits import folds
+from lag_zoo.errors import InvalidConfigError
+from lag_zoo.evaluate import compare, evaluate
+from lag_zoo.training import Stage, cross_validate, load_recipe
+from lag_zoo.training.cross_validation import _nested
+from tests.training.drawn_data import write_frames
+from tests.training.test_finetune import RECIPE
+
+SHORT = dataclasses.replace(RECIPE, stages=(Stage(epochs=1),))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return write_frames(tmp_path_factory.mktemp("frames"))
+
+
+def test_nothing_of_a_group_is_on_two_sides(data: Manifest) -> None:
+    dealt = folds(data, 3)
+    for fold in dealt.splits:
+        parts = _nested(dealt, fold, inner=0.3, seed=0)
+        assert parts.splits == ("test", "train", "val")
+        assert {f.image for f in parts.where(split="test").frames} == {
+            f.image for f in dealt.where(split=fold).frames
+        }
+
+
+def test_each_frame_once_and_done_folds_stay_done(data: Manifest, tmp_path: Path) -> None:
+    seen: list[Mapping[str, Any]] = []
+    recipes = {"short": SHORT, "plain": dataclasses.replace(SHORT, stages=(Stage(epochs=1, crops=False),))}
+    found = cross_validate(recipes, data, tmp_path, folds=2, inner=0.3, cpu=True, log=seen.append)
+    assert len(seen) == 4
+    (scores,) = found["short"]
+    assert sorted(scores.images) == sorted(f.image for f in data.frames)
+    assert scores.thresholds is not None
+    assert scores.thresholds.shape == scores.logits.shape
+    report = evaluate(scores, operating_point="stored", draws=100)
+    assert report.rows[0].rule == "of each fold, from its inner validation frames"
+    (tmp_path / "short" / "repeat1" / "fold2" / "scores.csv").unlink()
+    again = cross_validate(recipes, data, tmp_path, folds=2, inner=0.3, cpu=True, log=seen.append)
+    assert len(seen) == 4, "its training was done"
+    assert np.array_equal(again["short"][0].logits, scores.logits)
+    (row, _) = compare(scores, found["plain"][0], draws=100)
+    assert row.difference.value == pytest.approx(row.one - row.other)
+    same = compare(scores, again["short"][0], draws=100)[0].difference
+    assert (same.value, same.p) == (0.0, 1.0)
+
+
+def test_the_command(data: Manifest, tmp_path: Path) -> None:
+    (tmp_path / "short.yaml").write_text(SHORT.to_yaml())
+    (tmp_path / "plain.yaml").write_text(SHORT.to_yaml().replace("crops: true", "crops: false"))
+    assert load_recipe(tmp_path / "plain.yaml").stages[0].crops is False
+    done = CliRunner().invoke(
+        app,
+        [
+            "cv", str(tmp_path / "short.yaml"), str(data.root / "data.csv"), "-o", str(tmp_path / "cv"), "--folds", "2",
+            "--against", str(tmp_path / "plain.yaml"), "--cpu",
+        ],
+        catch_exceptions=False,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "short, 2 folds, out of fold: IM AUROC" in done.output
+    assert "short less plain, repeat 1: IM AUROC" in done.output
+    assert (tmp_path / "cv" / "plain" / "repeat1" / "report.html").is_file()
+
+
+def test_bad_input(data: Manifest, tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfigError, match="names that a folder can have"):
+        cross_validate({"../x": SHORT}, data, tmp_path)
+    with pytest.raises(InvalidConfigError, match="names that a folder can have"):
+        cross_validate({}, data, tmp_path)
