@@ -59,6 +59,12 @@ def evaluate(
     without_crops: Annotated[
         bool, typer.Option("--without-crops", help="Only the global path: the plain backbone inside.")
     ] = False,
+    floors: Annotated[
+        bool,
+        typer.Option(
+            "--floors", help="Beside it: what colours, metadata and the border give (fitted on train)."
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="A folder for report.json, report.md, report.html, scores.csv."),
@@ -92,6 +98,14 @@ def evaluate(
         prevalence=prevalence,
         draws=draws,
     )
+    if floors:
+        from lag_zoo.evaluate.floors import floors as floors_of
+        from lag_zoo.evaluate.floors import with_floors
+
+        count = len(scores) + sum(f.split == "train" and not f.excluded for f in manifest.frames)
+        with progress(count, "floors") as step:
+            found = floors_of(manifest, scores, network.config, progress=step)
+        report = with_floors(report, found, draws=draws)
     title = (
         f"{model} on {data.name}{f', {chosen}' if chosen else ''}{', without crops' if without_crops else ''}"
     )

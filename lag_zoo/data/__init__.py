@@ -5,6 +5,7 @@ from lag_zoo.data.cached_views import CachedViews
 from lag_zoo.data.dataset import ViewDataset
 from lag_zoo.data.images import find_images, read_image
 from lag_zoo.data.manifest import Frame, Manifest
+from lag_zoo.data.samples import LAGSamples
 from lag_zoo.data.sources import open_data
 from lag_zoo.data.splits import folds, split
 from lag_zoo.data.tables import read_manifest, write_manifest
@@ -13,6 +14,7 @@ __all__ = [
     "CachedViews",
     "Frame",
     "FrameCache",
+    "LAGSamples",
     "Manifest",
     "ViewDataset",
     "build_cache",

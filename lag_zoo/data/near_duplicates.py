@@ -18,10 +18,10 @@ from lag_zoo.errors import InvalidImageError
 DISTANCE = 12
 """Bits of 128 by which near-copies may differ; `python -m benchmarks.near_duplicates` prints what others would find."""
 
-_ONES = np.array([number.bit_count() for number in range(256)], dtype=np.uint8)
 _CELLS = 8
+_BITS = 2 * _CELLS**2
 _MARGIN = 0.15  # of each side, left out: the scope's border, text, insets
-_BLOCK = 128  # hashes that are compared with all others at once
+_BLOCK = 512  # hashes that are compared with all others at once
 
 
 def frame_hash(pixels: Tensor) -> int:
@@ -50,8 +50,11 @@ def near_duplicates(hashes: Sequence[int], *, distance: int = DISTANCE) -> list[
     >>> near_duplicates([0b0000, 0b0001, 2**100 - 1, 0b0011], distance=1)
     [(0, 1, 3)]
     """
-    words = np.array([[value >> 64, value & (2**64 - 1)] for value in hashes], dtype=np.uint64).reshape(-1, 2)
-    parent = list(range(len(words)))
+    places: dict[int, list[int]] = {}  # equal hashes are one: blank frames would else be pairs without number
+    for place, value in enumerate(hashes):
+        places.setdefault(value, []).append(place)
+    signs = _signs(list(places))
+    parent = list(range(len(signs)))
 
     def root(number: int) -> int:
         while parent[number] != number:
@@ -59,14 +62,20 @@ def near_duplicates(hashes: Sequence[int], *, distance: int = DISTANCE) -> list[
             number = parent[number]
         return number
 
-    for start in range(0, len(words), _BLOCK):
-        block = words[start : start + _BLOCK]
-        differing = (block[:, None] ^ words[None, start:]).view(np.uint8)
-        apart = _ONES[differing].sum(axis=2)
-        for one, other in np.argwhere(apart <= distance):
+    for start in range(0, len(signs), _BLOCK):
+        # Bits that agree less bits that differ, and so 128 less twice the distance: exact in any precision.
+        agreeing = signs[start : start + _BLOCK] @ signs[start:].T
+        for one, other in (agreeing >= _BITS - 2 * distance).nonzero().tolist():
             if one < other:
-                parent[root(start + int(other))] = root(start + int(one))
+                parent[root(start + other)] = root(start + one)
     groups: dict[int, list[int]] = {}
-    for number in range(len(words)):
-        groups.setdefault(root(number), []).append(number)
-    return [tuple(members) for members in groups.values() if len(members) > 1]
+    for number, held in enumerate(places.values()):
+        groups.setdefault(root(number), []).extend(held)
+    return sorted(tuple(sorted(members)) for members in groups.values() if len(members) > 1)
+
+
+def _signs(hashes: Sequence[int]) -> Tensor:
+    """Each hash as a row of its bits, 1 and -1."""
+    data = b"".join(value.to_bytes(_BITS // 8, "big") for value in hashes)
+    bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8)).reshape(-1, _BITS)
+    return torch.from_numpy(bits).float() * 2 - 1

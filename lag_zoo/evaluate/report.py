@@ -85,6 +85,7 @@ class Report:
         found, excluded, skipped, analysed: the way of the frames.
         warnings: what a reader has to know before the numbers.
         temperature: by which logits were divided.
+        floors: (name, rows): what simple things give on the same frames, see `lag_zoo.evaluate.floors`.
     """
 
     rows: tuple[Row, ...]
@@ -99,6 +100,7 @@ class Report:
     analysed: int
     temperature: float
     warnings: tuple[str, ...]
+    floors: tuple[tuple[str, tuple[Row, ...]], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; what does not exist is `None`."""

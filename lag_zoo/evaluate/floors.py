@@ -1,0 +1,176 @@
+"""Floors: what can be had without looking at the mucosa as a network does.
+
+A network that is no better than colour statistics has learnt colours. One that is matched by the files' metadata, or by
+what lies outside the field of view, may have learnt the hospital. Each floor is a logistic regression, fitted on the
+training frames and scored on the very frames that the network is scored on.
+"""
+
+import dataclasses
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import ExifTags, Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from lag_zoo.data.images import read_image
+from lag_zoo.data.manifest import Manifest
+from lag_zoo.errors import DataError, FieldOfViewWarning
+from lag_zoo.evaluate.report import Report, Row, evaluate
+from lag_zoo.evaluate.scores import Scores
+from lag_zoo.nn import LAG
+from lag_zoo.nn.backbones import backbone_features
+from lag_zoo.specs import LAGConfig
+from lag_zoo.views import find_field_of_view
+from lag_zoo.views.extract import global_views
+
+LEAKS = ("metadata", "outside the field of view")
+"""The floors that should be at chance: what they know is not in the mucosa."""
+
+_STRENGTH = 0.1  # of the regression, scikit-learn's C: few frames, many numbers
+_GRID = 12  # cells a side of what lies outside
+
+
+def floors(
+    manifest: Manifest,
+    scores: Scores,
+    config: LAGConfig,
+    *,
+    train: str = "train",
+    progress: Callable[[], None] = lambda: None,
+) -> dict[str, Scores]:
+    """The scores of each floor on the frames of `scores`, by name.
+
+    Args:
+        manifest: has the frames of `scores`, and training frames.
+        config: of the network; the linear probe is on its backbone, untrained.
+        train: the split that the regressions are fitted on.
+        progress: called after each frame that was read.
+
+    Raises:
+        DataError: no training frames besides those that are scored.
+        UnreadableImageError: a frame that cannot be read.
+    """
+    scored = set(scores.images)
+    fitted = [f for f in manifest.frames if f.split == train and not f.excluded and f.image not in scored]
+    if not fitted:
+        raise DataError(
+            f"floors are fitted on training frames, and {manifest.source} has none in a split {train!r}"
+        )
+    manifest = manifest.with_label_names(scores.label_names)
+    by_name = {frame.image: frame for frame in manifest.frames}
+    known = manifest.with_frames(by_name[frame.image] for frame in fitted)
+    asked = manifest.with_frames(by_name[image] for image in scores.images)
+    probe = _untrained(config)
+    seen: dict[str, list[np.ndarray]] = {}
+    for path in [*known.paths(), *asked.paths()]:
+        for name, numbers in _looked_at(path, probe).items():
+            seen.setdefault(name, []).append(numbers)
+        progress()
+    found = {}
+    for name, rows in seen.items():
+        features = np.stack(rows)
+        logits = _regressed(features[: len(known)], known.targets(), features[len(known) :], scores)
+        found[name] = dataclasses.replace(
+            scores, logits=logits, temperature=1.0, operating_points={}, thresholds=None, columns={}
+        )
+    return found
+
+
+def with_floors(report: Report, found: dict[str, Scores], *, draws: int = 2000) -> Report:
+    """The report with a row a label for each floor, and a warning first for each leak above chance by its interval."""
+    rows: dict[str, tuple[Row, ...]] = {
+        name: evaluate(scores, draws=draws).rows for name, scores in found.items()
+    }
+    warned = [
+        f"Leak: {name} alone tells {row.label} with an AUROC of {row.measures['auroc'].value:.3f} "
+        f"({row.measures['auroc'].low:.3f} to {row.measures['auroc'].high:.3f}); a network may have learnt that too."
+        for name in LEAKS
+        for row in rows.get(name, ())
+        if row.measures["auroc"].low > 0.5
+    ]
+    return dataclasses.replace(report, floors=tuple(rows.items()), warnings=(*warned, *report.warnings))
+
+
+def _looked_at(path: Path, probe: LAG) -> dict[str, np.ndarray]:
+    pixels = read_image(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FieldOfViewWarning)  # such a frame is all outside
+        field = find_field_of_view(pixels[None])
+    lit = field.mask((pixels.shape[1], pixels.shape[2]))[0]
+    view = global_views(pixels[None], probe.config.global_size or 0)
+    with torch.inference_mode():
+        features = backbone_features(probe.backbone, probe._normalised(view))[0]
+    return {
+        "colour statistics": _colours(pixels[:, lit] if lit.any() else pixels.flatten(1)),
+        "metadata": _metadata(path, pixels.shape[2], pixels.shape[1]),
+        "outside the field of view": _outside(pixels, lit),
+        "untrained backbone, linear probe": features.double().numpy(),
+    }
+
+
+def _colours(pixels: torch.Tensor) -> np.ndarray:
+    """Mean, spread and five quantiles of each colour, and the ratios of their means: 24 numbers."""
+    values = pixels.double().numpy()
+    quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95], axis=1).T
+    means = values.mean(axis=1)
+    ratios = means / np.roll(means, 1).clip(1)
+    return np.concatenate([means, values.std(axis=1), quantiles.ravel(), ratios])
+
+
+def _metadata(path: Path, width: int, height: int) -> np.ndarray:
+    """Width, height, bytes, bytes a pixel, how hard a JPEG was compressed, and make and model as a few numbers."""
+    size = path.stat().st_size
+    with Image.open(path) as image:
+        tables = getattr(image, "quantization", None) or {}
+        exif = image.getexif()
+    compression = float(np.mean([np.mean(table) for table in tables.values()])) if tables else 0.0
+    device = f"{exif.get(ExifTags.Base.Make, '')} {exif.get(ExifTags.Base.Model, '')}".encode()
+    # Names as numbers that differ: which is which does not matter to a floor.
+    marks = [float(byte) for byte in np.resize(np.frombuffer(device, np.uint8), 16)]
+    return np.array([width, height, width / height, size, size / (width * height), compression, *marks])
+
+
+def _outside(pixels: torch.Tensor, lit: torch.Tensor) -> np.ndarray:
+    """The frame with its field of view blanked, coarse, and where that field is."""
+    outside = pixels.float().mean(0) * ~lit
+    cells = torch.stack([outside, lit.float() * 255])[None]
+    return F.adaptive_avg_pool2d(cells, _GRID)[0].flatten().double().numpy()
+
+
+def _untrained(config: LAGConfig) -> LAG:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return LAG.from_config(config).eval()
+
+
+def _regressed(known: np.ndarray, targets: np.ndarray, asked: np.ndarray, scores: Scores) -> np.ndarray:
+    """Logits (n, C) of the asked frames, from a regression on the known ones."""
+    if targets.ndim == 1:
+        fitted = _fit(known, targets)
+        decision = fitted.decision_function(asked)
+        if decision.ndim == 1:  # two labels: one number
+            decision = np.stack([-decision / 2, decision / 2], axis=1)
+        logits = np.full((len(asked), len(scores.label_names)), -30.0)
+        logits[:, fitted.classes_] = decision
+        return logits
+    columns = []
+    for number in range(targets.shape[1]):
+        told = targets[:, number] >= 0
+        if len(set(targets[told, number])) < 2:
+            raise DataError(
+                f"no training frame with, or none without, {scores.label_names[number]}: no floor"
+            )
+        columns.append(_fit(known[told], targets[told, number]).decision_function(asked))
+    return np.stack(columns, axis=1)
+
+
+def _fit(features: np.ndarray, targets: np.ndarray):  # type: ignore[no-untyped-def]
+    return make_pipeline(StandardScaler(), LogisticRegression(C=_STRENGTH, max_iter=5000)).fit(
+        features, targets
+    )

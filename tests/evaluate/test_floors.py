@@ -1,0 +1,102 @@
+"""Floors: each finds what is there for it to find, and a leak stands at the top of the report."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+import lag_zoo
+from lag_zoo.cli.app import app
+from lag_zoo.data import Manifest, write_manifest
+from lag_zoo.errors import DataError
+from lag_zoo.evaluate import evaluate, score
+from lag_zoo.evaluate.floors import floors, with_floors
+from lag_zoo.evaluate.pages import html, markdown
+from tests.networks import small
+from tests.training.drawn_data import write_frames
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Manifest:
+    """Colours tell the labels apart, and nothing else does."""
+    return write_frames(tmp_path, patients=36)
+
+
+def areas(data: Manifest) -> dict[str, float]:
+    scores = score(small(global_size=32), data, split="val", workers=0)
+    found = floors(data, scores, small(global_size=32).config)
+    report = with_floors(evaluate(scores, draws=100), found, draws=100)
+    assert all(len(rows) == 2 for _, rows in report.floors)
+    assert "untrained backbone, linear probe" in markdown(report, title="t")
+    assert "untrained backbone, linear probe" in html(report, title="t")
+    return {name: rows[1].measures["auroc"].value for name, rows in report.floors}
+
+
+def test_colours_are_found_by_colours(data: Manifest) -> None:
+    assert areas(data)["colour statistics"] > 0.95
+
+
+def test_a_leak_in_the_files(data: Manifest) -> None:
+    """One label's files are of another size: metadata tells all, and the report says so first."""
+    for frame in data.frames:
+        if frame.labels == (1,):
+            with Image.open(data.path(frame)) as image:
+                larger = image.resize((180, 140))
+            larger.save(data.path(frame))
+    scores = score(small(global_size=32), data, split="val", workers=0)
+    report = with_floors(
+        evaluate(scores, draws=100), floors(data, scores, small(global_size=32).config), draws=100
+    )
+    assert report.warnings[0].startswith("Leak: metadata alone tells normal with an AUROC of 1.000")
+
+
+def test_a_leak_outside_the_field(data: Manifest) -> None:
+    for frame in data.frames:
+        with Image.open(data.path(frame)) as image:
+            marked = image.convert("RGB")
+        if frame.labels == (1,):
+            marked.paste((255, 255, 255), (0, 0, 12, 8))
+        marked.save(data.path(frame))
+    assert areas(data)["outside the field of view"] > 0.9
+
+
+def test_not_exclusive_labels(data: Manifest) -> None:
+    frames = [
+        dataclasses.replace(f, labels=(f.labels[0], 1 - f.labels[0] if i % 5 else -1))
+        for i, f in enumerate(data.frames)
+    ]
+    both = dataclasses.replace(data, task="multilabel", frames=tuple(frames))
+    torch.manual_seed(0)
+    model = lag_zoo.create_model(
+        "lag_mobilenetv3_small_050", label_names=list(data.label_names), task="multilabel", global_size=32
+    )
+    scores = score(model, both, split="val", workers=0)
+    found = floors(both, scores, model.config)
+    report = with_floors(evaluate(scores, draws=100), found, draws=100)
+    assert dict(report.floors)["colour statistics"][0].measures["auroc"].value > 0.9
+
+
+def test_without_training_frames(data: Manifest) -> None:
+    scores = score(small(global_size=32), data, split="val", workers=0)
+    only = data.with_frames(f for f in data.frames if f.split == "val")
+    with pytest.raises(DataError, match="has none in a split 'train'"):
+        floors(only, scores, small(global_size=32).config)
+
+
+def test_the_command(data: Manifest, tmp_path: Path) -> None:
+    write_manifest(data, tmp_path / "data.csv")
+    lag_zoo.save_pretrained(small(global_size=32), tmp_path / "net")
+    arguments = [
+        "evaluate",
+        f"local-dir:{tmp_path / 'net'}",
+        str(tmp_path / "data.csv"),
+        "--split",
+        "val",
+        "--floors",
+    ]
+    done = CliRunner().invoke(app, [*arguments, "--draws", "100"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "| colour statistics | normal | rest |" in done.output
