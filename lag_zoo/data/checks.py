@@ -143,7 +143,7 @@ def _look(path: os.PathLike[str]) -> _Seen:
     return _Seen(
         size=f"{pixels.shape[2]} x {pixels.shape[1]}",
         digest=frame_digest(pixels),
-        hash=frame_hash(pixels),
+        hash=frame_hash(pixels, field=field),
         modality=None if empty else modality_of(pixels[None], field),
         field=not empty,
     )

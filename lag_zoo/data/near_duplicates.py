@@ -2,8 +2,8 @@
 
 The hash is the difference hash: the frame shrunk to 9 x 8 grey cells, one bit for each two neighbours, whichever is
 brighter (N. Krawetz, Kind of like that, The Hacker Factor Blog, 2013). On the whole frame it would mostly tell scopes
-apart, so it is taken of the middle, which the mucosa fills; and twice, along and across, for 128 bits. Two frames whose
-hashes differ in few bits are near-copies.
+apart, and miss the copy whose black border was cut off; so it is taken of the middle of the field of view, which the
+mucosa fills; and twice, along and across, for 128 bits. Two frames whose hashes differ in few bits are near-copies.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lag_zoo.errors import InvalidImageError
+from lag_zoo.views import FieldOfView, find_field_of_view
 
-DISTANCE = 12
+DISTANCE = 16
 """Bits of 128 by which near-copies may differ; `python -m benchmarks.near_duplicates` prints what others would find."""
 
 _CELLS = 8
 _BITS = 2 * _CELLS**2
-_MARGIN = 0.15  # of each side, left out: the scope's border, text, insets
+_MARGIN = 0.15  # of each side of the field's box, left out: corners, text, insets
 _BLOCK = 512  # hashes that are compared with all others at once
 
 
-def frame_hash(pixels: Tensor) -> int:
-    """The hash of a frame (3, H, W), uint8: 128 bits.
+def frame_hash(pixels: Tensor, *, field: FieldOfView | None = None) -> int:
+    """The hash of a frame (3, H, W), uint8: 128 bits. Of one without a lit area, of its whole middle.
+
+    Args:
+        field: the frame's field of view, where it is known already; else it is found here, which warns of frames
+            without a lit area.
+
+    Raises:
+        InvalidImageError: other pixels.
 
     >>> ramp = torch.arange(90).expand(3, 80, 90).to(torch.uint8)
     >>> frame_hash(ramp) >> 64 == 0, frame_hash(ramp.flip(-1)) >> 64 == 2**64 - 1
@@ -35,9 +43,12 @@ def frame_hash(pixels: Tensor) -> int:
         raise InvalidImageError(
             f"a frame (3, H, W) of uint8 has a hash; got {tuple(pixels.shape)}, {pixels.dtype}"
         )
-    height, width = pixels.shape[1:]
-    y, x = int(height * _MARGIN), int(width * _MARGIN)
-    grey = pixels[:, y : height - y or None, x : width - x or None].float().mean(0)[None, None]
+    found = find_field_of_view(pixels[None]) if field is None else field
+    left, top, right, bottom = found.bounds()[0].tolist()
+    if bool(found.empty):
+        left, top, right, bottom = 0, 0, pixels.shape[2], pixels.shape[1]
+    y, x = int((bottom - top) * _MARGIN), int((right - left) * _MARGIN)
+    grey = pixels[:, top + y : bottom - y, left + x : right - x].float().mean(0)[None, None]
     along = F.adaptive_avg_pool2d(grey, (_CELLS, _CELLS + 1))[0, 0]
     across = F.adaptive_avg_pool2d(grey, (_CELLS + 1, _CELLS))[0, 0]
     bits = torch.cat([(along[:, :-1] > along[:, 1:]).flatten(), (across[:-1] > across[1:]).flatten()])

@@ -244,9 +244,9 @@ def _copy(answer: Any, write: Callable[[bytes], Any], have: int) -> int:
     whole = have + int(stated) if stated.isdecimal() else None
     if whole is not None and whole > _MOST:
         return whole
-    while have <= _MOST:
+    while have <= _MOST and have != whole:
         try:
-            chunk = answer.read(_CHUNK)
+            chunk = answer.read1(_CHUNK)  # `read` would lose what came before a silence
         except (OSError, http.client.HTTPException) as error:
             raise _BrokenOffError(f"the answer broke off after {have} bytes ({error!r})") from error
         if not chunk:

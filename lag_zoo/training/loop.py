@@ -82,6 +82,7 @@ class Run:
         self.modalities = torch.tensor(told, device=self.device)
         self.validation = stage_frames(manifest, "val", None)
         self.optimizer: Any = None
+        self.validation_loader = self._make_validation_loader()
 
     @property
     def model(self) -> LAG:
@@ -287,13 +288,9 @@ class Run:
 
     @torch.no_grad()
     def _validate(self, model: LAG, *, crops: bool) -> dict[str, float | None]:
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        transform = ViewTransform(ViewSampler.from_config(model.config))
-        batches = in_order(self.validation, self.recipe.batch_size, rank=rank, world=world)
-        loader = make_loader(self.source(transform), batches, min(self.recipe.workers, 1))
         trainee = Trainee(model).eval()
         found: list[tuple[Tensor, Tensor, Tensor]] = []
-        for views, numbers in loader:
+        for views, numbers in self.validation_loader:
             scale = torch.ones(len(numbers), device=self.device) if crops else None
             answers = trainee(views.to(self.device), scale)
             found.append((answers.logits.float().cpu(), answers.alone.float().cpu(), numbers))
@@ -307,6 +304,13 @@ class Run:
             "val_auroc": _mean_auroc(logits, targets, self.manifest),
             "val_auroc_without_crops": _mean_auroc(alone, targets, self.manifest) if crops else None,
         }
+
+    def _make_validation_loader(self) -> DataLoader[Batch]:
+        """The validation frames of this process, in their order, as the network will see them when it predicts."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        transform = ViewTransform(ViewSampler.from_config(self.model.config))
+        batches = in_order(self.validation, self.recipe.batch_size, rank=rank, world=world)
+        return make_loader(self.source(transform), batches, min(self.recipe.workers, 1))
 
     def _gathered(self, found: list[Any]) -> list[Any]:
         if self.accelerator.num_processes == 1:

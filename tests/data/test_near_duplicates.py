@@ -14,7 +14,9 @@ from PIL import Image
 from lag_zoo.data.images import read_image
 from lag_zoo.data.near_duplicates import DISTANCE, frame_hash, near_duplicates
 from lag_zoo.data.phantom import draw_frame
-from lag_zoo.errors import InvalidImageError
+from lag_zoo.errors import FieldOfViewWarning, InvalidImageError
+from lag_zoo.views import find_field_of_view
+from lag_zoo.views.field_of_view import whole_frame
 
 
 def recompressed(frame: torch.Tensor) -> torch.Tensor:
@@ -28,6 +30,7 @@ COPIES = {
     "resized": lambda f: F.resize(f, [f.shape[1] // 2, f.shape[2] // 2], antialias=True),
     "brightened": lambda f: (f.float() * 1.15).clamp(0, 255).to(torch.uint8),
     "cut": lambda f: f[:, 2:-2, 2:-2],
+    "bordered": lambda f: F.pad(f, [f.shape[2] // 8, 5, 5, 20]),
 }
 
 
@@ -39,11 +42,37 @@ def test_real_copies_are_found(copy: str, shared: Path) -> None:
     assert near_duplicates(hashes) == [(n, n + 40) for n in range(40)]
 
 
+@pytest.fixture(scope="module")
+def drawn() -> list[torch.Tensor]:
+    return [draw_frame((240, 300), seed=seed) for seed in range(6)]
+
+
 @pytest.mark.parametrize("copy", COPIES)
-def test_drawn_copies_are_found(copy: str) -> None:
-    frames = [draw_frame((240, 300), seed=seed) for seed in range(10)]
-    hashes = [frame_hash(frame) for frame in frames] + [frame_hash(COPIES[copy](frame)) for frame in frames]
-    assert near_duplicates(hashes, distance=DISTANCE) == [(n, n + 10) for n in range(10)]
+def test_drawn_copies_are_found(copy: str, drawn: list[torch.Tensor]) -> None:
+    hashes = [frame_hash(frame) for frame in drawn] + [frame_hash(COPIES[copy](frame)) for frame in drawn]
+    assert near_duplicates(hashes, distance=DISTANCE) == [(n, n + 6) for n in range(6)]
+
+
+def test_in_the_field_of_view(drawn: list[torch.Tensor]) -> None:
+    """Given or found; and without one, in the whole frame."""
+    assert frame_hash(drawn[0], field=find_field_of_view(drawn[0][None])) == frame_hash(drawn[0])
+    assert frame_hash(drawn[0], field=whole_frame(1, (240, 300))) != frame_hash(drawn[0])
+    with pytest.warns(FieldOfViewWarning):
+        assert frame_hash(torch.zeros(3, 64, 64, dtype=torch.uint8)) == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("cjyzl833ndne80838pzuq6ila", "cju5jx7jzf7c90871c2i9aiov"),  # a black border around
+        ("cjyzjzssvd8pq0838f4nolj5l", "cju33za6l2qy70988jhrlp2ev"),  # and an inset within
+        ("cjyzkmjy8evns070165gf9dmq", "cju45jpvfn6c809873pv1i34s"),
+    ],
+)
+def test_real_copies_with_another_border_are_found(one: str, other: str, shared: Path) -> None:
+    images = shared / "kvasir_seg" / "images"
+    pair = [frame_hash(read_image(images / f"{name}.jpg")) for name in (one, other)]
+    assert near_duplicates(pair) == [(0, 1)]
 
 
 @given(st.lists(st.integers(0, 2**128 - 1), max_size=30), st.integers(0, 128))

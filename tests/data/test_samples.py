@@ -55,11 +55,17 @@ class Handler(BaseHTTPRequestHandler):
         if first:
             shown = first - 1 if fault == "another range" else first
             self.send_header("Content-Range", f"bytes {shown}-{len(data) - 1}/{len(data)}")
-        if fault != "no length":
+        if fault not in ("no length", "endless"):
             self.send_header("Content-Length", str(10**9 if fault == "huge" else len(body)))
         self.end_headers()
         with contextlib.suppress(ConnectionError):  # the client has gone
-            self.wfile.write(body[: len(body) // 2] if fault == "cut" else body)
+            if fault == "endless":
+                for _ in range(1000):
+                    self.mirror.sent += self.wfile.write(bytes(1 << 16))
+                return
+            self.wfile.write(body[: len(body) // 2] if fault in ("cut", "stalled") else body)
+            if fault == "stalled":
+                time.sleep(0.5)
 
 
 class Mirror:
@@ -69,6 +75,7 @@ class Mirror:
         self.files = dict(files)
         self.requests: list[tuple[str, str | None]] = []
         self.faults: dict[str, list[str]] = {}
+        self.sent = 0  # of an endless answer
 
     def __enter__(self) -> "Mirror":
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"mirror": self}))
@@ -136,8 +143,10 @@ def test_fetched_once(tmp_path: Path, mirror: Mirror) -> None:
     assert sorted(mirror.requests) == sorted((name, None) for name in SHA256)
     assert not left(tmp_path)
     mirror.requests.clear()
+    (tmp_path / ".lock").unlink()
     fetch(tmp_path, mirror)
     assert not mirror.requests
+    assert not (tmp_path / ".lock").exists()  # a whole folder may be read-only
     assert LAGSamples(tmp_path).samples == found.samples
 
 
@@ -181,6 +190,12 @@ class TestResumed:
         asked = [ranged for name, ranged in mirror.requests if name == TWO]
         assert asked == [None, f"bytes={len(files[TWO]) // 2}-"]
         assert not left(tmp_path)
+
+    def test_after_silence(self, tmp_path: Path, mirror: Mirror, files: dict[str, bytes]) -> None:
+        mirror.faults[TWO] = ["stalled"]
+        LAGSamples(tmp_path, download=True, base_url=mirror.url, timeout=0.2)
+        asked = [ranged for name, ranged in mirror.requests if name == TWO]
+        assert asked == [None, f"bytes={len(files[TWO]) // 2}-"]
 
     def test_by_the_next_call(self, tmp_path: Path, mirror: Mirror, files: dict[str, bytes]) -> None:
         mirror.faults[TWO] = ["cut"] * 3
@@ -249,17 +264,14 @@ class TestRefused:
         assert left(tmp_path) == {f"{LAST}.damaged"}
         assert [name for name, _ in mirror.requests].count(LAST) == 1
 
-    @pytest.mark.parametrize("fault", ["huge", "no length"])
-    def test_too_large(
-        self, tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, fault: str
-    ) -> None:
-        if fault == "no length":
-            monkeypatch.setattr(samples, "_MOST", len(mirror.files[ONE]) - 1)
+    @pytest.mark.parametrize("fault", ["huge", "endless"])
+    def test_too_large(self, tmp_path: Path, mirror: Mirror, fault: str) -> None:
         mirror.faults = {name: [fault] for name in SHA256}
         with pytest.raises(DownloadError, match="a frame has at most"):
             fetch(tmp_path, mirror)
         assert not left(tmp_path)
         assert len(mirror.requests) == 1
+        assert mirror.sent < 1000 << 16
 
     def test_not_found(self, tmp_path: Path, mirror: Mirror) -> None:
         mirror.faults[LAST] = ["missing"]
