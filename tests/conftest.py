@@ -13,8 +13,9 @@ import pytest
 from hypothesis import settings
 
 from tests.hub_fixture import hub, impatient
+from tests.small_disk import disk
 
-__all__ = ["hub", "impatient"]  # fixtures
+__all__ = ["disk", "hub", "impatient"]  # fixtures
 
 ROOT = Path(__file__).resolve().parent.parent
 

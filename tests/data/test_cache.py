@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from lag_zoo.data.cached_views import CachedViews
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import DataError, FieldOfViewWarning, InvalidConfigError, UnreadableImageError
 from lag_zoo.views import ViewSampler, ViewTransform
+from tests.small_disk import remount
 
 SIZE = 64
 SHARD = 300_000  # bytes: a few of these frames
@@ -386,24 +387,6 @@ def test_refuses(tmp_path: Path, built: FrameCache) -> None:
         build_cache(images, tmp_path / "frames", global_size=SIZE)
     assert stat.S_IMODE((tmp_path / "frames").stat().st_mode) == 0o755
     assert sorted((tmp_path / "frames").iterdir()) == images
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be mounted: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def remount(disk: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
 
 
 def test_a_full_disk(tmp_path: Path, disk: Path, decoded: list[Path]) -> None:

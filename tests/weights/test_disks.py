@@ -1,7 +1,5 @@
 """Disks that are full or cannot be written: real ones, small, where the system lets us mount them."""
 
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,32 +8,15 @@ import lag_zoo
 from lag_zoo.errors import WeightsNotFoundError
 from tests.hub_server import HubServer
 from tests.networks import equal, small
+from tests.small_disk import remount
 
 REPO = "clinic/my-lag"
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MiB, and less than that a network takes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be mounted: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def read_only(disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    remount(disk, "ro")
     with pytest.raises(OSError, match="Read-only"):
         (disk / "probe").write_bytes(b"")
-
-
-def resize(disk: Path, size: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
 
 
 @pytest.fixture
@@ -48,12 +29,12 @@ def published(hub: HubServer, tmp_path: Path) -> str:
 def test_a_cache_on_a_full_disk(published: str, disk: Path) -> None:
     with pytest.raises(WeightsNotFoundError, match="disk: No space left on device"):
         lag_zoo.create_model(published, pretrained=True, cache_dir=disk)
-    resize(disk, "20m")
+    remount(disk, "size=20m")
     assert equal(lag_zoo.create_model(published, pretrained=True, cache_dir=disk), small())
 
 
 def test_a_read_only_disk_with_the_cache(published: str, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    resize(disk, "20m")
+    remount(disk, "size=20m")
     lag_zoo.create_model(published, pretrained=True, cache_dir=disk)
     monkeypatch.setenv("LAG_ZOO_CACHE", str(disk / "lag_zoo"))
     read_only(disk)
@@ -78,7 +59,7 @@ def test_no_room_for_what_is_remembered(tmp_path: Path, disk: Path, monkeypatch:
 
 
 def test_saving_on_a_full_disk_leaves_the_old_one(disk: Path) -> None:
-    resize(disk, "4m")
+    remount(disk, "size=4m")
     target = lag_zoo.save_pretrained(small(), disk / "mine")
     before = {path.name: path.read_bytes() for path in target.iterdir()}
     with pytest.raises(OSError, match="No space left on device"):
