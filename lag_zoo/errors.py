@@ -124,7 +124,8 @@ def extra(name: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise MissingExtraError(f'{error.name} is not installed: pip install "lag_zoo[{name}]"') from error
+        missing = (error.name or "").partition(".")[0]
+        raise MissingExtraError(f'{missing} is not installed: pip install "lag_zoo[{name}]"') from error
 
 
 class LagZooWarning(UserWarning):

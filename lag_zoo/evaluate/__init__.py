@@ -3,8 +3,11 @@
 Needs the extra `evaluate`. The models are for research; a report here is no proof that one is fit for patients.
 """
 
-from lag_zoo.evaluate.comparison import Comparison, compare
-from lag_zoo.evaluate.report import Report, Row, evaluate
-from lag_zoo.evaluate.scores import Scores, score
+from lag_zoo.errors import extra
+
+with extra("evaluate"):
+    from lag_zoo.evaluate.comparison import Comparison, compare
+    from lag_zoo.evaluate.report import Report, Row, evaluate
+    from lag_zoo.evaluate.scores import Scores, score
 
 __all__ = ["Comparison", "Report", "Row", "Scores", "compare", "evaluate", "score"]
