@@ -19,7 +19,6 @@ from lag_zoo.errors import DataError, InvalidConfigError
 from lag_zoo.training.augment import AugmentedViews
 from lag_zoo.training.recipe import Recipe, Stage
 from lag_zoo.views import Views, ViewTransform
-from lag_zoo.views.policies import mix
 
 _SHOWN = 3
 
@@ -110,10 +109,18 @@ def _inverse_frequency(values: np.ndarray) -> np.ndarray:
     return np.asarray(1.0 / counts[places.reshape(-1)])
 
 
-def dropped_crops(count: int, share: float, *, seed: int, epoch: int, step: int) -> Tensor:
-    """Which frames of a whole batch lose their crops (count,) bool."""
-    generator = torch.Generator().manual_seed(mix(seed + 3, epoch, step))
-    return torch.rand(count, generator=generator) < share
+def kept_crops(count: int, dropped: float) -> Tensor:
+    """The places in a batch of frames that keep their crops (K,), K at least 1: spread evenly, always the same.
+
+    Which frame stands where is drawn anew each epoch. The same number in each batch keeps shapes as they are, and where
+    it is a whole number in each process's share, many processes keep what one would.
+
+    >>> kept_crops(8, 0.5), kept_crops(5, 0.8), kept_crops(3, 0.0)
+    (tensor([0, 2, 4, 6]), tensor([0]), tensor([0, 1, 2]))
+    """
+    place = torch.arange(count, dtype=torch.float64)
+    share = 1 - dropped
+    return ((place + 1) * share - 1e-9).ceil().gt((place * share - 1e-9).ceil()).nonzero()[:, 0]
 
 
 def stage_frames(manifest: Manifest, split: str, stage: Stage | None) -> np.ndarray:

@@ -28,13 +28,21 @@ class Trainee(nn.Module):
         super().__init__()
         self.lag = lag
 
-    def forward(self, views: Views, scale: Tensor | None) -> Answers:
-        """The answers to B views; `scale` (B,): of the crops' features, 0 where they are dropped; `None`: no crops."""
+    def forward(self, views: Views, kept: Tensor | None) -> Answers:
+        """The answers to B views.
+
+        Args:
+            kept: numbers of the views whose crops are looked at (K,), at least one; their features are scaled by B / K,
+                as in dropout. The crops of the others cost nothing. `None`: no crops at all.
+        """
         features = self.lag.global_features(views)
-        alone = self.lag.forward_head(self.lag.fusion.without_crops(features))
-        if scale is None:
+        dropped = self.lag.fusion.without_crops(features)
+        alone = self.lag.forward_head(dropped)
+        if kept is None:
             return Answers(alone, alone, features)
-        fused = self.lag.fusion(features, self.lag.crop_features(views), views.inside).features
-        own, crops = fused.split([features.shape[1], fused.shape[1] - features.shape[1]], dim=1)
-        logits = self.lag.forward_head(torch.cat([own, crops * scale[:, None].to(crops.dtype)], dim=1))
+        chosen = Views(*(part[kept] for part in views))
+        fused = self.lag.fusion(features[kept], self.lag.crop_features(chosen), chosen.inside).features
+        own, crops = fused.tensor_split([features.shape[1]], dim=1)
+        fused = torch.cat([own, crops * (len(features) / len(kept))], dim=1)
+        logits = self.lag.forward_head(dropped.index_copy(0, kept, fused.to(dropped.dtype)))
         return Answers(logits, alone, features)

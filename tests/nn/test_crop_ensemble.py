@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lag_zoo.errors import InvalidConfigError, InvalidImageError
 from lag_zoo.nn import CropEnsemble
-from lag_zoo.nn.crop_ensemble import ConvBlock
+from lag_zoo.nn.crop_ensemble import ConvNorm
 from tests.plain_lag import _column
 
 
@@ -49,7 +49,7 @@ def test_shared_weights_take_any_number_and_own_weights_do_not() -> None:
 
 def test_layout_is_the_figures() -> None:
     ensemble = CropEnsemble()
-    convolutions = [m for m in ensemble.modules() if isinstance(m, ConvBlock)]
+    convolutions = [m for m in ensemble.modules() if isinstance(m, ConvNorm)]
     assert [(c[0].in_channels, c[0].out_channels) for c in convolutions] == [
         (3, 16),
         (16, 32),
