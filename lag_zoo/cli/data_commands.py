@@ -1,4 +1,4 @@
-"""`lag-zoo data check|group|split`: what a data set is, whose frames they are, and who sees which."""
+"""`lag-zoo data check|group|split|cache`: what a data set is, whose frames they are, who sees which, read once."""
 
 import json
 from enum import StrEnum
@@ -130,6 +130,32 @@ def split(
         table.add_row(name, str(len(part)), str(len(set(part.groups()))), *map(str, counts))
     console().print(table)
     typer.echo(f"written: {output}")
+
+
+@data.command()
+def cache(
+    source: Source,
+    folder: Annotated[Path, typer.Argument(help="The cache: a new folder, or one to go on with.")],
+    global_size: Annotated[int, typer.Option(min=16, help="Pixels on a side of the network's view.")] = 224,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Count frames that cannot be read, and leave them out.")
+    ] = False,
+    column: Columns = None,
+    labels: Labels = None,
+) -> None:
+    """Decode every frame once, for `lag-zoo train --cache FOLDER`; stopped, it goes on. Guard it like the frames."""
+    from lag_zoo.data.cache import build_cache
+
+    manifest = opened(source, column, labels).where()
+    with progress(len(manifest), "frames") as step:
+        built = build_cache(
+            manifest.paths(),
+            folder,
+            global_size=global_size,
+            skip_unreadable=skip_unreadable,
+            progress=step,
+        )
+    typer.echo(f"{folder}: {len(built)} frames, {len(built.skipped)} unreadable")
 
 
 def opened(source: Path, columns: list[str] | None, labels: str | None) -> "Manifest":

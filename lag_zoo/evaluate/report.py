@@ -136,10 +136,6 @@ def evaluate(
         InvalidConfigError: a threshold that has no honest source, a level that the data do not name, or labels of which
             no frame has, or lacks, any.
     """
-    if level not in ("frame", scores.grouping):
-        raise InvalidConfigError(
-            f"the data name no {level}s: their grouping is {scores.grouping or 'none'}, so --level {level} cannot be"
-        )
     options = _Options(operating_point, level, pooling, validation, apparent, prevalence, draws, seed)
     rows = tuple(_row(task, scores, options) for task in _one_against_rest(scores))
     pairs = (
@@ -220,10 +216,13 @@ def _row(task: _Task, scores: Scores, options: _Options) -> Row:
         )
     own = task.thresholds
     if options.level != "frame":
+        units = scores.units(options.level)[task.frames]
         # A group is in one fold as a whole, so the thresholds of its frames are the same.
-        own = None if own is None else pool(own, truth, groups, by="mean").probabilities
-        pooled = pool(probabilities, truth, groups, by=options.pooling)
-        probabilities, truth, groups = pooled.probabilities, pooled.truth, pooled.names
+        own = None if own is None else pool(own, truth, units, by="mean").probabilities
+        pooled = pool(probabilities, truth, units, by=options.pooling)
+        # Examinations of one patient are no more independent than its frames.
+        groups = groups[np.unique(units, return_index=True)[1]]
+        probabilities, truth = pooled.probabilities, pooled.truth
         association = frames_and_label(pooled)
     if own is not None and options.operating_point == "stored":
         limits, rule, apparent = own, "of each fold, from its inner validation frames", False
@@ -296,7 +295,8 @@ def _threshold(
     same = next(t for t in tasks if (t.label, t.against) == (task.label, task.against))
     known, held = same.probabilities, same.truth
     if options.level != "frame":
-        pooled = pool(known, held, options.validation.groups[same.frames], by=options.pooling)
+        units = options.validation.units(options.level)[same.frames]
+        pooled = pool(known, held, units, by=options.pooling)
         known, held = pooled.probabilities, pooled.truth
     return choose_threshold(rule, known, held), f"{rule} on {len(held)} validation {options.level}s", False
 

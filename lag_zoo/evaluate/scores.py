@@ -22,6 +22,7 @@ from lag_zoo.specs import Task
 from lag_zoo.views import Views, ViewSampler
 
 SUBGROUPS = ("site", "device", "modality", "centre")
+_COLUMNS = (*SUBGROUPS, "exam")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class Scores:
         targets: (n,) numbers of exclusive labels, or (n, C) of 0, 1 and -1 (unknown).
         groups: (n,) whose each frame is; without a `grouping` each is its own.
         grouping: patient or exam; `None`: nobody says.
-        columns: of each of site, device, modality and centre that the manifest has, what it says of each frame.
+        columns: of each of site, device, modality, centre and exam that the manifest has, what it says of each frame.
         parts: (n,) the split or fold of each frame; `seed` of the run that gave the logits, where there was one.
         temperature: by which the logits are divided; `operating_points`: threshold of each label; both stored with the
             weights, from data that these are not.
@@ -76,6 +77,21 @@ class Scores:
     def probabilities(self) -> np.ndarray:
         """Probabilities (n, C), at the stored temperature."""
         return probabilities_of(self.logits, task=self.task, temperature=self.temperature)
+
+    def units(self, level: Literal["exam", "patient"]) -> np.ndarray:
+        """Whose each frame is (n,), by examination or patient; an examination is one within its patient.
+
+        Raises:
+            InvalidConfigError: the data do not name them.
+        """
+        if level == self.grouping:
+            return self.groups
+        exams = np.array(self.columns.get("exam", ()))
+        if level == "patient" or not exams.size or not (exams != "").all():
+            raise InvalidConfigError(
+                f"the data do not name every frame's {level}; they are grouped by {self.grouping or 'nothing'}"
+            )
+        return np.array([f"{patient}\0{exam}" for patient, exam in zip(self.groups, exams, strict=True)])
 
     def write(self, path: str | os.PathLike[str], *, seed: int | None = None) -> None:
         """Writes a CSV file: image, group, part, seed, target and logit of each label; whole or not at all."""
@@ -263,7 +279,7 @@ def score(
         groups=kept.groups(),
         grouping=kept.grouping,
         columns={
-            c: tuple(getattr(f, c) for f in frames) for c in SUBGROUPS if any(getattr(f, c) for f in frames)
+            c: tuple(getattr(f, c) for f in frames) for c in _COLUMNS if any(getattr(f, c) for f in frames)
         },
         parts=tuple(frame.split for frame in frames),
         temperature=1.0 if weights is None else weights.temperature,

@@ -12,6 +12,7 @@ from lag_zoo.metrics.checks import scores_and_truth
 from lag_zoo.specs import Task
 
 _TINY = 1e-12
+_RIDGE = 1e-5  # settles what the data leave open
 
 
 class Bins(NamedTuple):
@@ -94,6 +95,31 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray, *, task: Task) -> f
 
     found = scipy.optimize.minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
     return float(np.exp(found.x))
+
+
+def fit_temperature_and_intercepts(
+    logits: np.ndarray, targets: np.ndarray, *, task: Task
+) -> tuple[float, np.ndarray]:
+    """As `fit_temperature`, and an intercept (C,) that is added to each label's logit once it is divided.
+
+    For networks that were trained as if labels were equally frequent: their probabilities are off by the labels' true
+    frequency, which no temperature mends. Intercepts stay within 10; of equally good ones the smallest are taken.
+
+    Raises:
+        InvalidConfigError: no known label.
+    """
+    logits, targets = np.asarray(logits, dtype=np.float64), np.asarray(targets)
+    if not (targets >= 0).any():
+        raise InvalidConfigError("a temperature needs frames whose label is known")
+
+    def loss(x: np.ndarray) -> float:
+        shifted = logits / np.exp(x[0]) + x[1:]
+        return negative_log_likelihood(shifted, targets, task=task) + _RIDGE * float((x[1:] ** 2).sum())
+
+    count = logits.shape[1]
+    bounds = [(np.log(0.05), np.log(20.0)), *[(-10.0, 10.0)] * count]
+    found = scipy.optimize.minimize(loss, np.zeros(1 + count), bounds=bounds, method="L-BFGS-B")
+    return float(np.exp(found.x[0])), np.asarray(found.x[1:])
 
 
 def negative_log_likelihood(logits: np.ndarray, targets: np.ndarray, *, task: Task) -> float:

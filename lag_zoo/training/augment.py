@@ -50,14 +50,15 @@ def draw(generator: torch.Generator) -> Draw:
 def apply(view: Tensor, done: Draw) -> Tensor:
     """One global view (3, G, G), uint8 or float in 0..1, with a draw applied; of the same kind.
 
-    It is turned and scaled about the centre of what is lit, and what comes from outside the frame is black.
+    It is turned and scaled about the centre of what is lit, and mirrored beyond its edges: black where it has a black
+    border, mucosa where it is lit to the edge.
     """
     pixels = view.float() / (255 if view.dtype == torch.uint8 else 1)
     x, y = _centre(pixels)
     cos, sin = math.cos(done.angle) / done.zoom, math.sin(done.angle) / done.zoom
     turn = torch.tensor([[cos, -sin, x - cos * x + sin * y], [sin, cos, y - sin * x - cos * y]])
     grid = F.affine_grid(turn[None], [1, *pixels.shape], align_corners=False)
-    pixels = F.grid_sample(pixels[None], grid, align_corners=False)[0]
+    pixels = F.grid_sample(pixels[None], grid, padding_mode="reflection", align_corners=False)[0]
     pixels = pixels * torch.tensor(done.gain).view(3, 1, 1)
     if done.blur:
         pixels = _blurred(pixels, done.blur)

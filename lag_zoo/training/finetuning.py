@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
 
 import torch
 
@@ -15,7 +15,7 @@ from lag_zoo.errors import InvalidConfigError, UnreadableImageError, extra
 from lag_zoo.evaluate.report import operating_points
 from lag_zoo.evaluate.scores import score
 from lag_zoo.factory import create_model
-from lag_zoo.metrics.calibration import fit_temperature
+from lag_zoo.metrics.calibration import fit_temperature, fit_temperature_and_intercepts
 from lag_zoo.nn import LAG
 from lag_zoo.publishing import About, save_pretrained
 from lag_zoo.specs import Json
@@ -144,8 +144,9 @@ def finetune(
             raise
         finally:
             accelerator.end_training()
+        about = _calibrated(trained, manifest, chosen)
         if accelerator.is_main_process:
-            save_pretrained(trained, folder.path / BEST, about=_validated(trained, manifest, chosen))
+            save_pretrained(trained, folder.path / BEST, about=about)
     return trained
 
 
@@ -170,10 +171,23 @@ def _recipe(
     return Recipe.from_dict({**data, **changes})
 
 
-def _validated(model: LAG, manifest: Manifest, recipe: Recipe) -> About:
-    """Temperature and operating points from the validation frames, which travel with the weights."""
+def _calibrated(model: LAG, manifest: Manifest, recipe: Recipe) -> About:
+    """Temperature and operating points from the validation frames, which travel with the weights.
+
+    Where training made rare labels count more, the labels' frequency is fitted too, and goes into the head's bias.
+    """
     scores = score(model, manifest, split="val", batch_size=recipe.batch_size, workers=min(recipe.workers, 1))
-    temperature = fit_temperature(scores.logits, scores.targets, task=scores.task)
+    if recipe.balance in ("weights", "sampling"):
+        temperature, intercepts = fit_temperature_and_intercepts(
+            scores.logits, scores.targets, task=scores.task
+        )
+        shift = temperature * intercepts
+        bias = cast(torch.nn.Linear, model.get_classifier()).bias
+        with torch.no_grad():
+            bias.add_(torch.from_numpy(shift).to(bias))
+        scores = dataclasses.replace(scores, logits=scores.logits + shift)
+    else:
+        temperature = fit_temperature(scores.logits, scores.targets, task=scores.task)
     scores = dataclasses.replace(scores, temperature=temperature)
     return About(temperature=temperature, operating_points=operating_points(scores))
 

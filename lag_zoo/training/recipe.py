@@ -60,8 +60,9 @@ class Recipe(Spec):
         warmup: share of a stage's steps in which the rate rises; then it falls along a cosine.
         label_smoothing: of exclusive labels.
         average: the weights that are kept are a moving average with this decay a step; 0: the last ones.
-        balance: `weights`: rare labels count more in the loss; `sampling`: are drawn more often; `modality`: each
-            modality is drawn equally often; `none`.
+        balance: `weights`: rare labels count more in the loss; `sampling`: are drawn more often; the labels' true
+            frequency is then fitted on the validation frames, into the head's bias. `modality`: each modality is drawn
+            equally often; `none`.
         global_loss: weight of a second loss, of the global path alone.
         crop_drop: share of frames of which, in training, the crops are dropped.
         accumulate: steps whose gradients are added before the weights move.

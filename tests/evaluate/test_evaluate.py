@@ -126,8 +126,19 @@ class TestNumbers:
         report = evaluate(drawn(), level="patient", pooling="mean", draws=100)
         assert {row.n for row in report.rows} == {60}
         assert report.rows[0].frames_and_label is not None
-        with pytest.raises(InvalidConfigError, match="the data name no exams"):
+        with pytest.raises(InvalidConfigError, match="do not name every frame's exam"):
             evaluate(drawn(), level="exam")
+
+    def test_by_examination_within_patients(self) -> None:
+        scores = drawn(columns={"exam": tuple(str(i // 2 % 2) for i in range(240))})
+        # Two a patient, named alike in each.
+        report = evaluate(scores, level="exam", pooling="mean", draws=200)
+        row = report.rows[0]
+        assert (row.n, row.groups, report.subgroups) == (120, 60, ())
+        assert row.measures["auroc"].groups == 60, "examinations of one patient are not independent"
+        pairs = scores.probabilities[:, 0].reshape(-1, 2).mean(axis=1)
+        truth = (scores.targets == 0).reshape(-1, 2)[:, 0]
+        assert row.measures["auroc"].value == pytest.approx(sklearn.metrics.roc_auc_score(truth, pairs))
 
     def test_subgroups(self) -> None:
         device = tuple("AB"[i // 120] for i in range(240))

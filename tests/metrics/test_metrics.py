@@ -265,6 +265,22 @@ class TestCalibration:
         found = calibration.fit_temperature(logits * true, targets, task=task)  # type: ignore[arg-type]
         assert found == pytest.approx(true, rel=0.05)
 
+    @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+    def test_a_shifted_prior_is_found_again(self, task: str) -> None:
+        rng = np.random.default_rng(2)
+        logits = rng.normal(0, 2, (20_000, 3))
+        moved = np.array([1.0, -2.0, 0.5])  # as a network that was trained on balanced batches would be off
+        probabilities = calibration.probabilities_of(logits + moved, task=task)  # type: ignore[arg-type]
+        if task == "multiclass":
+            targets = (probabilities.cumsum(1) < rng.uniform(size=(20_000, 1))).sum(1)
+        else:
+            targets = (rng.uniform(size=logits.shape) < probabilities).astype(int)
+        temperature, found = calibration.fit_temperature_and_intercepts(logits * 2, targets, task=task)  # type: ignore[arg-type]
+        assert temperature == pytest.approx(2, rel=0.05)
+        if task == "multiclass":  # only differences matter
+            found, moved = found - found.mean(), moved - moved.mean()
+        assert found == pytest.approx(moved, abs=0.1)
+
     def test_likelihood(self) -> None:
         rng = np.random.default_rng(0)
         logits, targets = rng.normal(size=(50, 3)), rng.integers(0, 3, 50)

@@ -14,6 +14,7 @@ SIZE = (120, 150)
 
 def write_frames(folder: Path, *, patients: int = 12, each: int = 2, modality: bool = False) -> Manifest:
     """A folder of PNG files with a manifest beside them, `data.csv`; every third patient is validated on."""
+    folder.mkdir(exist_ok=True)
     frames = []
     for patient in range(patients):
         label = patient % 2

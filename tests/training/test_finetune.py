@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import lag_zoo
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import DataError, InvalidConfigError, TrainingError, UnreadableImageError
+from lag_zoo.evaluate import score
 from lag_zoo.training import Recipe, Stage, finetune, list_recipes, load_recipe
 from tests.networks import equal
 from tests.training.drawn_data import write_frames
@@ -89,6 +91,15 @@ class TestARun:
         assert weights is not None
         assert set(weights.operating_points) == {"normal", "IM"}
         assert 0.05 <= weights.temperature <= 20
+
+    def test_the_frequency_that_balancing_hid_is_put_back(self, data: Manifest, tmp_path: Path) -> None:
+        rare = data.with_frames(f for f in data.frames if f.labels == (0,) or f.patient in ("p1", "p5"))
+        finetune(None, rare, tmp_path / "run", recipe=RECIPE, cpu=True, balance="sampling")
+        saved = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True)
+        scores = score(saved, rare, split="val", workers=0)
+        assert list(np.bincount(scores.targets)) == [4, 2]
+        # What makes the labels likeliest has their frequency, on average.
+        assert scores.probabilities.mean(axis=0) == pytest.approx([4 / 6, 2 / 6], abs=0.01)
 
     def test_moves_no_global_state(self, data: Manifest, tmp_path: Path) -> None:
         before = torch.get_rng_state()
