@@ -28,21 +28,21 @@ class Draw(NamedTuple):
     glints: tuple[tuple[float, float, float], ...]  # x, y and radius, as shares of the side
 
 
-def draw(generator: torch.Generator) -> Draw:
+def draw(generator: torch.Generator, *, strength: float = 1.0) -> Draw:
     """Draws what is done to a view: any angle, 0.85 to 1.2 times, light by 15% and its cast by 3%, rarely a blur, and
-    some glints: spots of reflected light that say nothing, blanked."""
+    some glints: spots of reflected light that say nothing, blanked. Half the `strength`: half as far and as often."""
 
     def between(low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=generator))
 
-    light = between(-0.15, 0.15)
-    cast = [between(-0.03, 0.03) for _ in range(3)]
-    count = int(torch.randint(0, 4, (), generator=generator))
+    light = strength * between(-0.15, 0.15)
+    cast = [strength * between(-0.03, 0.03) for _ in range(3)]
+    count = round(strength * int(torch.randint(0, 4, (), generator=generator)))
     return Draw(
-        angle=between(-math.pi, math.pi),
-        zoom=between(0.85, 1.2),
+        angle=strength * between(-math.pi, math.pi),
+        zoom=between(0.85, 1.2) ** strength,
         gain=(math.exp(light + cast[0]), math.exp(light + cast[1]), math.exp(light + cast[2])),
-        blur=between(0.3, 1.5) if between(0, 1) < 0.2 else 0.0,
+        blur=between(0.3, 1.5) if between(0, 1) < 0.2 * strength else 0.0,
         glints=tuple((between(0.1, 0.9), between(0.1, 0.9), between(0.01, 0.05)) for _ in range(count)),
     )
 
@@ -50,15 +50,15 @@ def draw(generator: torch.Generator) -> Draw:
 def apply(view: Tensor, done: Draw) -> Tensor:
     """One global view (3, G, G), uint8 or float in 0..1, with a draw applied; of the same kind.
 
-    It is turned and scaled about the centre of what is lit, and mirrored beyond its edges: black where it has a black
-    border, mucosa where it is lit to the edge.
+    It is turned and scaled about the centre of what is lit, and beyond its edges go on as they end:
+    black where it has a black border, lit where it is lit to the edge.
     """
     pixels = view.float() / (255 if view.dtype == torch.uint8 else 1)
     x, y = _centre(pixels)
     cos, sin = math.cos(done.angle) / done.zoom, math.sin(done.angle) / done.zoom
     turn = torch.tensor([[cos, -sin, x - cos * x + sin * y], [sin, cos, y - sin * x - cos * y]])
     grid = F.affine_grid(turn[None], [1, *pixels.shape], align_corners=False)
-    pixels = F.grid_sample(pixels[None], grid, padding_mode="reflection", align_corners=False)[0]
+    pixels = F.grid_sample(pixels[None], grid, padding_mode="border", align_corners=False)[0]
     pixels = pixels * torch.tensor(done.gain).view(3, 1, 1)
     if done.blur:
         pixels = _blurred(pixels, done.blur)
@@ -82,8 +82,8 @@ def _blurred(pixels: Tensor, sigma: float) -> Tensor:
     reach = torch.arange(-4, 5).float()
     weights = (-(reach**2) / (2 * sigma**2)).exp()
     weights = (weights / weights.sum()).repeat(3, 1, 1, 1)
-    across = F.conv2d(pixels[None], weights, padding=(0, 4), groups=3)
-    return F.conv2d(across, weights.transpose(2, 3), padding=(4, 0), groups=3)[0]
+    wide = F.pad(pixels[None], (4, 4, 4, 4), mode="replicate")
+    return F.conv2d(F.conv2d(wide, weights, groups=3), weights.transpose(2, 3), groups=3)[0]
 
 
 def _disc(spot: tuple[float, float, float], side: int) -> Tensor:
@@ -95,9 +95,10 @@ def _disc(spot: tuple[float, float, float], side: int) -> Tensor:
 class AugmentedViews(Dataset[tuple[Views, Any]]):
     """A data set of (Views, label), such as `lag_zoo.data.ViewDataset`, with the global views augmented."""
 
-    def __init__(self, dataset: Any, *, seed: int) -> None:
+    def __init__(self, dataset: Any, *, seed: int, strength: float = 1.0) -> None:
         self.dataset = dataset
         self.seed = seed
+        self.strength = strength
 
     @property
     def epoch(self) -> int:
@@ -114,4 +115,6 @@ class AugmentedViews(Dataset[tuple[Views, Any]]):
     def __getitem__(self, index: int) -> tuple[Views, Any]:
         views, label = self.dataset[index]
         generator = torch.Generator().manual_seed(mix(self.seed + 2, self.epoch, index))
-        return views._replace(global_view=apply(views.global_view, draw(generator))), label
+        return views._replace(
+            global_view=apply(views.global_view, draw(generator, strength=self.strength))
+        ), label

@@ -183,7 +183,9 @@ def from_cache(manifest: Manifest, folder: str | os.PathLike[str], *, global_siz
 def training_set(source: Source, transform: ViewTransform, recipe: Recipe) -> Dataset[tuple[Views, int]]:
     """The frames as a network sees them in training."""
     dataset = source(transform)
-    return AugmentedViews(dataset, seed=recipe.seed) if recipe.augment else dataset
+    if not recipe.augment:
+        return dataset
+    return AugmentedViews(dataset, seed=recipe.seed, strength=recipe.augment)
 
 
 def make_loader(

@@ -44,7 +44,7 @@ class RecipeFields(TypedDict, total=False):
     accumulate: int
     clip: float
     freeze_norm: bool
-    augment: bool
+    augment: float
     select: str
     patience: int
     mixed_precision: Precision

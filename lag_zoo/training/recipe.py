@@ -68,7 +68,8 @@ class Recipe(Spec):
         accumulate: steps whose gradients are added before the weights move.
         clip: highest norm of the gradient.
         freeze_norm: batch norms keep their statistics.
-        augment: whether the global view is rotated, scaled, blurred and dimmed besides being flipped and turned.
+        augment: how far the global view is rotated, scaled, blurred, dimmed and blanked in spots, besides being flipped
+            and turned by quarters: 1 is any angle, 0 not at all.
         select: by what the best epoch is chosen on the validation frames.
         patience: epochs without a better one after which a stage ends; 0: none ends early.
         mixed_precision, compile: accelerate's and torch's.
@@ -95,7 +96,7 @@ class Recipe(Spec):
     accumulate: int = 1
     clip: float = 5.0
     freeze_norm: bool = False
-    augment: bool = True
+    augment: float = 1.0
     select: Literal["auroc", "loss"] = "auroc"
     patience: int = 0
     mixed_precision: Precision = "no"
@@ -115,6 +116,7 @@ class Recipe(Spec):
         _between("global_loss", self.global_loss, 0, 1000)
         _between("crop_drop", self.crop_drop, 0, 0.99)
         _between("accumulate", self.accumulate, 1, 100_000)
+        _between("augment", self.augment, 0, 1)
         _between("clip", self.clip, 1e-6, 1e9)
         _between("patience", self.patience, 0, 100_000)
         _between("workers", self.workers, 0, 1024)
