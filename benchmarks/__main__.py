@@ -14,7 +14,15 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import field_of_view, file_to_probability, forward, frame_cache, imports, loading
+from benchmarks import (
+    field_of_view,
+    file_to_probability,
+    forward,
+    frame_cache,
+    imports,
+    loading,
+    training_step,
+)
 from benchmarks.timing import Row, markdown
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -46,6 +54,11 @@ SECTIONS: dict[str, tuple[str, Callable[..., list[Row]]]] = {
         "Views for training of drawn 1280 x 1024 JPEG frames, each pipeline with two workers that stay; milliseconds a "
         "frame, so 0.25 is four times the images a second. Files and cache were read before and lie in memory.",
         frame_cache.rows,
+    ),
+    "Training": (
+        "One step of the recipe `finetune`, a batch of 8 evaluated, both a frame, and the peak of memory of a "
+        "step; views lie ready. The peer is the same network in the stage without crops: the plain backbone.",
+        training_step.rows,
     ),
 }
 NOT_MEASURED = ("forward after `model.fuse()`",)

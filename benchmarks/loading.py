@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.memory import peak
 from benchmarks.timing import Row, row
 
 GOALS = {
@@ -82,7 +83,6 @@ def save(name: str, folder: Path) -> dict[str, float]:
 
 def load(side: str, folder: Path) -> dict[str, float]:
     """Seconds until built and until the first answer, and the MB that the process grew by at its peak."""
-    import resource
     import time
 
     import timm
@@ -96,7 +96,7 @@ def load(side: str, folder: Path) -> dict[str, float]:
     views = Views(image, crops, boxes, torch.ones(1, 10, dtype=torch.bool), torch.ones(1))
     lag_zoo.create_model("lag_resnet10t", num_classes=2)  # what is imported or registered on first use
     timm.create_model("resnet10t")
-    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before, begun = peak(), time.perf_counter()
     with torch.inference_mode():
         if side != "peer":
             model = lag_zoo.create_model(f"local-dir:{folder / 'ours'}", pretrained=True).eval()
@@ -107,8 +107,7 @@ def load(side: str, folder: Path) -> dict[str, float]:
             built = time.perf_counter() - begun
             plain(image)
     first = time.perf_counter() - begun
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    return {"built": built, "first answer": first, "memory": grown}
+    return {"built": built, "first answer": first, "memory": peak() - before}
 
 
 if __name__ == "__main__":

@@ -66,7 +66,9 @@ def cross_validate(
             for fold in dealt.splits:
                 nested = _nested(dealt, fold, inner=inner, seed=repeat)
                 tell = _teller(log, name, repeat, fold)
-                parts.append(_fold(nested, place / fold, fold, seeded, cpu=cpu, cache=cache, log=tell))
+                parts.append(
+                    fold_scores(nested, place / fold, seeded, name=fold, cpu=cpu, cache=cache, log=tell)
+                )
             whole = parts[0].joined(parts[1:])
             whole.write(place / SCORES, seed=seeded.seed)
             found[name].append(whole)
@@ -81,17 +83,21 @@ def _nested(dealt: Manifest, fold: str, *, inner: float, seed: int) -> Manifest:
     return dealt.with_column("split", [named.get(frame.image, "test") for frame in dealt.frames])
 
 
-def _fold(
+def fold_scores(
     manifest: Manifest,
     folder: Path,
-    fold: str,
     recipe: Recipe,
     *,
-    cpu: bool,
-    cache: str | os.PathLike[str] | None,
-    log: Callable[[Mapping[str, Any]], None],
+    name: str,
+    cpu: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    log: Callable[[Mapping[str, Any]], None] = lambda row: None,
 ) -> Scores:
-    """The scores of one fold, with its own thresholds; trained if that is not done yet."""
+    """The scores of the split `test`, by a network trained on the splits `train` and `val`, if that is not done yet.
+
+    They can be joined with those of other folds: logits are divided by the temperature, and each frame has its own
+    thresholds. Kept as `FOLDER/scores.csv`, beside the run.
+    """
     if not (folder / SCORES).is_file():
         resume = (folder / RECIPE).is_file()
         model = finetune(None, manifest, folder, recipe=recipe, resume=resume, cpu=cpu, cache=cache, log=log)
@@ -104,7 +110,7 @@ def _fold(
                 "logits": scores.logits / scores.temperature,
                 "temperature": 1.0,
                 "thresholds": np.tile(thresholds, (len(scores), 1)),
-                "parts": (fold,) * len(scores),
+                "parts": (name,) * len(scores),
             }
         )
         calibrated.write(folder / SCORES, seed=recipe.seed)

@@ -1,1 +1,0 @@
-"""What keeps crops from costing the backbone: a screening of the recipes' guards."""

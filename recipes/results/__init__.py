@@ -1,0 +1,1 @@
+"""Does looking twice help? Measured on Kvasir-SEG: see `recipes.results.__main__`."""
