@@ -16,7 +16,7 @@ from sklearn.model_selection import GroupKFold
 from torch import Tensor
 
 from lag_zoo.data import Frame as Row
-from lag_zoo.data import Manifest, write_manifest
+from lag_zoo.data import Manifest, read_manifest, write_manifest
 from lag_zoo.data.near_duplicates import frame_hash, near_duplicates
 from lag_zoo.models.polyp import LABELS
 from recipes.polyp.windows import (
@@ -122,13 +122,24 @@ def _row(
     """A window as a file, which is written unless it is there, and its row."""
     frame = frames[window.frame]
     x1, y1, x2, y2 = window.box
-    name = f"windows/{Path(frame.name).stem}_{x1}_{y1}_{x2}_{y2}{'' if keep is None else '_blanked'}.png"
+    name = file_of(frame, window, blanked=keep is not None)
     if not (out / name).is_file():
         pixels = frame.pixels[:, y1:y2, x1:x2]
         if keep is not None:
             pixels = pixels * _stretched(keep, y2 - y1, x2 - x1)
         Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(out / name, compress_level=1)
     return Row(image=name, labels=(window.label,), exam=groups[window.frame], split=split)
+
+
+def file_of(frame: Frame, window: Window, *, blanked: bool = False) -> str:
+    """The name of a window's file."""
+    place = "_".join(map(str, window.box))
+    return f"windows/{Path(frame.name).stem}_{place}{'_blanked' if blanked else ''}.png"
+
+
+def opened(out: Path, name: str) -> Manifest:
+    """One of the manifests, with the labels in their order."""
+    return read_manifest(out / f"{name}.csv", labels=LABELS)
 
 
 def drawn_field(frames: Sequence[Frame], pair: Iterable[Window], rng: np.random.Generator) -> Tensor | None:

@@ -8,108 +8,15 @@ the first fold; the two best by their validation frames there, and the plain bac
 """
 
 import argparse
-import json
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
-from lag_zoo.evaluate.floors import floors
-from lag_zoo.evaluate.scores import Scores
-from lag_zoo.training import Recipe
-from lag_zoo.training.cross_validation import SCORES, fold_scores
-from lag_zoo.training.run_folder import METRICS
 from recipes.polyp.files import FOLDS
 from recipes.results import plan
-from recipes.results.data import opened, write_manifests
-
-FINALISTS = 2
-FLOORS = "floors"
-
-
-class Run(NamedTuple):
-    """A network trained on one fold of a task."""
-
-    task: plan.Task
-    name: str
-    recipe: Recipe
-    fold: int
-
-    def folder(self, out: Path) -> Path:
-        """Where it is kept."""
-        return out / self.task.name / self.name / f"fold{self.fold}"
-
-    def done(self, out: Path) -> bool:
-        """Whether its scores are there."""
-        return (self.folder(out) / SCORES).is_file()
-
-
-def screening() -> Iterator[Run]:
-    """The first fold of everything."""
-    for task in plan.TASKS:
-        for name, recipe in {**plan.backbones(task), **plan.screened(task)}.items():
-            yield Run(task, name, recipe, 1)
-
-
-def finals(out: Path) -> Iterator[Run]:
-    """The other folds of the backbones, the finalists and the guards; of a task whose screening is done."""
-    for task in plan.TASKS:
-        chosen = finalists(task, out)
-        if chosen is None:
-            continue
-        recipes = {**plan.backbones(task), **{name: plan.screened(task)[name] for name in chosen}}
-        guarded = {**plan.guards(task), "concat10": plan.screened(task)["concat10"]} if task.guards else {}
-        for fold in range(1, FOLDS + 1):
-            for name, recipe in {**recipes, **guarded}.items():
-                yield Run(task, name, recipe, fold)
-
-
-def finalists(task: plan.Task, out: Path) -> list[str] | None:
-    """The two best by their validation frames of the first fold; `None`: not all have been screened."""
-    runs = [Run(task, name, recipe, 1) for name, recipe in plan.screened(task).items()]
-    if not all(run.done(out) for run in runs):
-        return None
-    found = {run.name: best_validation(run.folder(out)) for run in runs}
-    return sorted(found, key=lambda name: -found[name])[:FINALISTS]
-
-
-def best_validation(folder: Path) -> float:
-    """The validation AUROC of the epoch that was kept."""
-    rows = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
-    last = [row for row in rows if row["stage"] == rows[-1]["stage"]]
-    return max(row["val_auroc"] for row in last)
-
-
-def train(run: Run, out: Path) -> None:
-    """Trains and scores, and says what it took."""
-    begun, used = time.perf_counter(), time.process_time()
-    manifest = opened(out, run.task.manifests.format(fold=run.fold))
-    cache = out / f"cache_{run.task.manifests[:4]}_{run.recipe.fields['global_size']}"
-    fold_scores(manifest, run.folder(out), run.recipe, name=f"fold{run.fold}", cpu=True, cache=cache)
-    print(
-        f"{run.task.name} {run.name} fold {run.fold}: {time.perf_counter() - begun:.0f} s, "
-        f"{time.process_time() - used:.0f} CPU seconds",
-        flush=True,
-    )
-
-
-def write_floors(task: plan.Task, fold: int, out: Path) -> None:
-    """What colours, metadata and the border give on the fold, beside the plain backbone's frames."""
-    folder = out / task.name / FLOORS / f"fold{fold}"
-    plain, recipe = next(iter(plan.backbones(task).items()))
-    scored = out / task.name / plain / f"fold{fold}"
-    if folder.is_dir() or not (scored / SCORES).is_file():
-        return
-    from lag_zoo.factory import create_model
-
-    config = create_model(f"local-dir:{scored / 'best'}", pretrained=True).config
-    manifest = opened(out, task.manifests.format(fold=fold))
-    found = floors(manifest, Scores.read(scored / SCORES), config)
-    folder.mkdir(parents=True)
-    for name, scores in found.items():
-        scores.write(folder / f"{name}.csv", seed=recipe.seed)
+from recipes.results.data import write_manifests
+from recipes.results.report import write
+from recipes.results.runs import finals, screening, train, write_floors
 
 
 def run(data: Path, out: Path, part: str) -> None:
@@ -117,12 +24,12 @@ def run(data: Path, out: Path, part: str) -> None:
     number, of = map(int, part.split("/"))
     torch.set_num_threads(1)
     write_manifests(data, out)
-    for runs in (screening, lambda: finals(out)):
-        for one in list(runs())[number - 1 :: of]:
-            if not one.done(out):
-                train(one, out)
-    for task in plan.TASKS[number - 1 :: of]:
-        for fold in range(1, FOLDS + 1):
+    for task in plan.TASKS:
+        for runs in (screening(task), finals(task, out)):
+            for one in list(runs)[number - 1 :: of]:
+                if not one.done(out):
+                    train(one, out)
+        for fold in range(number, FOLDS + 1, of):
             write_floors(task, fold, out)
 
 
@@ -138,8 +45,6 @@ def main() -> None:
     if arguments.command == "run":
         run(arguments.data, arguments.out, arguments.part)
     else:
-        from recipes.results.report import write
-
         write(arguments.out)
 
 

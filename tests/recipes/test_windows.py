@@ -9,7 +9,7 @@ import torch
 
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.views import find_field_of_view
-from recipes.polyp.__main__ import folds, test_windows
+from recipes.polyp.files import drawn_field, merged_groups, piles, scored_windows
 from recipes.polyp.windows import (
     SMALLEST,
     Frame,
@@ -21,9 +21,6 @@ from recipes.polyp.windows import (
     matched_pairs,
     mirrored_pairs,
 )
-
-scored_windows = test_windows
-del test_windows  # pytest would take it for a test
 
 
 def drawn(number: int, *, x: int, y: int, radius: int = 60) -> Frame:
@@ -103,16 +100,36 @@ def test_the_same_seed_gives_the_same_pairs(frames: list[Frame]) -> None:
     assert mirrored_pairs(frames, pairs=3, seed=4) != mirrored_pairs(frames, pairs=3, seed=5)
 
 
+def test_a_drawn_field_is_one_for_both_and_leaves_the_polyp_in_view(frames: list[Frame]) -> None:
+    kept = 0
+    for number, pair in enumerate(mirrored_pairs(frames, pairs=2, seed=0)):
+        keep = drawn_field(frames, pair, np.random.default_rng(number))
+        if keep is None:
+            continue
+        kept += 1
+        frame, (x1, y1, x2, y2) = frames[pair[0].frame], pair[0].box
+        polyp = np.diff(np.diff(frame.integral, axis=0), axis=1)[y1:y2, x1:x2] > 0
+        rows = np.arange(y2 - y1) * len(keep) // (y2 - y1)
+        columns = np.arange(x2 - x1) * len(keep) // (x2 - x1)
+        assert (polyp & keep.numpy()[rows][:, columns]).sum() >= 0.6 * polyp.sum()
+        assert 0.3 < keep.float().mean() < 1
+    assert kept > 5
+
+
 @pytest.mark.slow
-def test_folds_keep_near_duplicates_together(shared: Path) -> None:
+def test_piles_keep_near_copies_together(shared: Path) -> None:
     frames = load_frames(shared / "kvasir_seg")
-    parts = folds(frames)
+    groups = merged_groups(frames)
+    assert len(set(groups)) < len({frame.group for frame in frames}), "copies that the data do not name"
+    parts = piles(groups)
     assert sorted(i for part in parts for i in part) == list(range(798))
-    of_fold = [{frames[i].group for i in part} for part in parts]
-    for k, groups in enumerate(of_fold):
-        for others in of_fold[k + 1 :]:
-            assert not groups & others
-    windows = scored_windows(frames, parts[0])
-    assert {w.frame for w in windows} <= parts[0]
-    assert Counter(w.label for w in windows)[0] == len(windows) / 2
+    of_pile = [{groups[i] for i in part} for part in parts]
+    for k, members in enumerate(of_pile):
+        for others in of_pile[k + 1 :]:
+            assert not members & others
+    windows = scored_windows(frames, sorted(parts[0] + parts[1]))
+    assert {w.frame for w in windows} <= {*parts[0], *parts[1]}
+    assert (
+        abs(Counter(w.label for w in windows)[0] / len(windows) - 0.5) < 0.02
+    )  # a window in two fours counts once
     assert len(windows) > 300

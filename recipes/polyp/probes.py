@@ -1,60 +1,21 @@
-"""What the folds' answers are worth: AUROC with intervals by group, beside floors and probes."""
+"""What can be had without a network: colours, which are a floor, and what must not give the answer away.
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+Windows are balanced so that frame, place, size and shape say nothing; a probe above chance would show that they do.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from sklearn.metrics import roc_auc_score
 
-from recipes.polyp.train import Trainee, scores
 from recipes.polyp.windows import Frame, Window
 
 Floats = npt.NDArray[np.float64]
+_HALVES = (slice(None, 100), slice(-100, None))
 
 
-def fold_scores(frames: Sequence[Frame], windows: Sequence[Window], weights: Path) -> dict[str, list[float]]:
-    """The logit that each model of a fold gives each window; and LAG on its whole frames, which all hold a polyp."""
-    found = {}
-    for name, state in torch.load(weights, weights_only=True).items():
-        trainee = Trainee().eval()
-        trainee.load_state_dict(state)
-        found[name] = scores(trainee, frames, windows, crops=name == "lag")
-        if name == "lag":
-            found["lag_global_path"] = scores(trainee, frames, windows, crops=False)
-            whole = [Window(i, _whole(frames[i]), 1) for i in sorted({w.frame for w in windows})]
-            found["whole_frames"] = scores(trainee, frames, whole, crops=True)
-    return found
-
-
-def _whole(frame: Frame) -> tuple[int, int, int, int]:
-    return 0, 0, frame.pixels.shape[2], frame.pixels.shape[1]
-
-
-def interval(
-    labels: Floats, groups: npt.NDArray[np.str_], *answers: Floats, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float, float]:
-    """AUROC of the first answers (less that of the second, if any), and its 95% interval: whole groups resampled."""
-    rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
-
-    def statistic(rows: npt.NDArray[np.int64]) -> float:
-        areas = [roc_auc_score(labels[rows], a[rows]) for a in answers]
-        return float(areas[0] - (areas[1] if len(areas) > 1 else 0))
-
-    drawn = []
-    for _ in range(resamples):
-        rows = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-        drawn.append(statistic(rows))
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return statistic(np.arange(len(labels))), float(low), float(high)
-
-
-def out_of_fold(
-    features: Floats, labels: Floats, folds: npt.NDArray[np.int64], make: Callable[[], Any]
-) -> Floats:
+def out_of_fold(features: Floats, labels: Floats, folds: npt.NDArray[Any], make: Callable[[], Any]) -> Floats:
     """The answers of a small classifier, each fold's by one that was fitted on the other folds."""
     answers = np.zeros(len(labels))
     for fold in np.unique(folds):
@@ -91,6 +52,3 @@ def outside(frame: Frame, window: Window) -> list[float]:
     colours = [*pixels.mean(1), *pixels.std(1), (pixels.max(0) > 80).mean()] if dark.any() else [0.0] * 7
     corners = [dark[rows, columns].float().mean().item() for rows in _HALVES for columns in _HALVES]
     return [height, width, dark.float().mean().item(), cut / (height * width), *colours, *corners]
-
-
-_HALVES = (slice(None, 100), slice(-100, None))

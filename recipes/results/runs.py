@@ -1,0 +1,101 @@
+"""Which runs there are, which are done, and how one is made."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from lag_zoo.evaluate.floors import floors
+from lag_zoo.evaluate.scores import Scores
+from lag_zoo.factory import create_model
+from lag_zoo.training import Recipe
+from lag_zoo.training.cross_validation import SCORES, fold_scores
+from lag_zoo.training.run_folder import BEST, METRICS
+from recipes.polyp.files import FOLDS
+from recipes.results import plan
+from recipes.results.data import opened
+
+FINALISTS = 2
+FLOORS = "floors"
+
+
+class Run(NamedTuple):
+    """A network trained on one fold of a task."""
+
+    task: plan.Task
+    name: str
+    recipe: Recipe
+    fold: int
+
+    def folder(self, out: Path) -> Path:
+        """Where it is kept."""
+        return out / self.task.name / self.name / f"fold{self.fold}"
+
+    def done(self, out: Path) -> bool:
+        """Whether its scores are there."""
+        return (self.folder(out) / SCORES).is_file()
+
+
+def screening(task: plan.Task) -> Iterator[Run]:
+    """The first fold of everything."""
+    for name, recipe in {**plan.backbones(task), **plan.screened(task)}.items():
+        yield Run(task, name, recipe, 1)
+
+
+def finals(task: plan.Task, out: Path) -> Iterator[Run]:
+    """All folds of the backbones, the finalists and the guards, once the screening is done."""
+    chosen = finalists(task, out)
+    if chosen is None:
+        return
+    screened = plan.screened(task)
+    recipes = {**plan.backbones(task), **{name: screened[name] for name in chosen}}
+    if task.guards:
+        recipes |= {"concat10": screened["concat10"], **plan.guards(task)}
+    for fold in range(1, FOLDS + 1):
+        for name, recipe in recipes.items():
+            yield Run(task, name, recipe, fold)
+
+
+def finalists(task: plan.Task, out: Path) -> list[str] | None:
+    """The two best by their validation frames of the first fold; `None`: not all have been screened."""
+    runs = [Run(task, name, recipe, 1) for name, recipe in plan.screened(task).items()]
+    if not all(run.done(out) for run in runs):
+        return None
+    found = {run.name: best_validation(run.folder(out)) for run in runs}
+    return sorted(found, key=lambda name: -found[name])[:FINALISTS]
+
+
+def best_validation(folder: Path) -> float:
+    """The validation AUROC of the epoch that was kept."""
+    rows = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+    last = [row for row in rows if row["stage"] == rows[-1]["stage"]]
+    return max(row["val_auroc"] for row in last)
+
+
+def train(run: Run, out: Path) -> None:
+    """Trains and scores, and says what it took."""
+    begun, used = time.perf_counter(), time.process_time()
+    manifest = opened(out, run.task.manifests.format(fold=run.fold))
+    cache = out / f"cache_{run.task.manifests[:4]}_{run.recipe.fields['global_size']}"
+    fold_scores(manifest, run.folder(out), run.recipe, name=f"fold{run.fold}", cpu=True, cache=cache)
+    print(
+        f"{run.task.name} {run.name} fold {run.fold}: {time.perf_counter() - begun:.0f} s, "
+        f"{time.process_time() - used:.0f} CPU seconds",
+        flush=True,
+    )
+
+
+def write_floors(task: plan.Task, fold: int, out: Path) -> None:
+    """What colours, metadata and the border give on the fold, beside the plain backbone's frames."""
+    folder = out / task.name / FLOORS / f"fold{fold}"
+    plain, recipe = next(iter(plan.backbones(task).items()))
+    scored = out / task.name / plain / f"fold{fold}"
+    if folder.is_dir() or not (scored / SCORES).is_file():
+        return
+    config = create_model(f"local-dir:{scored / BEST}", pretrained=True).config
+    manifest = opened(out, task.manifests.format(fold=fold))
+    found = floors(manifest, Scores.read(scored / SCORES), config)
+    folder.mkdir(parents=True)
+    for name, scores in found.items():
+        scores.write(folder / f"{name}.csv", seed=recipe.seed)
