@@ -1,0 +1,83 @@
+"""The results page: from run directories to tables, and what is missing is said."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lag_zoo.evaluate.scores import Scores
+from recipes.results import plan, report
+from recipes.results.runs import Run, finalists, finals, screening
+
+TASK = plan.Task("windows96", "Windows at 96", "fold{fold}.csv", 96, 4, guards=True)
+
+
+def leave(run: Run, out: Path, *, skill: float, validated: float) -> None:
+    """What a run of this skill leaves in its folder."""
+    folder = run.folder(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(run.fold)
+    truth = np.arange(60) % 2
+    logits = np.stack([np.zeros(60), skill * (2 * truth - 1) + rng.normal(size=60)], axis=1)
+    Scores(
+        label_names=("mucosa", "polyp"),
+        task="multiclass",
+        images=tuple(f"{run.fold}_{i}.png" for i in range(60)),
+        logits=logits,
+        targets=truth,
+        groups=np.array([f"{run.fold}_{i // 4}" for i in range(60)]),
+        grouping="exam",
+        parts=(f"fold{run.fold}",) * 60,
+    ).write(folder / "scores.csv")
+    row = {"epoch": 1, "stage": "all", "val_auroc": validated, "frames_per_second": 50.0}
+    (folder / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    (folder / "data.json").write_text(json.dumps({"splits": {"train": 1000}}))
+    told = {"machine": "Linux", "threads": 1, "versions": {"torch": "2"}}
+    (folder / "environment.json").write_text(json.dumps(told))
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(plan, "TASKS", (TASK,))
+    monkeypatch.setattr(report, "PAGE", tmp_path / "results.md")
+    return tmp_path / "results.md"
+
+
+def test_from_screening_to_the_page(tmp_path: Path, page: Path) -> None:
+    order = {run.name: number for number, run in enumerate(screening(TASK))}
+    for run in screening(TASK):
+        leave(run, tmp_path, skill=0.5 + 0.1 * order[run.name], validated=0.6 + 0.01 * order[run.name])
+    assert finalists(TASK, tmp_path) == ["attention40", "mean40"], "the best two by validation"
+    report.write(tmp_path)
+    assert "Not trained on all folds yet: plain96, plain192, attention40, mean40." in page.read_text()
+    for run in finals(TASK, tmp_path):
+        skill = {"attention40": 3.0, "mean40": 0.5, "no_guard": -2.0}.get(run.name, 0.5)
+        leave(run, tmp_path, skill=skill, validated=0.9)
+        if run.fold == 1 and run.name in order:  # as the screening left it
+            leave(run, tmp_path, skill=skill, validated=0.6 + 0.01 * order[run.name])
+    report.write(tmp_path)
+    text = page.read_text()
+    assert "Not trained" not in text
+    assert "300 windows of 75 groups, 150 polyp; 4 epochs." in text
+    assert "LAG, attention, 40 crops is better than plain backbone at 96" in text
+    assert "LAG, mean, 40 crops cannot be told from plain backbone at 192" in text
+    assert "| none: all from the start | 0.0" in text
+    assert "| plain backbone at 96 |" in text
+    assert "| 20 |" in text, "1000 frames at 50 a second"
+    assert "6 LAGs on the first fold" in text
+
+
+def test_contenders_differ_in_what_they_say_and_nothing_else() -> None:
+    plain, *_ = plan.backbones(TASK).values()
+    for recipe in (*plan.screened(TASK).values(), *plan.guards(TASK).values()):
+        assert recipe.epochs == plain.epochs == TASK.epochs
+        same = dataclasses.replace(
+            recipe,
+            fields=plain.fields,
+            stages=plain.stages,
+            global_loss=plain.global_loss,
+            crop_drop=plain.crop_drop,
+        )
+        assert same == plain
