@@ -94,14 +94,13 @@ def finetune(
         MissingExtraError: the extra `train` is not installed.
     """
     with extra("train"):
-        from accelerate import Accelerator
-
+        from lag_zoo.training.accelerators import accelerator_for
         from lag_zoo.training.loop import Run
     manifest = data if isinstance(data, Manifest) else open_data(data)
     chosen = _recipe(recipe, model, changes)
     folder = RunFolder(output)
     require_files(manifest)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), accelerator_for(chosen, cpu=cpu, folder=output) as accelerator:
         torch.manual_seed(chosen.seed)
         network = model if isinstance(model, LAG) else _network(chosen, manifest)
         manifest = manifest.with_label_names(network.label_names or manifest.label_names)
@@ -110,14 +109,6 @@ def finetune(
             from_files(manifest)
             if cache is None
             else from_cache(manifest, cache, global_size=network.config.global_size or 0)
-        )
-        accelerator = Accelerator(
-            cpu=cpu,
-            mixed_precision=chosen.mixed_precision,
-            gradient_accumulation_steps=chosen.accumulate,
-            dynamo_backend="inductor" if chosen.compile else None,
-            log_with="tensorboard",
-            project_dir=os.fspath(output),
         )
         run = Run(
             network,
@@ -142,8 +133,6 @@ def finetune(
         except KeyboardInterrupt:
             run.save()
             raise
-        finally:
-            accelerator.end_training()
         about = _calibrated(trained, manifest, chosen)
         if accelerator.is_main_process:
             save_pretrained(trained, folder.path / BEST, about=about)

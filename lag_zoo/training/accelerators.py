@@ -1,0 +1,47 @@
+"""One `accelerate.Accelerator` a run, so that two runs in one process can differ in precision, device and compilation.
+
+accelerate keeps its settings in the process, and gives those of the first accelerator to every later one.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, is_initialized
+from accelerate.utils import DynamoBackend
+
+from lag_zoo.errors import InvalidConfigError
+from lag_zoo.training.recipe import Recipe
+
+
+@contextmanager
+def accelerator_for(recipe: Recipe, *, cpu: bool, folder: str | os.PathLike[str]) -> Iterator[Accelerator]:
+    """The accelerator of a run; at the end its trackers are closed, and its settings are forgotten.
+
+    Raises:
+        InvalidConfigError: somebody made an accelerator before, with other settings than the recipe's.
+    """
+    somebodys = is_initialized()
+    backend = DynamoBackend.INDUCTOR if recipe.compile else DynamoBackend.NO
+    try:
+        accelerator = Accelerator(
+            cpu=cpu,
+            mixed_precision=recipe.mixed_precision,
+            gradient_accumulation_steps=recipe.accumulate,
+            dynamo_backend=backend,
+            log_with="tensorboard",
+            project_dir=os.fspath(folder),
+        )
+    except ValueError as error:
+        raise InvalidConfigError(f"accelerate cannot be set up as the recipe asks: {error}") from error
+    try:
+        if accelerator.state.dynamo_plugin.backend != backend:
+            raise InvalidConfigError(
+                f"the recipe says compile={recipe.compile}, and an Accelerator made before in this process does not"
+            )
+        yield accelerator
+    finally:
+        accelerator.end_training()
+        if not somebodys:
+            AcceleratorState._reset_state(reset_partial_state=True)
