@@ -65,6 +65,16 @@ def evaluate(
             "--floors", help="Beside it: what colours, metadata and the border give (fitted on train)."
         ),
     ] = False,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(help="Another network on the same frames, a name or a place; may be repeated."),
+    ] = None,
+    thumbnails: Annotated[
+        int, typer.Option(min=0, help="Show so many of the worst mistakes of each kind in report.html.")
+    ] = 0,
+    paper_table: Annotated[
+        bool, typer.Option("--paper-table", help="Beside the paper's rows for IM or GA, in their form.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="A folder for report.json, report.md, report.html, scores.csv."),
@@ -81,6 +91,10 @@ def evaluate(
     from lag_zoo.evaluate.pages import html, markdown
     from lag_zoo.factory import create_model
 
+    if thumbnails and (output is None or level is not Level.FRAME):
+        raise InvalidConfigError(
+            "--thumbnails shows frames in report.html: it needs --output and --level frame"
+        )
     manifest = opened(data, column, labels)
     network = create_model(model, pretrained=True)
     chosen = split if split is not None else "test" if "test" in manifest.splits else None
@@ -106,19 +120,43 @@ def evaluate(
         with progress(count, "floors") as step:
             found = floors_of(manifest, scores, network.config, progress=step)
         report = with_floors(report, found, draws=draws)
+    if beside:
+        from lag_zoo.evaluate.beside import with_others
+
+        others = {
+            place: _scored(create_model(place, pretrained=True), manifest, chosen, skip_unreadable, False)
+            for place in beside
+        }
+        report = with_others(report, scores, others, draws=draws)
     title = (
         f"{model} on {data.name}{f', {chosen}' if chosen else ''}{', without crops' if without_crops else ''}"
     )
     text = markdown(report, title=title)
+    table = ""
+    if paper_table:
+        from lag_zoo.evaluate.paper_table import paper_table as table_of
+
+        lights = set(scores.columns.get("modality", ("",)))
+        light = lights.pop() if len(lights) == 1 and lights <= {"wli", "lci"} else ""
+        table = table_of(report, model=model, data=data.name, modality=light)
     if output is None:
-        typer.echo(text)
+        typer.echo(text + table)
         return
+    mistakes = []
+    if thumbnails:
+        from lag_zoo.evaluate.mistakes import worst_mistakes
+
+        mistakes = worst_mistakes(network, manifest, scores, report, count=thumbnails)
     output.mkdir(parents=True, exist_ok=True)
     (output / "report.md").write_text(text, encoding="utf-8")
-    (output / "report.html").write_text(html(report, title=title), encoding="utf-8")
+    (output / "report.html").write_text(html(report, title=title, mistakes=mistakes), encoding="utf-8")
     (output / "report.json").write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
     scores.write(output / "scores.csv")
-    typer.echo(f"{output}: report.html, report.md, report.json, scores.csv")
+    names = ["report.html", "report.md", "report.json", "scores.csv"]
+    if table:
+        (output / "paper_table.md").write_text(table, encoding="utf-8")
+        names.append("paper_table.md")
+    typer.echo(f"{output}: {', '.join(names)}")
 
 
 def _is_rule(operating_point: str) -> bool:

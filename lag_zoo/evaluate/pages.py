@@ -9,8 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lag_zoo.evaluate.mistakes import Mistake
 from lag_zoo.evaluate.report import MEASURES, Report, Row
-from lag_zoo.metrics.intervals import Interval
+from lag_zoo.metrics.intervals import Difference, Interval
 
 NOT_A_DEVICE = (
     "For research. A model of lag_zoo is not a medical device, and no number here makes it fit for patients."
@@ -33,13 +34,15 @@ def markdown(report: Report, *, title: str) -> str:
     return _environment().get_template("report.md").render(**_context(report, title))
 
 
-def html(report: Report, *, title: str) -> str:
-    """The report as one HTML file, its pictures inside."""
+def html(report: Report, *, title: str, mistakes: Sequence[Mistake] = ()) -> str:
+    """The report as one HTML file, its pictures inside; with mistakes, it holds parts of frames."""
     pictures = [
         (f"{row.label} against {row.against}", _pictures(row)) for row in (*report.rows, *report.pairs)
     ]
     environment = _environment(escape=True)
-    return environment.get_template("report.html").render(**_context(report, title), pictures=pictures)
+    return environment.get_template("report.html").render(
+        **_context(report, title), pictures=pictures, mistakes=mistakes
+    )
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -53,8 +56,10 @@ def number(value: float, digits: int = 3) -> str:
 
 def _context(report: Report, title: str) -> dict[str, object]:
     unit = {"frame": "frames", "exam": "examinations", "patient": "patients"}[report.level]
+    named = {"exam": "examinations", "patient": "patients"}.get(report.grouping or "", "")
     return {
         "report": report,
+        "groups": lambda count: f", of {count} {named}" if count is not None else "",
         "title": title,
         "not_a_device": NOT_A_DEVICE,
         "unit": unit,
@@ -67,7 +72,7 @@ def _context(report: Report, title: str) -> dict[str, object]:
     }
 
 
-def _cell(interval: Interval) -> str:
+def _cell(interval: Interval | Difference) -> str:
     return f"{number(interval.value)} ({number(interval.low)} to {number(interval.high)})"
 
 

@@ -12,7 +12,7 @@ from lag_zoo.evaluate.curves import Curves, curves_of
 from lag_zoo.evaluate.scores import SUBGROUPS, Scores
 from lag_zoo.metrics import calibration
 from lag_zoo.metrics.confusion import Confusion, at_prevalence, confusion_at, rates
-from lag_zoo.metrics.intervals import INDEPENDENT, Interval, cluster_bootstraps, wilson
+from lag_zoo.metrics.intervals import INDEPENDENT, Difference, Interval, cluster_bootstraps, wilson
 from lag_zoo.metrics.levels import Association, Pooling, frames_and_label, pool
 from lag_zoo.metrics.ranking import auprc, auroc, delong_interval
 from lag_zoo.metrics.thresholds import choose_threshold
@@ -74,6 +74,14 @@ class Row:
         return self.positives / self.n
 
 
+class Beside(NamedTuple):
+    """Another network on the same frames: its rows, and the AUROC of the reported one less its own, a label each."""
+
+    name: str
+    rows: tuple[Row, ...]
+    differences: tuple[Difference, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """What `evaluate` found.
@@ -82,10 +90,12 @@ class Report:
         rows: one a label; `pairs`: one a pair of exclusive labels; `subgroups`: (column, value, rows).
         level: whether frames, examinations or patients were counted; `pooling`: how frames became those.
         grouping: by what frames belong together; `None`: nobody says, and they are taken as independent.
-        found, excluded, skipped, analysed: the way of the frames.
+        found, excluded, skipped, analysed: the way of the frames; `found_groups`, `analysed_groups`: of the patients or
+            examinations, `None` where nobody says.
         warnings: what a reader has to know before the numbers.
         temperature: by which logits were divided.
         floors: (name, rows): what simple things give on the same frames, see `lag_zoo.evaluate.floors`.
+        beside: other networks on the same frames, see `lag_zoo.evaluate.beside`.
     """
 
     rows: tuple[Row, ...]
@@ -98,9 +108,12 @@ class Report:
     excluded: int
     skipped: tuple[str, ...]
     analysed: int
+    found_groups: int | None
+    analysed_groups: int | None
     temperature: float
     warnings: tuple[str, ...]
     floors: tuple[tuple[str, tuple[Row, ...]], ...] = ()
+    beside: tuple[Beside, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; what does not exist is `None`."""
@@ -154,6 +167,8 @@ def evaluate(
         excluded=scores.excluded,
         skipped=scores.skipped,
         analysed=len(scores),
+        found_groups=scores.found_groups,
+        analysed_groups=len(np.unique(scores.groups)) if scores.grouping is not None else None,
         temperature=scores.temperature,
         warnings=tuple(_warnings(scores, rows)),
     )

@@ -44,6 +44,7 @@ class Scores:
         thresholds: (n, C) operating points that differ from frame to frame, those of the fold that a frame was scored
             in; they go before `operating_points`.
         found, excluded, skipped: frames in the split, those left out, and those that could not be read.
+        found_groups: patients or examinations in the split; `None`: nobody says.
     """
 
     label_names: tuple[str, ...]
@@ -59,6 +60,7 @@ class Scores:
     operating_points: Mapping[str, float] = field(default_factory=dict)
     thresholds: np.ndarray | None = None
     found: int = 0
+    found_groups: int | None = None
     excluded: int = 0
     skipped: tuple[str, ...] = ()
 
@@ -148,6 +150,7 @@ class Scores:
                     else None
                 ),
                 found=len(rows),
+                found_groups=len({row[1] for row in rows}) if grouping in ("patient", "exam") else None,
             )
         except (OSError, ValueError, IndexError) as error:
             raise DataError(f"{path} holds no scores that lag_zoo wrote: {error}") from error
@@ -185,9 +188,15 @@ class Scores:
             parts=tuple(part for scores in every for part in scores.parts),
             thresholds=_together([scores.thresholds for scores in every]),
             found=sum(scores.found for scores in every),
+            found_groups=_sum([scores.found_groups for scores in every]),
             excluded=sum(scores.excluded for scores in every),
             skipped=tuple(name for scores in every for name in scores.skipped),
         )
+
+
+def _sum(parts: Sequence[int | None]) -> int | None:
+    there = [part for part in parts if part is not None]
+    return sum(there) if len(there) == len(parts) else None
 
 
 def _together(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
@@ -285,6 +294,7 @@ def score(
         temperature=1.0 if weights is None else weights.temperature,
         operating_points={} if weights is None else weights.operating_points,
         found=len(whole),
+        found_groups=len(set(whole.groups())) if whole.grouping is not None else None,
         excluded=len(whole) - len(chosen),
         skipped=tuple(f.image for f, ok in zip(chosen.frames, seen, strict=True) if not ok),
     )

@@ -48,6 +48,16 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "report" / "report.json").read_text())["analysed"] == 8
     without = run("evaluate", best, data, *options, "--without-crops")
     assert "without crops" in without
+    beside = ("--beside", best, "--thumbnails", 1, "--paper-table")
+    out = run("evaluate", best, data, *options, *beside, "-o", tmp_path / "more")
+    assert "paper_table.md" in out
+    page = (tmp_path / "more" / "report.html").read_text()
+    assert page.count(f"<td>{best}</td>") == 2
+    assert "| 0.000 (0.000 to 0.000) | 1.000 |" in (tmp_path / "more" / "report.md").read_text()
+    assert "reported by the paper, LCI" in (tmp_path / "more" / "paper_table.md").read_text()
+    assert "reported by the paper, LCI" in run("evaluate", best, data, *options, "--paper-table")
+    with pytest.raises(InvalidConfigError, match="needs --output"):
+        run("evaluate", best, data, "--thumbnails", 1)
     assert "IM" in run("predict", tmp_path / "0_0.png", "--model", best)
 
 

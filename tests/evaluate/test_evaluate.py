@@ -244,6 +244,9 @@ class TestScoring:
             score(model, data, split=None, workers=0)
         scores = score(model, data, split=None, workers=0, skip_unreadable=True)
         assert (len(scores), scores.skipped, scores.found) == (23, ("0_0.png",), 24)
+        report = evaluate(scores, draws=100)
+        assert (report.found_groups, report.analysed_groups) == (12, 12)
+        assert "| 24, of 12 patients | 0 | 1 | 23, of 12 patients |" in markdown(report, title="t")
 
     def test_other_labels(self, model: lag_zoo.LAG, tmp_path: Path) -> None:
         data = write_frames(tmp_path)

@@ -1,0 +1,103 @@
+"""The worst mistakes as pictures: the frame with the crops' places drawn, and the crops as the network saw them.
+
+They are parts of frames: whoever gets the page gets them too.
+"""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.io import encode_jpeg
+from torchvision.utils import draw_bounding_boxes, make_grid
+
+from lag_zoo.data.images import read_image
+from lag_zoo.data.manifest import Manifest
+from lag_zoo.evaluate.report import Report
+from lag_zoo.evaluate.scores import Scores
+from lag_zoo.nn import LAG
+from lag_zoo.views import ViewSampler
+
+_HEIGHT = 320  # pixels of the frame as it is shown
+_ROW = 5  # crops side by side
+
+
+class Mistake(NamedTuple):
+    """A frame that was called wrongly: the label, the frame's name, and how it came to it.
+
+    Attributes:
+        probability, threshold: the frame is called where the one reaches the other.
+        truth: whether it has the label.
+        picture: JPEG, base64.
+    """
+
+    label: str
+    image: str
+    probability: float
+    threshold: float
+    truth: bool
+    picture: str
+
+
+def worst_mistakes(
+    model: LAG, manifest: Manifest, scores: Scores, report: Report, *, count: int = 4
+) -> list[Mistake]:
+    """Of each label the false positives and the false negatives furthest from the threshold, so many of each at most.
+
+    Args:
+        manifest: has the frames of `scores`.
+        report: of these scores, by frame; its rows have the thresholds.
+
+    Raises:
+        UnreadableImageError: a frame that cannot be read any more.
+    """
+    paths = {frame.image: manifest.path(frame) for frame in manifest.frames}
+    found = []
+    for row in report.rows:
+        number = scores.label_names.index(row.label)
+        for place, truth in _furthest(scores, number, row.threshold, count):
+            image = scores.images[place]
+            probability = float(scores.probabilities[place, number])
+            picture = _picture(model, paths[image])
+            found.append(Mistake(row.label, image, probability, row.threshold, truth, picture))
+    return found
+
+
+def _furthest(scores: Scores, number: int, threshold: float, count: int) -> Iterator[tuple[int, bool]]:
+    """Places of the frames with the largest error, and what is true of them."""
+    marks = scores.targets == number if scores.targets.ndim == 1 else scores.targets[:, number]
+    known = scores.targets >= 0 if scores.targets.ndim == 1 else scores.targets[:, number] >= 0
+    margins = scores.probabilities[:, number] - threshold
+    for truth in (False, True):
+        wrong = np.flatnonzero(known & (marks == truth) & ((margins >= 0) != truth))
+        order = np.argsort(margins[wrong] if truth else -margins[wrong], kind="stable")
+        yield from ((int(place), truth) for place in wrong[order][:count])
+
+
+def _picture(model: LAG, path: Path) -> str:
+    """The frame, small, with the crops' places, beside the crops at their native pixels."""
+    pixels = read_image(path)
+    views = ViewSampler.from_config(model.config)(pixels)
+    scale = _HEIGHT / pixels.shape[1]
+    small = F.interpolate(
+        pixels[None].float(),
+        (_HEIGHT, max(1, round(pixels.shape[2] * scale))),
+        mode="bilinear",
+        antialias=True,
+    )
+    frame = draw_bounding_boxes(
+        small[0].round().to(torch.uint8), views.boxes.float() * scale, colors="white", width=2
+    )
+    crops = make_grid(list(views.crops), nrow=_ROW, padding=4, pad_value=255)
+    beside = torch.cat(_of_one_height(frame, crops), dim=2)
+    encoded = cast(Tensor, encode_jpeg(beside, quality=90))
+    return base64.b64encode(encoded.numpy().tobytes()).decode("ascii")
+
+
+def _of_one_height(*pictures: Tensor) -> list[Tensor]:
+    height = max(picture.shape[1] for picture in pictures)
+    return [F.pad(picture, (0, 0, 0, height - picture.shape[1]), value=255) for picture in pictures]
