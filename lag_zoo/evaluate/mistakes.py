@@ -1,4 +1,4 @@
-"""The worst mistakes as pictures: the frame with the crops' places drawn, and the crops as the network saw them.
+"""The worst mistakes as pictures: the global view with the crops' places drawn, beside it the crops, pixel for pixel.
 
 They are parts of frames: whoever gets the page gets them too.
 """
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.io import encode_jpeg
+from torchvision.io import encode_png
 from torchvision.utils import draw_bounding_boxes, make_grid
 
 from lag_zoo.data.images import read_image
@@ -20,19 +20,21 @@ from lag_zoo.data.manifest import Manifest
 from lag_zoo.evaluate.report import Report
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.nn import LAG
-from lag_zoo.views import ViewSampler
 
-_HEIGHT = 320  # pixels of the frame as it is shown
+GAP = 4  # white pixels around each crop
 _ROW = 5  # crops side by side
+_LINE = (0, 255, 255)  # cyan: no mucosa has it
 
 
 class Mistake(NamedTuple):
     """A frame that was called wrongly: the label, the frame's name, and how it came to it.
 
     Attributes:
+        label: that it was called, or not called.
+        image: its name in the manifest.
         probability, threshold: the frame is called where the one reaches the other.
-        truth: whether it has the label.
-        picture: JPEG, base64.
+        truth: whether it has the label; if so, this is a false negative, else a false positive.
+        picture: PNG, base64.
     """
 
     label: str
@@ -44,13 +46,20 @@ class Mistake(NamedTuple):
 
 
 def worst_mistakes(
-    model: LAG, manifest: Manifest, scores: Scores, report: Report, *, count: int = 4
+    model: LAG,
+    manifest: Manifest,
+    scores: Scores,
+    report: Report,
+    *,
+    count: int = 4,
+    with_crops: bool = True,
 ) -> list[Mistake]:
     """Of each label the false positives and the false negatives furthest from the threshold, so many of each at most.
 
     Args:
         manifest: has the frames of `scores`.
         report: of these scores, by frame; its rows have the thresholds.
+        with_crops: show the crops; without, only the global view, which is all that `without_crops()` sees.
 
     Raises:
         UnreadableImageError: a frame that cannot be read any more.
@@ -62,7 +71,7 @@ def worst_mistakes(
         for place, truth in _furthest(scores, number, row.threshold, count):
             image = scores.images[place]
             probability = float(scores.probabilities[place, number])
-            picture = _picture(model, paths[image])
+            picture = _picture(model, paths[image], with_crops)
             found.append(Mistake(row.label, image, probability, row.threshold, truth, picture))
     return found
 
@@ -78,23 +87,23 @@ def _furthest(scores: Scores, number: int, threshold: float, count: int) -> Iter
         yield from ((int(place), truth) for place in wrong[order][:count])
 
 
-def _picture(model: LAG, path: Path) -> str:
-    """The frame, small, with the crops' places, beside the crops at their native pixels."""
+def _picture(model: LAG, path: Path, with_crops: bool) -> str:
+    """What the network looked at, and how large: the global view in the frame's proportions, and the crops."""
     pixels = read_image(path)
-    views = ViewSampler.from_config(model.config)(pixels)
-    scale = _HEIGHT / pixels.shape[1]
-    small = F.interpolate(
-        pixels[None].float(),
-        (_HEIGHT, max(1, round(pixels.shape[2] * scale))),
-        mode="bilinear",
-        antialias=True,
-    )
-    frame = draw_bounding_boxes(
-        small[0].round().to(torch.uint8), views.boxes.float() * scale, colors="white", width=2
-    )
-    crops = make_grid(list(views.crops), nrow=_ROW, padding=4, pad_value=255)
-    beside = torch.cat(_of_one_height(frame, crops), dim=2)
-    encoded = cast(Tensor, encode_jpeg(beside, quality=90))
+    _, height, width = pixels.shape
+    views = model.sampler()(pixels)
+    side = views.global_view.shape[-1]
+    wide = max(1, round(side * width / height))
+    view = F.interpolate(
+        views.global_view[None].float(), (side, wide), mode="bilinear", antialias=True, align_corners=False
+    )[0]
+    picture = view.round().to(torch.uint8)
+    if with_crops:
+        scale = torch.tensor([wide / width, side / height] * 2)
+        picture = draw_bounding_boxes(picture, views.boxes * scale, colors=_LINE, width=1)
+        crops = make_grid(list(views.crops), nrow=_ROW, padding=GAP, pad_value=255)
+        picture = torch.cat(_of_one_height(picture, crops), dim=2)
+    encoded = cast(Tensor, encode_png(picture))
     return base64.b64encode(encoded.numpy().tobytes()).decode("ascii")
 
 

@@ -1,65 +1,157 @@
-"""Rows in the form of the paper's Tables IV and V: ours as measured, the paper's as reported, never mixed."""
+"""Rows in the form of the paper's Tables IV and V: ours as measured, the paper's as reported, never mixed.
 
-from collections.abc import Iterator
+The paper asks two questions, intestinal metaplasia or not and gastric atrophy or not. Where a data set's labels exclude
+each other and one is `normal`, ours is measured on the frames that have the label or are normal; else against the rest.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.evaluate.report import Report, Row
+from lag_zoo.evaluate.report import Level, Report, Row, evaluate
+from lag_zoo.evaluate.scores import Scores
 from lag_zoo.metrics.intervals import Interval
+from lag_zoo.metrics.levels import Pooling
 from lag_zoo.models.reported import reported_results
 
 TASKS = {"im": "Intestinal metaplasia or not", "ga": "Gastric atrophy or not"}
+_NORMAL = "normal"
 _FIVE = ("accuracy", "sensitivity", "specificity", "ppv", "npv")
 _HEADER = (
     "| model | whose | n | Acc | Sen | Spe | PPV | NPV |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
 
-def paper_table(report: Report, *, model: str, data: str, modality: str = "") -> str:
-    """The tables as Markdown, in percent: one a task of the paper that a label of the report is, by its name.
+def paper_tasks(label_names: Sequence[str]) -> dict[str, str]:
+    """The paper's tasks that labels are, by their names alone, and which label each is.
+
+    Raises:
+        InvalidConfigError: no label is called IM or GA.
+
+    >>> paper_tasks(["normal", "GA", "IM"])
+    {'im': 'IM', 'ga': 'GA'}
+    """
+    named = {name.lower(): name for name in label_names}
+    found = {task: named[task] for task in TASKS if task in named}
+    if not found:
+        raise InvalidConfigError(
+            f"the paper's tables are of IM and GA; the labels here are {', '.join(label_names)}. Call a label IM or GA "
+            "if it is one"
+        )
+    return found
+
+
+def paper_rows(
+    report: Report,
+    scores: Scores,
+    *,
+    operating_point: str = "0.5",
+    level: Level = "frame",
+    pooling: Pooling = "maximum",
+    validation: Scores | None = None,
+    apparent: bool = False,
+    draws: int = 2000,
+) -> dict[str, Row]:
+    """Our row for each of the paper's tasks: against `normal` where exclusive labels hold it, else against the rest.
 
     Args:
-        model, data: what was measured, and on what.
-        modality: `wli` or `lci`, where all frames have one light; else the paper's rows of both stand there.
+        report: of `scores`, with these options, which are those of `evaluate`.
 
     Raises:
         InvalidConfigError: no label is called IM or GA.
     """
-    rows = {row.label.lower(): row for row in report.rows}
-    tasks = [task for task in TASKS if task in rows]
-    if not tasks:
-        raise InvalidConfigError(
-            f"the paper's tables are of IM and GA; the labels here are {', '.join(row.label for row in report.rows)}"
-        )
+    found = {}
+    for task, label in paper_tasks(scores.label_names).items():
+        normal = next((name for name in scores.label_names if name.lower() == _NORMAL), None)
+        if scores.targets.ndim != 1 or normal is None:
+            found[task] = next(row for row in report.rows if row.label == label)
+        elif len(scores.label_names) == 2:
+            row = next(row for row in report.rows if row.label == label)
+            found[task] = dataclasses.replace(row, against=normal)
+        else:
+            stored = operating_point == "stored"
+            alone = evaluate(
+                _of_two(scores, normal, label),
+                operating_point="0.5" if stored else operating_point,
+                level=level,
+                pooling=pooling,
+                validation=None if validation is None else _of_two(validation, normal, label),
+                apparent=apparent,
+                draws=draws,
+            ).rows[1]
+            rule = "0.5: none is stored for pairs" if stored else alone.rule
+            found[task] = dataclasses.replace(alone, against=normal, rule=rule)
+    return found
+
+
+def paper_table(rows: Mapping[str, Row], *, model: str, data: str, modality: str = "") -> str:
+    """The tables as Markdown, in percent: one for each task that there is a row of, ours before the paper's.
+
+    Args:
+        rows: by task, `im` or `ga`, as `paper_rows` gives them.
+        model, data: what was measured, and on what.
+        modality: `wli` or `lci`, where all frames have one light; else the paper's rows of both stand there.
+    """
     reported = reported_results()
     parts = [
         f"# {model} on {data}, in the form of the paper's tables\n\n"
-        "Percent. **Measured** rows are ours, with 95% intervals, of the label against all others; **reported** rows "
-        "are the paper's, on its own data, and have not been reproduced here. These are two data sets: the rows cannot "
-        "be compared with each other. No model here is a medical device."
+        "Percent. **Measured** rows are ours, with 95% intervals. **Reported** rows are the paper's, on its own data, and "
+        "have not been reproduced here. These are two data sets: the rows cannot be compared with each other. No model "
+        "here is a medical device."
     ]
-    for task in tasks:
-        lines = [_HEADER, _measured(rows[task], model)]
-        lines += _reported(task, modality)
-        parts.append(f"## {TASKS[task]}\n\n" + "\n".join(lines))
+    for task, row in rows.items():
+        lines = [_HEADER, _measured(row, model, data), *_reported(task, modality)]
+        parts.append(
+            f"## {TASKS[task]}\n\n" + "\n".join(lines) + f"\n\n95% intervals of ours: {_methods(row)}."
+        )
     parts.append("## Of the paper's rows\n\n" + "\n".join(f"- {caveat}" for caveat in reported.caveats))
     parts.append(f"Source: {reported.source}")
     return "\n\n".join(parts) + "\n"
 
 
-def _measured(row: Row, model: str) -> str:
+def one_light(scores: Scores) -> str:
+    """`wli` or `lci` where the data say of every frame that it is that; else nothing."""
+    lights = set(scores.columns.get("modality", ()))
+    return lights.pop() if len(lights) == 1 and lights <= {"wli", "lci"} else ""
+
+
+def _of_two(scores: Scores, normal: str, label: str) -> Scores:
+    """The frames that are of one of two exclusive labels, as scores of these two: the share of each in both."""
+    places = [scores.label_names.index(normal), scores.label_names.index(label)]
+    part = scores.taken(np.flatnonzero(np.isin(scores.targets, places)))
+    return dataclasses.replace(
+        part,
+        label_names=(normal, label),
+        logits=part.logits[:, places],
+        targets=(part.targets == places[1]).astype(int),
+        operating_points={},  # those of a label against all others
+        thresholds=None,
+    )
+
+
+def _measured(row: Row, model: str, data: str) -> str:
     cells = " | ".join(_percent(row.measures[name]) for name in _FIVE)
     groups = "" if row.groups is None else f", {row.groups} groups"
-    whose = f"measured, {row.label} against {row.against}, threshold {row.threshold:.3f} ({row.rule})"
+    threshold = f"threshold {row.threshold:.3f} ({row.rule})"
+    whose = f"**measured** on {data}, {row.label} against {row.against}, {threshold}"
     return f"| {model} | {whose} | {row.n}{groups} | {cells} |"
 
 
 def _reported(task: str, modality: str) -> Iterator[str]:
     for row in reported_results().rows:
         if row.task == task and modality in ("", row.modality):
-            light = "" if row.modality is None else row.modality.upper()
+            light = "" if row.modality is None else f", {row.modality.upper()}"
             numbers = " | ".join(f"{getattr(row, name):.2f}" for name in _FIVE)
-            yield f"| {row.model}, as printed | reported by the paper, {light} | - | {numbers} |"
+            yield f"| {row.model}, as printed | reported by the paper{light}; not reproduced here | - | {numbers} |"
+
+
+def _methods(row: Row) -> str:
+    return "; ".join(sorted({row.measures[name].method for name in _FIVE}))
 
 
 def _percent(interval: Interval) -> str:
+    if not np.isfinite(interval.value):
+        return "-"
     return f"{100 * interval.value:.1f} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"

@@ -18,7 +18,7 @@ import torch
 
 import lag_zoo
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.errors import InvalidConfigError
+from lag_zoo.errors import InvalidConfigError, TrainingError
 from lag_zoo.training.recipe import Recipe
 
 RECIPE, DATA, ENVIRONMENT, METRICS, LAST, CURVES, BEST = (
@@ -117,6 +117,11 @@ class RunFolder:
             else:
                 scratch.write_bytes(data)
             os.replace(scratch, target)
+        except OSError as error:
+            raise TrainingError(
+                f"{target} cannot be written: {error}. What the run had written before is whole: make room, and resume "
+                "it (--resume)"
+            ) from error
         finally:
             scratch.unlink(missing_ok=True)
 

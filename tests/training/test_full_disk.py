@@ -1,0 +1,52 @@
+"""A run whose disk fills up: a clear stop, a whole folder, and the same numbers once there is room."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lag_zoo.errors import TrainingError
+from lag_zoo.training import Recipe, Stage, finetune
+from tests.networks import equal
+from tests.small_disk import disk, remount
+from tests.training.drawn_data import write_frames
+
+__all__ = ["disk"]
+RECIPE = Recipe(
+    model="lag_mobilenetv3_small_050",
+    fields={"global_size": 32, "num_crops": 2, "crop_size": 32},
+    stages=(Stage(epochs=3),),
+    batch_size=4,
+    workers=0,
+)
+
+
+def test_a_disk_that_fills_up(disk: Path, tmp_path: Path) -> None:
+    data = write_frames(tmp_path / "frames")
+    remount(disk, "size=200m")
+    run, filler = disk / "run", disk / "filler"
+
+    def fill(row: Mapping[str, Any]) -> None:
+        if row["epoch"] == 1:
+            room = os.statvfs(disk)
+            filler.write_bytes(bytes(room.f_bavail * room.f_frsize - 2_000_000))
+
+    with pytest.raises(
+        TrainingError, match=r"last\.pt cannot be written: .*No space left.* is whole: make room"
+    ):
+        finetune(None, data, run, recipe=RECIPE, cpu=True, log=fill)
+    assert not list(run.glob(".*.part"))
+    assert not (run / "best").exists()
+    filler.unlink()
+    resumed = finetune(None, data, run, recipe=RECIPE, cpu=True, resume=True)
+    whole = finetune(None, data, tmp_path / "whole", recipe=RECIPE, cpu=True)
+    assert equal(resumed, whole)
+
+
+def test_a_disk_that_is_full_from_the_start(disk: Path, tmp_path: Path) -> None:
+    data = write_frames(tmp_path / "frames", patients=6)
+    (disk / "filler").write_bytes(bytes(os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize))
+    with pytest.raises((TrainingError, OSError), match="No space left"):
+        finetune(None, data, disk / "run", recipe=RECIPE, cpu=True)
