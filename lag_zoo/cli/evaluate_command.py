@@ -3,7 +3,7 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -13,7 +13,10 @@ from lag_zoo.errors import InvalidConfigError
 
 if TYPE_CHECKING:
     from lag_zoo.data.manifest import Manifest
-    from lag_zoo.evaluate import Scores
+    from lag_zoo.evaluate import Report, Scores
+    from lag_zoo.evaluate.mistakes import Mistake
+    from lag_zoo.evaluate.report import Level as ReportLevel
+    from lag_zoo.metrics.levels import Pooling as ReportPooling
     from lag_zoo.nn import LAG
 
 
@@ -67,14 +70,18 @@ def evaluate(
     ] = False,
     beside: Annotated[
         list[str] | None,
-        typer.Option(help="Another network on the same frames, a name or a place; may be repeated."),
+        typer.Option(help="Another network on the same frames, a name or a place; may be given again."),
     ] = None,
-    thumbnails: Annotated[
-        int, typer.Option(min=0, help="Show so many of the worst mistakes of each kind in report.html.")
-    ] = 0,
     paper_table: Annotated[
-        bool, typer.Option("--paper-table", help="Beside the paper's rows for IM or GA, in their form.")
+        bool, typer.Option("--paper-table", help="Rows of IM or GA in the form of the paper's, beside them.")
     ] = False,
+    thumbnails: Annotated[
+        bool,
+        typer.Option("--thumbnails", help="End report.html with the worst mistakes: it then holds frames."),
+    ] = False,
+    mistakes: Annotated[
+        int, typer.Option(min=1, help="How many --thumbnails shows, of each label and kind.")
+    ] = 4,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="A folder for report.json, report.md, report.html, scores.csv."),
@@ -87,76 +94,108 @@ def evaluate(
 
     For research; no number makes a network a medical device.
     """
-    from lag_zoo.evaluate import evaluate as measure
-    from lag_zoo.evaluate.pages import html, markdown
-    from lag_zoo.factory import create_model
+    from lag_zoo.evaluate.pages import markdown
+    from lag_zoo.evaluate.paper_table import paper_tasks
 
     if thumbnails and (output is None or level is not Level.FRAME):
         raise InvalidConfigError(
-            "--thumbnails shows frames in report.html: it needs --output and --level frame"
+            "--thumbnails shows frames in report.html: it needs --output FOLDER, and --level frame"
         )
     manifest = opened(data, column, labels)
-    network = create_model(model, pretrained=True)
+    if paper_table:
+        paper_tasks(manifest.label_names)  # says so now, not after an hour of scoring
+    network = _network(model, manifest)
+    others = {place: _network(place, manifest) for place in beside or ()}
     chosen = split if split is not None else "test" if "test" in manifest.splits else None
-    scores = _scored(network, manifest, chosen, skip_unreadable, without_crops)
-    validation = None
-    if _is_rule(operating_point) and not apparent and chosen != "val" and "val" in manifest.splits:
-        validation = _scored(network, manifest, "val", skip_unreadable, without_crops)
-    report = measure(
-        scores,
-        operating_point=operating_point,
-        level=level.value,
-        pooling=pooling.value,
-        validation=validation,
-        apparent=apparent,
-        prevalence=prevalence,
-        draws=draws,
+    asked = _Asked(
+        chosen, operating_point, level.value, pooling.value, apparent, prevalence, draws, skip_unreadable
     )
+    scores, validation, report = _measured(network, manifest, asked, crops=not without_crops)
     if floors:
-        from lag_zoo.evaluate.floors import floors as floors_of
-        from lag_zoo.evaluate.floors import with_floors
-
-        count = len(scores) + sum(f.split == "train" and not f.excluded for f in manifest.frames)
-        with progress(count, "floors") as step:
-            found = floors_of(manifest, scores, network.config, progress=step)
-        report = with_floors(report, found, draws=draws)
-    if beside:
+        report = _with_floors(report, scores, manifest, network, draws)
+    if others:
         from lag_zoo.evaluate.beside import with_others
 
-        others = {
-            place: _scored(create_model(place, pretrained=True), manifest, chosen, skip_unreadable, False)
-            for place in beside
-        }
-        report = with_others(report, scores, others, draws=draws)
-    title = (
-        f"{model} on {data.name}{f', {chosen}' if chosen else ''}{', without crops' if without_crops else ''}"
-    )
-    text = markdown(report, title=title)
-    table = ""
+        found = {}
+        for place, other in others.items():
+            of_other, _, measured = _measured(other, manifest, asked, crops=True)
+            found[place] = (of_other, measured)
+        report = with_others(report, scores, found, draws=draws)
+    name = f"{model}{', without crops' if without_crops else ''}"
+    on = f"{data.name}{f', {chosen}' if chosen else ''}"
+    pages = {"report.md": markdown(report, title=f"{name} on {on}")}
     if paper_table:
-        from lag_zoo.evaluate.paper_table import paper_table as table_of
-
-        lights = set(scores.columns.get("modality", ("",)))
-        light = lights.pop() if len(lights) == 1 and lights <= {"wli", "lci"} else ""
-        table = table_of(report, model=model, data=data.name, modality=light)
+        pages["paper_table.md"] = _paper_table(report, scores, validation, asked, name, on)
     if output is None:
-        typer.echo(text + table)
+        typer.echo("\n".join(pages.values()))
         return
-    mistakes = []
+    worst = None
     if thumbnails:
         from lag_zoo.evaluate.mistakes import worst_mistakes
 
-        mistakes = worst_mistakes(network, manifest, scores, report, count=thumbnails)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "report.md").write_text(text, encoding="utf-8")
-    (output / "report.html").write_text(html(report, title=title, mistakes=mistakes), encoding="utf-8")
-    (output / "report.json").write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
-    scores.write(output / "scores.csv")
-    names = ["report.html", "report.md", "report.json", "scores.csv"]
-    if table:
-        (output / "paper_table.md").write_text(table, encoding="utf-8")
-        names.append("paper_table.md")
-    typer.echo(f"{output}: {', '.join(names)}")
+        worst = worst_mistakes(
+            network, manifest, scores, report, count=mistakes, with_crops=not without_crops
+        )
+    _write(output, pages, report, scores, f"{name} on {on}", worst)
+
+
+class _Asked(NamedTuple):
+    """How each network is measured."""
+
+    split: str | None
+    operating_point: str
+    level: "ReportLevel"
+    pooling: "ReportPooling"
+    apparent: bool
+    prevalence: float | None
+    draws: int
+    skip_unreadable: bool
+
+
+def _network(place: str, manifest: "Manifest") -> "LAG":
+    from lag_zoo.factory import create_model
+
+    network = create_model(place, pretrained=True)
+    if network.label_names is not None and set(network.label_names) != set(manifest.label_names):
+        raise InvalidConfigError(
+            f"the labels of {place} are {list(network.label_names)}, those of {manifest.source} "
+            f"{list(manifest.label_names)}"
+        )
+    return network
+
+
+def _measured(
+    network: "LAG", manifest: "Manifest", asked: _Asked, *, crops: bool
+) -> "tuple[Scores, Scores | None, Report]":
+    """Scores, those of the validation frames where a rule needs them, and the report."""
+    from lag_zoo.evaluate import evaluate as measure
+
+    point = asked.operating_point
+    scores = _scored(network, manifest, asked.split, asked.skip_unreadable, crops)
+    validation = None
+    if _is_rule(point) and not asked.apparent and asked.split != "val" and "val" in manifest.splits:
+        validation = _scored(network, manifest, "val", asked.skip_unreadable, crops)
+    report = measure(
+        scores,
+        operating_point=point,
+        level=asked.level,
+        pooling=asked.pooling,
+        validation=validation,
+        apparent=asked.apparent,
+        prevalence=asked.prevalence,
+        draws=asked.draws,
+    )
+    return scores, validation, report
+
+
+def _scored(
+    network: "LAG", manifest: "Manifest", split: str | None, skip_unreadable: bool, crops: bool
+) -> "Scores":
+    from lag_zoo.evaluate import score
+
+    model = network if crops else network.without_crops()
+    with progress(len(manifest.where(split=split)), "frames") as step:
+        return score(model, manifest, split=split, skip_unreadable=skip_unreadable, progress=step)
 
 
 def _is_rule(operating_point: str) -> bool:
@@ -169,16 +208,57 @@ def _is_rule(operating_point: str) -> bool:
     return False
 
 
-def _scored(
-    network: "LAG", manifest: "Manifest", split: str | None, skip_unreadable: bool, without_crops: bool
-) -> "Scores":
-    from lag_zoo.evaluate import score
+def _with_floors(
+    report: "Report", scores: "Scores", manifest: "Manifest", network: "LAG", draws: int
+) -> "Report":
+    from lag_zoo.evaluate.floors import floors, with_floors
 
-    if network.label_names is not None and set(network.label_names) != set(manifest.label_names):
-        raise InvalidConfigError(
-            f"the network's labels are {list(network.label_names)}, those of {manifest.source} "
-            f"{list(manifest.label_names)}"
-        )
-    model = network.without_crops() if without_crops else network
-    with progress(len(manifest.where(split=split)), "frames") as step:
-        return score(model, manifest, split=split, skip_unreadable=skip_unreadable, progress=step)
+    count = len(scores) + sum(f.split == "train" and not f.excluded for f in manifest.frames)
+    with progress(count, "floors") as step:
+        found = floors(manifest, scores, network.config, progress=step)
+    return with_floors(report, found, draws=draws)
+
+
+def _paper_table(
+    report: "Report",
+    scores: "Scores",
+    validation: "Scores | None",
+    asked: _Asked,
+    model: str,
+    data: str,
+) -> str:
+    from lag_zoo.evaluate.paper_table import one_light, paper_rows, paper_table
+
+    rows = paper_rows(
+        report,
+        scores,
+        operating_point=asked.operating_point,
+        level=asked.level,
+        pooling=asked.pooling,
+        validation=validation,
+        apparent=asked.apparent,
+        draws=asked.draws,
+    )
+    return paper_table(rows, model=model, data=data, modality=one_light(scores))
+
+
+def _write(
+    folder: Path,
+    pages: dict[str, str],
+    report: "Report",
+    scores: "Scores",
+    title: str,
+    mistakes: "list[Mistake] | None",
+) -> None:
+    from lag_zoo.evaluate.pages import html
+
+    texts = {
+        "report.html": html(report, title=title, mistakes=mistakes),
+        "report.json": json.dumps(report.to_dict(), indent=2) + "\n",
+        **pages,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    scores.write(folder / "scores.csv")
+    typer.echo(f"{folder}: {', '.join(texts)}, scores.csv")

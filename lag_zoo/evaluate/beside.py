@@ -10,7 +10,7 @@ from lag_zoo.evaluate.comparison import compare
 from lag_zoo.evaluate.report import Beside, Report
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.metrics.intervals import Difference, paired_difference
-from lag_zoo.metrics.levels import pool
+from lag_zoo.metrics.levels import Pooling, pool
 from lag_zoo.metrics.ranking import auroc
 
 
@@ -75,23 +75,22 @@ def _in_order_of(one: Scores, other: Scores) -> Scores:
 def _differences(report: Report, one: Scores, other: Scores, draws: int) -> list[Difference]:
     """Of each label, in the report's order."""
     compared = {part.label: part.difference for part in compare(one, other, draws=draws)}
-    if report.level == "frame":
+    if report.level == "frame" or report.pooling is None:
         return [compared[row.label] for row in report.rows]
     place = {image: number for number, image in enumerate(other.images)}
     other = other.taken(np.array([place[image] for image in one.images]))
-    return [_pooled_difference(report, one, other, row.label, draws) for row in report.rows]
+    units = one.units(report.level)
+    return [_pooled(one, other, row.label, units, report.pooling, draws) for row in report.rows]
 
 
-def _pooled_difference(report: Report, one: Scores, other: Scores, label: str, draws: int) -> Difference:
+def _pooled(one: Scores, other: Scores, label: str, units: np.ndarray, by: Pooling, draws: int) -> Difference:
     """One label's, of examinations or patients; both scores are of the same frames in the same order."""
-    if report.level == "frame" or report.pooling is None:
-        raise InvalidConfigError("frames are not pooled; compare them as they are")
     number = one.label_names.index(label)
     targets = (one.targets == number) if one.targets.ndim == 1 else one.targets[:, number]
     known = one.targets >= 0 if one.targets.ndim == 1 else targets >= 0
-    truth, units = targets[known] == 1, one.units(report.level)[known]
+    truth, units = targets[known] == 1, units[known]
     first, second = (
-        pool(scores.probabilities[known, number], truth, units, by=report.pooling) for scores in (one, other)
+        pool(scores.probabilities[known, number], truth, units, by=by) for scores in (one, other)
     )
     # Examinations of one patient are no more independent than its frames.
     groups = one.groups[known][np.unique(units, return_index=True)[1]]

@@ -6,7 +6,7 @@ They are parts of frames: whoever gets the page gets them too.
 import base64
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ class Mistake(NamedTuple):
         image: its name in the manifest.
         probability, threshold: the frame is called where the one reaches the other.
         truth: whether it has the label; if so, this is a false negative, else a false positive.
+        reference: what it is in truth: its label where labels exclude each other, else the label or "not" it.
         picture: PNG, base64.
     """
 
@@ -42,6 +43,7 @@ class Mistake(NamedTuple):
     probability: float
     threshold: float
     truth: bool
+    reference: str
     picture: str
 
 
@@ -72,7 +74,8 @@ def worst_mistakes(
             image = scores.images[place]
             probability = float(scores.probabilities[place, number])
             picture = _picture(model, paths[image], with_crops)
-            found.append(Mistake(row.label, image, probability, row.threshold, truth, picture))
+            reference = _reference(scores, place, row.label, truth)
+            found.append(Mistake(row.label, image, probability, row.threshold, truth, reference, picture))
     return found
 
 
@@ -85,6 +88,12 @@ def _furthest(scores: Scores, number: int, threshold: float, count: int) -> Iter
         wrong = np.flatnonzero(known & (marks == truth) & ((margins >= 0) != truth))
         order = np.argsort(margins[wrong] if truth else -margins[wrong], kind="stable")
         yield from ((int(place), truth) for place in wrong[order][:count])
+
+
+def _reference(scores: Scores, place: int, label: str, truth: bool) -> str:
+    if scores.targets.ndim == 1:
+        return scores.label_names[int(scores.targets[place])]
+    return label if truth else f"not {label}"
 
 
 def _picture(model: LAG, path: Path, with_crops: bool) -> str:
@@ -103,7 +112,7 @@ def _picture(model: LAG, path: Path, with_crops: bool) -> str:
         picture = draw_bounding_boxes(picture, views.boxes * scale, colors=_LINE, width=1)
         crops = make_grid(list(views.crops), nrow=_ROW, padding=GAP, pad_value=255)
         picture = torch.cat(_of_one_height(picture, crops), dim=2)
-    encoded = cast(Tensor, encode_png(picture))
+    encoded = encode_png(picture)
     return base64.b64encode(encoded.numpy().tobytes()).decode("ascii")
 
 

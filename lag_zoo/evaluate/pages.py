@@ -34,8 +34,8 @@ def markdown(report: Report, *, title: str) -> str:
     return _environment().get_template("report.md").render(**_context(report, title))
 
 
-def html(report: Report, *, title: str, mistakes: Sequence[Mistake] = ()) -> str:
-    """The report as one HTML file, its pictures inside; with mistakes, it holds parts of frames."""
+def html(report: Report, *, title: str, mistakes: Sequence[Mistake] | None = None) -> str:
+    """The report as one HTML file, its pictures inside; with mistakes it ends with these, and holds parts of frames."""
     pictures = [
         (f"{row.label} against {row.against}", _pictures(row)) for row in (*report.rows, *report.pairs)
     ]
@@ -73,6 +73,8 @@ def _context(report: Report, title: str) -> dict[str, object]:
 
 
 def _cell(interval: Interval | Difference) -> str:
+    if not math.isfinite(interval.value):
+        return "-"
     return f"{number(interval.value)} ({number(interval.low)} to {number(interval.high)})"
 
 

@@ -97,9 +97,9 @@ def paper_table(rows: Mapping[str, Row], *, model: str, data: str, modality: str
     reported = reported_results()
     parts = [
         f"# {model} on {data}, in the form of the paper's tables\n\n"
-        "Percent. **Measured** rows are ours, with 95% intervals. **Reported** rows are the paper's, on its own data, and "
-        "have not been reproduced here. These are two data sets: the rows cannot be compared with each other. No model "
-        "here is a medical device."
+        "Percent. **Measured** rows are ours, with 95% intervals. **Reported** rows are the paper's, on its own data, "
+        "and have not been reproduced here. These are two data sets: the rows cannot be compared with each other. No "
+        "model here is a medical device."
     ]
     for task, row in rows.items():
         lines = [_HEADER, _measured(row, model, data), *_reported(task, modality)]

@@ -17,7 +17,7 @@ from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 from lag_zoo.metrics.calibration import probabilities_of
 from lag_zoo.nn import LAG
-from lag_zoo.nn.lag import GlobalPath
+from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.specs import Task
 from lag_zoo.views import Views, ViewSampler
 

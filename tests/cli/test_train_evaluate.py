@@ -48,16 +48,23 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "report" / "report.json").read_text())["analysed"] == 8
     without = run("evaluate", best, data, *options, "--without-crops")
     assert "without crops" in without
-    beside = ("--beside", best, "--thumbnails", 1, "--paper-table")
-    out = run("evaluate", best, data, *options, *beside, "-o", tmp_path / "more")
+    more = ("--beside", best, "--thumbnails", "--mistakes", 1, "--paper-table", "-o", tmp_path / "more")
+    out = run("evaluate", best, data, *options, *more)
     assert "paper_table.md" in out
     page = (tmp_path / "more" / "report.html").read_text()
     assert page.count(f"<td>{best}</td>") == 2
+    assert "parts of frames" in page
+    assert "parts of frames" not in (tmp_path / "report" / "report.html").read_text()
     assert "| 0.000 (0.000 to 0.000) | 1.000 |" in (tmp_path / "more" / "report.md").read_text()
     assert "reported by the paper, LCI" in (tmp_path / "more" / "paper_table.md").read_text()
-    assert "reported by the paper, LCI" in run("evaluate", best, data, *options, "--paper-table")
+    assert "IM against normal, threshold" in run("evaluate", best, data, *options, "--paper-table")
     with pytest.raises(InvalidConfigError, match="needs --output"):
-        run("evaluate", best, data, "--thumbnails", 1)
+        run("evaluate", best, data, "--thumbnails")
+    with pytest.raises(InvalidConfigError, match=r"the labels of lag_.*_polyp are .*'polyp'"):
+        run("evaluate", best, data, "--beside", "lag_mobilenetv3_small_100_polyp")
+    (tmp_path / "no_im.csv").write_text((tmp_path / "data.csv").read_text().replace("IM", "polyp"))
+    with pytest.raises(InvalidConfigError, match="the labels here are"):
+        run("evaluate", best, tmp_path / "no_im.csv", "--paper-table")
     assert "IM" in run("predict", tmp_path / "0_0.png", "--model", best)
 
 

@@ -1,17 +1,23 @@
 """What stands beside a network's row: other networks on the same frames, and the paper's tables."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+import sklearn.metrics
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.evaluate import evaluate
+from lag_zoo.evaluate import Report, compare, evaluate
 from lag_zoo.evaluate.beside import with_others
 from lag_zoo.evaluate.pages import html, markdown
-from lag_zoo.evaluate.paper_table import paper_table
+from lag_zoo.evaluate.paper_table import one_light, paper_rows, paper_table, paper_tasks
 from lag_zoo.evaluate.scores import Scores
+from lag_zoo.metrics.levels import pool
 
 
-def drawn(skill: float, *, names: tuple[str, ...] = ("normal", "GA", "IM"), seed: int = 0) -> Scores:
+def drawn(
+    skill: float, *, names: tuple[str, ...] = ("normal", "GA", "IM"), seed: int = 0, **fields: object
+) -> Scores:
     """Scores of 40 patients of three frames each."""
     rng = np.random.default_rng(seed)
     targets = np.repeat(np.arange(40) % len(names), 3)
@@ -25,13 +31,29 @@ def drawn(skill: float, *, names: tuple[str, ...] = ("normal", "GA", "IM"), seed
         groups=np.array([f"p{i // 3}" for i in range(120)]),
         grouping="patient",
         found=120,
+        **fields,  # type: ignore[arg-type]
     )
+
+
+def reordered(scores: Scores, order: tuple[int, ...]) -> Scores:
+    """The same, its labels in another order and its frames too."""
+    turned = dataclasses.replace(
+        scores,
+        label_names=tuple(scores.label_names[i] for i in order),
+        logits=scores.logits[:, order],
+        targets=np.argsort(order)[scores.targets],
+    )
+    return turned.taken(np.arange(len(scores))[::-1])
+
+
+def reported(scores: Scores, **options: object) -> tuple[Scores, Report]:
+    return scores, evaluate(scores, draws=200, **options)  # type: ignore[arg-type]
 
 
 class TestOthers:
     def test_the_difference_is_that_of_the_areas(self) -> None:
         good, poor = drawn(3.0), drawn(0.3, seed=1)
-        report = with_others(evaluate(good, draws=200), good, {"plain at 448": poor}, draws=200)
+        report = with_others(evaluate(good, draws=200), good, {"plain at 448": reported(poor)}, draws=200)
         (other,) = report.beside
         assert [row.label for row in other.rows] == ["normal", "GA", "IM"]
         for row, mine, difference in zip(other.rows, report.rows, other.differences, strict=True):
@@ -39,41 +61,145 @@ class TestOthers:
             assert difference.value == pytest.approx(areas)
             assert difference.low > 0
             assert difference.p < 0.05
-        for text in (markdown(report, title="t"), html(report, title="t")):
-            assert text.count("plain at 448") == 3
-            assert f"{other.differences[2].value:.3f}" in text
+        assert list(other.differences) == [part.difference for part in compare(good, poor, draws=200)]
 
-    def test_other_labels_cannot_stand_beside(self) -> None:
+    def test_it_stands_in_all_three_forms(self) -> None:
+        good, poor = drawn(3.0), drawn(0.3, seed=1)
+        report = with_others(evaluate(good, draws=200), good, {"plain at 448": reported(poor)}, draws=200)
+        (other,) = report.beside
+        page, text = html(report, title="t"), markdown(report, title="t")
+        assert page.count("plain at 448") == text.count("plain at 448") == 3
+        table = [line for line in text.splitlines() if "the reported one" in line or "plain at 448" in line]
+        assert [line.split(" | ")[:2] for line in table[:2]] == [
+            ["| normal", "the reported one"], ["| normal", "plain at 448"],
+        ]  # fmt: skip
+        assert {line.count("|") for line in table} == {12}
+        for number, row in enumerate(other.rows):
+            for name in ("auroc", "auprc", "sensitivity", "specificity"):
+                assert f"{row.measures[name].value:.3f} (" in table[2 * number + 1]
+            assert f"| {other.differences[number].value:.3f} (" in table[2 * number + 1]
+        data = report.to_dict()["beside"][0]
+        assert data["name"] == "plain at 448"
+        assert data["differences"][2]["p"] == other.differences[2].p
+        assert data["rows"][2]["measures"]["sensitivity"]["n"] > 0
+
+    def test_other_orders_of_labels_and_frames(self) -> None:
+        good, poor = drawn(3.0), drawn(0.3, seed=1)
+        report = evaluate(good, draws=200)
+        plain = with_others(report, good, {"a": reported(poor)}, draws=200)
+        turned = with_others(report, good, {"a": reported(reordered(poor, (2, 0, 1)))}, draws=200)
+        assert turned.beside[0].differences == plain.beside[0].differences
+        assert [row.label for row in turned.beside[0].rows] == ["normal", "GA", "IM"]
+        assert [row.confusion for row in turned.beside[0].rows] == [
+            row.confusion for row in plain.beside[0].rows
+        ]
+
+    def test_by_patient_the_differences_are_of_patients(self) -> None:
+        good, poor = drawn(1.0), drawn(0.3, seed=1)
+        how = {"level": "patient", "pooling": "mean"}
+        turned = reported(reordered(poor, (1, 2, 0)), **how)
+        report = with_others(reported(good, **how)[1], good, {"a": turned}, draws=200)
+        for number, (row, difference) in enumerate(
+            zip(report.rows, report.beside[0].differences, strict=True)
+        ):
+            truth = good.targets == number
+            areas = [
+                sklearn.metrics.roc_auc_score(pooled.truth, pooled.probabilities)
+                for pooled in (
+                    pool(s.probabilities[:, number], truth, s.groups, by="mean") for s in (good, poor)
+                )
+            ]
+            assert difference.value == pytest.approx(areas[0] - areas[1])
+            assert row.n == difference.n == difference.groups == 40
+            assert row.measures["auroc"].value == pytest.approx(areas[0])
+
+    def test_what_cannot_stand_beside(self) -> None:
         scores = drawn(1.0)
-        with pytest.raises(InvalidConfigError, match="same frames and labels"):
-            with_others(
-                evaluate(scores, draws=100), scores, {"other": drawn(1.0, names=("a", "b", "c"))}, draws=100
-            )
+        report = evaluate(scores, draws=100)
+        others = {"strange": reported(drawn(1.0, names=("a", "b", "c")))}
+        with pytest.raises(InvalidConfigError, match=r"strange tells a, b, c .* normal, GA, IM"):
+            with_others(report, scores, others)
+        with pytest.raises(InvalidConfigError, match="measure both alike"):
+            with_others(report, scores, {"by patient": reported(scores, level="patient")})
+        fewer = scores.taken(np.arange(90))
+        with pytest.raises(InvalidConfigError, match="30 frames are in one of them only"):
+            with_others(report, scores, {"fewer": reported(fewer)})
 
 
 class TestThePapersTables:
+    def test_against_normal_where_labels_exclude_each_other(self) -> None:
+        scores = drawn(2.0, temperature=2.0)
+        rows = paper_rows(evaluate(scores, draws=100), scores, draws=100)
+        assert list(rows) == ["im", "ga"]
+        for task, number in (("im", 2), ("ga", 1)):
+            two = scores.targets != 3 - number
+            truth = scores.targets[two] == number
+            called = (scores.logits[:, number] >= scores.logits[:, 0])[two]
+            assert (rows[task].against, rows[task].n) == ("normal", two.sum())
+            measures = {name: interval.value for name, interval in rows[task].measures.items()}
+            assert measures["sensitivity"] == pytest.approx(sklearn.metrics.recall_score(truth, called))
+            assert measures["specificity"] == pytest.approx(sklearn.metrics.recall_score(~truth, ~called))
+            assert measures["ppv"] == pytest.approx(sklearn.metrics.precision_score(truth, called))
+
+    def test_a_rule_is_applied_to_the_two(self) -> None:
+        scores, validation = drawn(1.0), drawn(1.0, seed=1)
+        validation = dataclasses.replace(validation, images=tuple(f"v{i}" for i in validation.images))
+        how = {"operating_point": "sens>=0.9", "validation": validation, "draws": 100}
+        report = evaluate(scores, **how)  # type: ignore[arg-type]
+        rows = paper_rows(report, scores, **how)  # type: ignore[arg-type]
+        assert rows["im"].rule == "sens>=0.9 on 81 validation frames"
+
+    def test_a_stored_threshold_is_not_of_pairs(self) -> None:
+        stored = {"normal": 0.1, "GA": 0.2, "IM": 0.3}
+        scores = drawn(1.0, operating_points=stored)
+        report = evaluate(scores, operating_point="stored", draws=100)
+        row = paper_rows(report, scores, operating_point="stored", draws=100)["im"]
+        assert (row.threshold, row.rule) == (0.5, "0.5: none is stored for pairs")
+        two = drawn(1.0, names=("normal", "im"), operating_points={"normal": 0.6, "im": 0.3})
+        report = evaluate(two, operating_point="stored", draws=100)
+        row = paper_rows(report, two, operating_point="stored", draws=100)["im"]
+        assert (row.against, row.threshold, row.rule) == ("normal", 0.3, "stored with the weights")
+
+    def test_else_against_the_rest(self) -> None:
+        scores = drawn(2.0, names=("other", "GA", "IM"))
+        report = evaluate(scores, draws=100)
+        assert paper_rows(report, scores, draws=100) == {"im": report.rows[2], "ga": report.rows[1]}
+        marks = np.eye(3, dtype=int)[drawn(2.0).targets]
+        several = dataclasses.replace(drawn(2.0), task="multilabel", targets=marks)
+        report = evaluate(several, draws=100)
+        assert paper_rows(report, several, draws=100)["ga"] is report.rows[1]
+
     def test_measured_and_reported_are_told_apart(self) -> None:
-        report = evaluate(drawn(2.0), draws=100)
-        text = paper_table(report, model="my model", data="my data", modality="lci")
+        scores = drawn(2.0)
+        rows = paper_rows(evaluate(scores, draws=100), scores, draws=100)
+        text = paper_table(rows, model="my model", data="my data", modality="lci")
         lines = [line for line in text.splitlines() if line.startswith("| ")]
-        measured = [line for line in lines if "| measured" in line]
-        reported = [line for line in lines if "| reported by the paper, LCI |" in line]
+        measured = [line for line in lines if "| **measured** on my data, " in line]
+        reported = [line for line in lines if "| reported by the paper, LCI; not reproduced here |" in line]
         assert len(measured) == 2
         assert len(reported) == 2 * 9, "nine networks for IM and for GA"
-        assert not [line for line in lines if "WLI" in line]
-        accuracy = report.rows[2].measures["accuracy"]
-        assert (
-            f"{100 * accuracy.value:.1f} ({100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})"
-            in measured[0]
-        )
-        assert "| lag, as printed | reported by the paper, LCI | - | 97.83 | 96.69 | 98.82 |" in text
-        assert "have not been reproduced" in text
+        assert len(lines) == 2 + 18 + 2 * 2
+        assert {line.count("|") for line in lines} == {9}
+        row = rows["im"]
+        accuracy = row.measures["accuracy"]
+        shown = f"{100 * accuracy.value:.1f} ({100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})"
+        assert f"| {row.n}, {row.groups} groups | {shown} |" in measured[0]
+        assert "IM against normal, threshold 0.500 (as asked for)" in measured[0]
+        assert "not reproduced here | - | 97.83 | 96.69 | 98.82 | 98.79 | 96.92 |" in text
+        assert "cluster bootstrap, 100 resamples" in text
+        assert "No intervals, one split" in text, "the caveats"
         assert "No model here is a medical device" in text
 
     def test_both_lights_where_none_is_told(self) -> None:
-        text = paper_table(evaluate(drawn(2.0), draws=100), model="m", data="d")
+        scores = drawn(2.0, columns={"modality": ("wli",) * 60 + ("lci",) * 60})
+        assert one_light(scores) == ""
+        rows = paper_rows(evaluate(scores, draws=100), scores, draws=100)
+        text = paper_table(rows, model="m", data="d", modality=one_light(scores))
         assert text.count("reported by the paper, WLI") == text.count("reported by the paper, LCI") == 18
+        assert one_light(drawn(1.0)) == one_light(drawn(1.0, columns={"modality": ("nbi",) * 120})) == ""
+        assert one_light(drawn(1.0, columns={"modality": ("lci",) * 120})) == "lci"
 
     def test_other_labels_have_no_table(self) -> None:
+        assert paper_tasks(["normal", "im"]) == {"im": "im"}
         with pytest.raises(InvalidConfigError, match="are of IM and GA; the labels here are a, b"):
-            paper_table(evaluate(drawn(2.0, names=("a", "b")), draws=100), model="m", data="d")
+            paper_tasks(["a", "b"])

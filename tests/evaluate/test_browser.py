@@ -1,93 +1,122 @@
 """The report in a real browser: it needs nothing else, shows its pictures and its numbers, and fits the window."""
 
-import json
-import re
-import shutil
-import subprocess
-from html import unescape
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+import torch
 
+import lag_zoo
 from lag_zoo.evaluate import evaluate
 from lag_zoo.evaluate.beside import with_others
-from lag_zoo.evaluate.mistakes import Mistake
+from lag_zoo.evaluate.mistakes import Mistake, worst_mistakes
 from lag_zoo.evaluate.pages import html, number
 from lag_zoo.evaluate.report import Report
+from lag_zoo.metrics.intervals import Difference, Interval
+from tests.evaluate.browser import NEEDED, Tab, browser
 from tests.evaluate.test_beside import drawn
+from tests.evaluate.test_mistakes import said
+from tests.training.drawn_data import write_frames
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium to open the report with (apt-get install chromium)"
-)
+pytestmark = NEEDED
 
-DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-# What the page is once it has loaded, put where `--dump-dom` shows it.
-PROBE = """<script>
-const wrong = [];
-window.addEventListener("error", event => wrong.push(String(event.message)), true);
-window.addEventListener("load", () => {
-  const found = {
-    wrong,
-    pictures: [...document.images].map(image => image.naturalWidth),
-    fetched: [...document.querySelectorAll("[src], [href]")].map(e => e.src || e.href).filter(x => !/^data:/.test(x)),
-    cells: [...document.querySelectorAll("td")].map(cell => cell.innerText),
-    headings: [...document.querySelectorAll("h1, h2, h3")].map(heading => heading.innerText),
-    wide: document.documentElement.scrollWidth - window.innerWidth,
-    hidden: [...document.querySelectorAll("table")].filter(table => table.getBoundingClientRect().height < 10).length,
-  };
-  document.body.innerHTML = "<pre id='probe'></pre>";
-  document.getElementById("probe").textContent = JSON.stringify(found);
-});
-</script>"""
+TITLE = f"local-dir:{'a_long_place_' * 12}best on <data>"
+OTHER = "another <network>"
+SIDEWAYS = "document.documentElement.scrollWidth - window.innerWidth"
+PICTURES = "[...document.images].map(image => image.naturalWidth)"
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    with browser(tmp_path_factory.mktemp("chromium")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
 def report() -> Report:
     good, poor = drawn(2.0), drawn(0.5, seed=1)
-    return with_others(evaluate(good, draws=100), good, {"another <network>": poor}, draws=100)
+    others = {OTHER: (poor, evaluate(poor, draws=100))}
+    return with_others(evaluate(good, draws=100, prevalence=0.1), good, others, draws=100)
 
 
-def opened(page: str, folder: Path, *, width: int) -> dict[str, Any]:
-    """What a browser of this width, without a network, makes of the page."""
-    file = folder / "report.html"
-    file.write_text(page.replace("<head>", "<head>" + PROBE), encoding="utf-8")
-    assert CHROMIUM is not None
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-    command += [f"--user-data-dir={folder / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND"]
-    command += [f"--window-size={width},900", "--virtual-time-budget=5000", "--dump-dom", file.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    told = re.search(r'<pre id="probe">(.*)</pre>', done.stdout, flags=re.DOTALL)
-    assert told is not None, done.stdout[-500:]
-    return dict(json.loads(unescape(told[1])))
+@pytest.fixture(scope="module")
+def mistakes(tmp_path_factory: pytest.TempPathFactory) -> list[Mistake]:
+    data = write_frames(tmp_path_factory.mktemp("frames"))
+    torch.manual_seed(0)
+    model = lag_zoo.LAG(
+        "mobilenetv3_small_050", label_names=["normal", "IM"], global_size=224, num_crops=10, crop_size=64
+    ).eval()
+    scores = said(model, data)
+    return worst_mistakes(model, data, scores, evaluate(scores, draws=100), count=1)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [1280, 500])  # a headless window is no narrower
-def test_the_report_in_a_browser(report: Report, tmp_path: Path, width: int) -> None:
-    mistakes = [Mistake("IM", "frame <1>.png", 0.9, 0.5, False, DOT)]
-    found = opened(html(report, title="A report", mistakes=mistakes), tmp_path, width=width)
-    assert found["wrong"] == []
-    assert found["fetched"] == []
-    assert len(found["pictures"]) == 3 + 3 + 1, "three labels, three pairs, one mistake"
-    assert min(found["pictures"]) > 0
-    assert found["wide"] <= 0, "tables scroll inside themselves, the page does not"
-    assert found["hidden"] == 0
-    assert {"A report", "Frames", "Results", "Calibration", "The worst mistakes"} <= set(found["headings"])
-    for row in report.rows:
-        for interval in row.measures.values():
-            cell = f"{number(interval.value)} ({number(interval.low)} to {number(interval.high)})"
-            assert cell in found["cells"]
-    assert found["cells"].count("another <network>") == 3
+@pytest.fixture(scope="module")
+def page(report: Report, mistakes: list[Mistake], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("page") / "report.html"
+    file.write_text(html(report, title=TITLE, mistakes=mistakes), encoding="utf-8")
+    return file
 
 
-@pytest.mark.slow
-def test_the_probe_sees_what_is_wrong(report: Report, tmp_path: Path) -> None:
-    page = html(report, title="t").replace(
-        "</body>", '<img src="gone.png"><div style="width: 3000px">x</div></body>'
+def cell(value: Interval | Difference) -> str:
+    return f"{number(value.value)} ({number(value.low)} to {number(value.high)})"
+
+
+@pytest.mark.parametrize(("width", "phone"), [(1280, False), (400, False), (400, True)])
+def test_it_fits_and_needs_nothing_else(
+    tab: Tab, page: Path, mistakes: list[Mistake], width: int, phone: bool
+) -> None:
+    tab.open(page, width=width, phone=phone)
+    assert tab.complaints() == []
+    assert tab.fetched() == []
+    assert tab.ask("document.querySelectorAll('script, link, iframe').length") == 0
+    pictures = tab.ask(PICTURES)
+    assert len(pictures) == 3 + 3 + len(mistakes), "three labels, three pairs, the mistakes"
+    assert min(pictures) > 0
+    assert tab.ask("window.innerWidth") == width, "a phone does not shrink the page"
+    assert tab.ask(SIDEWAYS) <= 0, "tables scroll inside themselves, the page does not"
+    assert tab.ask("Math.min(...[...document.querySelectorAll('table')].map(t => t.clientHeight))") > 20
+    widest = "Math.max(...[...document.querySelectorAll('table')].map(t => t.scrollWidth - t.clientWidth))"
+    assert (tab.ask(widest) > 0) is (width == 400), "on a desk no column hides"
+
+
+def test_it_shows_the_numbers(tab: Tab, page: Path, report: Report, mistakes: list[Mistake]) -> None:
+    tab.open(page, width=1280)
+    assert tab.ask("document.title") == TITLE
+    rows = [tuple(row) for row in tab.ask(
+        "[...document.querySelectorAll('tr')].map(row => [...row.cells].map(cell => cell.textContent))"
+    )]  # fmt: skip
+    for row in (*report.rows, *report.pairs):
+        (shown,) = [r for r in rows if r[:3] == (row.label, row.against, str(row.n)) and len(r) == 14]
+        assert shown[6:] == tuple(cell(interval) for interval in row.measures.values())
+        assert (row.label, row.against, *(str(count) for count in row.confusion)) in [r[:6] for r in rows]
+    (other,) = report.beside
+    for row, difference in zip(other.rows, other.differences, strict=True):
+        (shown,) = [r for r in rows if r[:2] == (row.label, OTHER)]
+        assert shown[4] == cell(row.measures["auroc"])
+        assert shown[7] == cell(row.measures["specificity"])
+        assert shown[8:] == (cell(difference), number(difference.p), difference.method)
+    captions = tab.ask("[...document.querySelectorAll('figcaption')].map(caption => caption.innerText)")
+    assert len(captions) == len(mistakes)
+    for mistake in mistakes:
+        told = f"{mistake.image}: probability of {mistake.label} {number(mistake.probability)}"
+        assert any(caption.startswith(told) for caption in captions)
+
+
+def test_crops_are_shown_pixel_for_pixel(tab: Tab, page: Path) -> None:
+    tab.open(page, width=400)
+    shown = tab.ask("[...document.querySelectorAll('figure img')].map(i => [i.naturalWidth, i.clientWidth])")
+    assert shown
+    assert all(natural == wide for natural, wide in shown)
+
+
+def test_a_browser_sees_what_is_wrong(tab: Tab, report: Report, tmp_path: Path) -> None:
+    wrong = (
+        '<img src="gone.png"><script>console.error("oh")</script><div style="width: 3000px">x</div></body>'
     )
-    found = opened(page, tmp_path, width=1280)
-    assert 0 in found["pictures"]
-    assert found["fetched"] != []
-    assert found["wide"] > 0
+    file = tmp_path / "report.html"
+    file.write_text(html(report, title="t").replace("</body>", wrong), encoding="utf-8")
+    tab.open(file, width=1280)
+    assert 0 in tab.ask(PICTURES)
+    assert [url.rsplit("/")[-1] for url in tab.fetched()] == ["gone.png"]
+    assert any("oh" in complaint for complaint in tab.complaints())
+    assert tab.ask(SIDEWAYS) > 0
