@@ -16,6 +16,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from lag_zoo.errors import InvalidImageError
+from lag_zoo.nn.folding import fold
 from lag_zoo.specs import LAGConfig
 
 
@@ -33,7 +34,9 @@ class ConvNorm(nn.Sequential):
         if self.training:
             return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
         # Memory is what this costs: with the norm folded into the convolution it is passed over once less.
-        conv, norm = cast(nn.Conv2d, self[0]), cast(nn.BatchNorm2d, self[1])
+        conv, norm = cast(nn.Conv2d, self[0]), self[1]
+        if not isinstance(norm, nn.BatchNorm2d):
+            return conv(x)  # type: ignore[no-any-return]
         mean, var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
         scale = norm.weight * (var + norm.eps).rsqrt()
         weight = conv.weight * scale[:, None, None, None]
@@ -115,6 +118,13 @@ class CropEnsemble(nn.Module):
         self.se = SqueezeExcite(third, se_ratio, columns)
         self.last = ConvNorm(third, fourth, columns)
         self.fc = nn.Conv2d(columns * fourth, columns * embed_dim, 1, groups=columns)
+
+    def fold(self) -> None:
+        """Folds the norms into the convolutions, in place and for good: to predict with."""
+        for module in self.modules():
+            if isinstance(module, ConvNorm) and isinstance(module[1], nn.BatchNorm2d):
+                fold(cast(nn.Conv2d, module[0]), module[1])
+                module[1] = nn.Identity()
 
     def forward(self, crops: Tensor) -> Tensor:
         if crops.ndim != 5 or crops.shape[2] != 3:

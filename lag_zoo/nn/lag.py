@@ -5,6 +5,7 @@ Metaplasia and Gastritis Atrophy, IEEE JBHI 2022. The layout follows the paper's
 the paper does not state them. A model here is not a medical device.
 """
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ from torch import Tensor, nn
 from lag_zoo.errors import BackboneError, InvalidConfigError
 from lag_zoo.nn.backbones import Traits, adopt_backbone, backbone_features, create_backbone
 from lag_zoo.nn.crop_ensemble import CropEnsemble
+from lag_zoo.nn.folding import fold_norms
 from lag_zoo.nn.fusion import FUSIONS, Fused
+from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec
 from lag_zoo.views import Views, ViewSampler
 from lag_zoo.views.pixels import Frames, ImageLike
@@ -188,9 +191,27 @@ class LAG(nn.Module):
         views = x.batched() if isinstance(x, Views) else self.views(x)
         return self.forward_head(self.fusion.without_crops(self.global_features(views)))
 
-    def without_crops(self) -> "GlobalPath":
+    def without_crops(self) -> GlobalPath:
         """This network without its crops, sharing its weights: the plain backbone inside. See `GlobalPath`."""
         return GlobalPath(self)
+
+    def fuse(self) -> "LAG":
+        """A copy to predict with: norms folded into convolutions, channels last; logits equal to 1e-5.
+
+        It is in evaluation mode, and for prediction only: it cannot be saved (`save_pretrained` refuses what its
+        configuration does not rebuild), and training it would train without norms.
+
+        >>> model = LAG("mobilenetv3_small_050", num_classes=3).eval()
+        >>> frames = torch.zeros(1, 3, 300, 400, dtype=torch.uint8) + 90
+        >>> torch.allclose(model(frames), model.fuse()(frames), atol=1e-5)
+        True
+        """
+        fused = copy.deepcopy(self).eval()
+        side = fused.config.global_size or 0
+        example = torch.zeros(1, 3, side, side, device=self.pixel_mean.device, dtype=self.pixel_mean.dtype)
+        fold_norms(fused.backbone, lambda: backbone_features(fused.backbone, example))
+        fused.crops.fold()
+        return fused.to(memory_format=torch.channels_last)
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
         """Fused features -> logits (B, num_classes), or with `pre_logits` what the classifier sees (B, hidden_dim)."""
@@ -272,36 +293,6 @@ class LAG(nn.Module):
         if not hasattr(self.backbone, "set_grad_checkpointing"):
             raise BackboneError(f"{type(self.backbone).__name__} has no gradient checkpointing")
         self.backbone.set_grad_checkpointing(enable)  # type: ignore[operator]
-
-
-class GlobalPath(nn.Module):
-    """The global path of a LAG by itself: backbone, fully connected layers and head, no crops.
-
-    What it is worth depends on the training: a LAG whose crops were dropped at times, as lag_zoo's recipes do, answers
-    without them as a plain backbone would; one that never had to will not.
-
-    >>> model = LAG("mobilenetv3_small_050", num_classes=3).eval()
-    >>> model.without_crops()(torch.zeros(2, 3, 300, 400, dtype=torch.uint8) + 90).shape
-    torch.Size([2, 3])
-    """
-
-    def __init__(self, lag: LAG) -> None:
-        super().__init__()
-        self.lag = lag
-
-    @property
-    def config(self) -> LAGConfig:
-        """That of the whole network."""
-        return self.lag.config
-
-    @property
-    def label_names(self) -> tuple[str, ...] | None:
-        """One name an output."""
-        return self.lag.label_names
-
-    def forward(self, x: Frames | Views) -> Tensor:
-        """Frames (B, 3, H, W), a list of images, or `Views` -> logits (B, num_classes)."""
-        return self.lag.forward_global(x)
 
 
 def _classifier(features: int, num_classes: int) -> nn.Module:

@@ -1,0 +1,44 @@
+"""The global path of a LAG by itself: what its plain backbone says."""
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from lag_zoo.specs import LAGConfig
+from lag_zoo.views import Views
+from lag_zoo.views.pixels import Frames
+
+if TYPE_CHECKING:
+    from lag_zoo.nn.lag import LAG
+
+
+class GlobalPath(nn.Module):
+    """The global path of a LAG by itself: backbone, fully connected layers and head, no crops.
+
+    What it is worth depends on the training: a LAG whose crops were dropped at times, as lag_zoo's recipes do, answers
+    without them as a plain backbone would; one that never had to will not.
+
+    >>> import torch
+    >>> from lag_zoo import LAG
+    >>> model = LAG("mobilenetv3_small_050", num_classes=3).eval()
+    >>> model.without_crops()(torch.zeros(2, 3, 300, 400, dtype=torch.uint8) + 90).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, lag: "LAG") -> None:
+        super().__init__()
+        self.lag = lag
+
+    @property
+    def config(self) -> LAGConfig:
+        """That of the whole network."""
+        return self.lag.config
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """One name an output."""
+        return self.lag.label_names
+
+    def forward(self, x: Frames | Views) -> Tensor:
+        """Frames (B, 3, H, W), a list of images, or `Views` -> logits (B, num_classes)."""
+        return self.lag.forward_global(x)
