@@ -61,7 +61,6 @@ SECTIONS: dict[str, tuple[str, Callable[..., list[Row]]]] = {
         training_step.rows,
     ),
 }
-NOT_MEASURED = ("forward after `model.fuse()`",)
 
 
 def machine() -> str:
@@ -117,7 +116,6 @@ def page(tables: dict[str, list[Row]], *, date: datetime.date) -> str:
     lines += ["## Goals", "", f"{goals - len(short)} of {goals} figures with a goal reach it."]
     if short:
         lines += ["", "Not reached:", "", *(f"- {line}" for line in short)]
-    lines += ["", "Goals that nothing here measures yet:", "", *(f"- {what}" for what in NOT_MEASURED)]
     return "\n".join(lines) + "\n"
 
 
