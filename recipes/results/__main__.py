@@ -8,6 +8,7 @@ the first fold; the two best by their validation frames there, and the plain bac
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from recipes.polyp.files import FOLDS
 from recipes.results import plan
 from recipes.results.data import write_manifests
 from recipes.results.report import write
-from recipes.results.runs import finals, screening, train, write_floors
+from recipes.results.runs import finals, guarded, screening, train, write_floors
 
 
 def run(data: Path, out: Path, part: str) -> None:
@@ -24,11 +25,11 @@ def run(data: Path, out: Path, part: str) -> None:
     number, of = map(int, part.split("/"))
     torch.set_num_threads(1)
     write_manifests(data, out)
+    for runs in (screening, *(partial(finals, task, out) for task in plan.TASKS), guarded):
+        for one in list(runs())[number - 1 :: of]:
+            if not one.done(out):
+                train(one, out)
     for task in plan.TASKS:
-        for runs in (screening(task), finals(task, out)):
-            for one in list(runs)[number - 1 :: of]:
-                if not one.done(out):
-                    train(one, out)
         for fold in range(number, FOLDS + 1, of):
             write_floors(task, fold, out)
 

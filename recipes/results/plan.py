@@ -1,7 +1,7 @@
 """Which networks are trained on which task: what differs, and nothing else does.
 
 Every contender of a task sees the same frames equally often. A LAG spends the first half of its epochs without crops,
-as the recipe `finetune` does, with both guards; the guards are taken away one by one under `GUARDS`.
+as the recipe `finetune` does, with both guards; `guards` takes them away one by one.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ from lag_zoo.training import Recipe, Stage, load_recipe
 
 SCRATCH = Path(__file__).with_name("scratch.yaml")
 FUSIONS, CROPS = ("concat", "mean", "attention"), (10, 40)
+GUARD_FOLDS = 2  # of the five: without guards a LAG takes three times as long to train
 
 
 class Task(NamedTuple):
@@ -23,7 +24,6 @@ class Task(NamedTuple):
     manifests: str  # their names, with {fold}
     size: int  # pixels on a side of the global view
     epochs: int
-    guards: bool = False  # whether the guards are taken away one by one on this task
 
 
 TASKS = (
@@ -33,11 +33,13 @@ TASKS = (
         "fold{fold}.csv",
         96,
         4,
-        True,
     ),
     Task("frames", "Sessile polyp or another, whole frames", "frames{fold}.csv", 224, 24),
     Task("windows224", "Polyp in view or not, windows shown at 224 pixels", "fold{fold}.csv", 224, 4),
 )
+SCREENED_ON = TASKS[
+    0
+]  # where native resolution must matter: the LAGs are screened, and the guards compared, there
 
 
 def plain(task: Task, size: int) -> Recipe:
@@ -67,7 +69,7 @@ def backbones(task: Task) -> dict[str, Recipe]:
 
 
 def screened(task: Task) -> dict[str, Recipe]:
-    """Every LAG that is tried on one fold."""
+    """Every LAG that may be tried."""
     return {
         f"{fusion}{crops}": lag(task, fusion=fusion, crops=crops) for crops in CROPS for fusion in FUSIONS
     }
@@ -75,8 +77,6 @@ def screened(task: Task) -> dict[str, Recipe]:
 
 def guards(task: Task) -> dict[str, Recipe]:
     """LAG of the paper's form (concat, ten crops) with the guards taken away; `concat10` has them all."""
-    if not task.guards:
-        return {}
     together = (Stage(name="all", epochs=task.epochs),)
     return {
         "no_guard": lag(task, stages=together, global_loss=0.0, crop_drop=0.0),

@@ -52,9 +52,9 @@ def _how(out: Path) -> str:
 
 
 def _task(task: plan.Task, out: Path) -> Iterator[str]:
-    chosen = finalists(task, out)
+    chosen = finalists(out)
     if chosen is None:
-        yield "Not all that is to be screened has been trained."
+        yield "Not all LAGs have been screened yet."
         return
     names = [*plan.backbones(task), *chosen]
     found = {name: pooled(task, name, out) for name in names}
@@ -66,15 +66,16 @@ def _task(task: plan.Task, out: Path) -> Iterator[str]:
         yield _about(task, whole[names[0]])
         yield _table(task, whole, names[0], out)
         yield from _verdicts(whole, names[0])
-    yield "### Screened on one fold"
-    yield _screening(task, out, chosen)
-    if task.guards and names[0] in whole:
-        yield from _guards(task, out, whole[names[0]])
+    if task == plan.SCREENED_ON:
+        yield "### Screened on one fold"
+        yield _screening(task, out, chosen)
+        yield "### What keeps crops from costing"
+        yield _guards(task, out)
 
 
-def pooled(task: plan.Task, name: str, out: Path) -> Scores | None:
-    """The scores of all folds; `None`: some are missing."""
-    files = [out / task.name / name / f"fold{fold}" / SCORES for fold in range(1, FOLDS + 1)]
+def pooled(task: plan.Task, name: str, out: Path, folds: int = FOLDS) -> Scores | None:
+    """The scores of the first `folds` folds; `None`: some are missing."""
+    files = [out / task.name / name / f"fold{fold}" / SCORES for fold in range(1, folds + 1)]
     if not all(file.is_file() for file in files):
         return None
     first, *rest = [Scores.read(file) for file in files]
@@ -147,15 +148,21 @@ def _screening(task: plan.Task, out: Path, chosen: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _guards(task: plan.Task, out: Path, plain: Scores) -> Iterator[str]:
+def _guards(task: plan.Task, out: Path) -> str:
     """Which guard keeps crops from costing."""
-    found = {name: pooled(task, name, out) for name in ("concat10", *plan.guards(task))}
+    reference = next(iter(plan.backbones(task)))
+    names = (reference, "concat10", *plan.guards(task))
+    found = {name: pooled(task, name, out, plan.GUARD_FOLDS) for name in names}
+    lacking = [name for name, scores in found.items() if scores is None]
+    if lacking:
+        return f"Not trained on the first {plan.GUARD_FOLDS} folds yet: {', '.join(lacking)}."
     whole = {name: scores for name, scores in found.items() if scores is not None}
-    yield "### What keeps crops from costing"
-    if len(whole) < len(found):
-        yield f"Not trained on all folds yet: {', '.join(name for name in found if name not in whole)}."
+    plain = whole.pop(reference)
     lines = [
-        f"| LAG, concat, ten crops | AUROC | less {next(iter(plan.backbones(task)))} | p |",
+        f"The first {plan.GUARD_FOLDS} folds: {len(plain)} windows of {len(set(plain.groups))} groups; {title(reference)} has "
+        f"{_shown(area(plain))} there.",
+        "",
+        f"| LAG, concat, ten crops; guards | AUROC | less {reference} | p |",
         "| --- | --- | --- | ---: |",
     ]
     for name, scores in whole.items():
@@ -163,7 +170,7 @@ def _guards(task: plan.Task, out: Path, plain: Scores) -> Iterator[str]:
         lines.append(
             f"| {GUARDS[name]} | {_shown(area(scores))} | {_shown(against)} | {against.difference.p:.3f} |"
         )
-    yield "\n".join(lines)
+    return "\n".join(lines)
 
 
 GUARDS = {

@@ -37,29 +37,32 @@ class Run(NamedTuple):
         return (self.folder(out) / SCORES).is_file()
 
 
-def screening(task: plan.Task) -> Iterator[Run]:
-    """The first fold of everything."""
-    for name, recipe in {**plan.backbones(task), **plan.screened(task)}.items():
-        yield Run(task, name, recipe, 1)
+def screening() -> Iterator[Run]:
+    """Every LAG on one fold of one task."""
+    for name, recipe in plan.screened(plan.SCREENED_ON).items():
+        yield Run(plan.SCREENED_ON, name, recipe, 1)
 
 
 def finals(task: plan.Task, out: Path) -> Iterator[Run]:
-    """All folds of the backbones, the finalists and the guards, once the screening is done."""
-    chosen = finalists(task, out)
-    if chosen is None:
-        return
+    """All folds of the backbones and the finalists, once the screening is done."""
     screened = plan.screened(task)
-    recipes = {**plan.backbones(task), **{name: screened[name] for name in chosen}}
-    if task.guards:
-        recipes |= {"concat10": screened["concat10"], **plan.guards(task)}
+    chosen = {name: screened[name] for name in finalists(out) or ()}
     for fold in range(1, FOLDS + 1):
-        for name, recipe in recipes.items():
+        for name, recipe in {**plan.backbones(task), **chosen}.items():
             yield Run(task, name, recipe, fold)
 
 
-def finalists(task: plan.Task, out: Path) -> list[str] | None:
-    """The two best by their validation frames of the first fold; `None`: not all have been screened."""
-    runs = [Run(task, name, recipe, 1) for name, recipe in plan.screened(task).items()]
+def guarded() -> Iterator[Run]:
+    """LAG of the paper's form with and without the guards."""
+    task = plan.SCREENED_ON
+    for fold in range(1, plan.GUARD_FOLDS + 1):
+        for name, recipe in {"concat10": plan.lag(task), **plan.guards(task)}.items():
+            yield Run(task, name, recipe, fold)
+
+
+def finalists(out: Path) -> list[str] | None:
+    """The two best by their validation frames where they were screened; `None`: not all have been."""
+    runs = list(screening())
     if not all(run.done(out) for run in runs):
         return None
     found = {run.name: best_validation(run.folder(out)) for run in runs}

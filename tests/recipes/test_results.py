@@ -9,9 +9,9 @@ import pytest
 
 from lag_zoo.evaluate.scores import Scores
 from recipes.results import plan, report
-from recipes.results.runs import Run, finalists, finals, screening
+from recipes.results.runs import Run, finalists, finals, guarded, screening
 
-TASK = plan.Task("windows96", "Windows at 96", "fold{fold}.csv", 96, 4, guards=True)
+TASK = plan.SCREENED_ON
 
 
 def leave(run: Run, out: Path, *, skill: float, validated: float) -> None:
@@ -46,13 +46,13 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_from_screening_to_the_page(tmp_path: Path, page: Path) -> None:
-    order = {run.name: number for number, run in enumerate(screening(TASK))}
-    for run in screening(TASK):
+    order = {run.name: number for number, run in enumerate(screening())}
+    for run in screening():
         leave(run, tmp_path, skill=0.5 + 0.1 * order[run.name], validated=0.6 + 0.01 * order[run.name])
-    assert finalists(TASK, tmp_path) == ["attention40", "mean40"], "the best two by validation"
+    assert finalists(tmp_path) == ["attention40", "mean40"], "the best two by validation"
     report.write(tmp_path)
     assert "Not trained on all folds yet: plain96, plain192, attention40, mean40." in page.read_text()
-    for run in finals(TASK, tmp_path):
+    for run in (*finals(TASK, tmp_path), *guarded()):
         skill = {"attention40": 3.0, "mean40": 0.5, "no_guard": -2.0}.get(run.name, 0.5)
         leave(run, tmp_path, skill=skill, validated=0.9)
         if run.fold == 1 and run.name in order:  # as the screening left it
@@ -64,6 +64,7 @@ def test_from_screening_to_the_page(tmp_path: Path, page: Path) -> None:
     assert "LAG, attention, 40 crops is better than plain backbone at 96" in text
     assert "LAG, mean, 40 crops cannot be told from plain backbone at 192" in text
     assert "| none: all from the start | 0.0" in text
+    assert "The first 2 folds: 120 windows of 30 groups; plain backbone at 96 has 0." in text
     assert "| plain backbone at 96 |" in text
     assert "| 20 |" in text, "1000 frames at 50 a second"
     assert "6 LAGs on the first fold" in text
