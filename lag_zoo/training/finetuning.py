@@ -133,6 +133,8 @@ def finetune(
         except KeyboardInterrupt:
             run.save()
             raise
+        if not any(stage.crops for stage in chosen.stages):
+            _silence_crops(trained)
         about = _calibrated(trained, manifest, chosen)
         if accelerator.is_main_process:
             save_pretrained(trained, folder.path / BEST, about=about)
@@ -158,6 +160,15 @@ def _recipe(
             "stages": [s.to_dict() if isinstance(s, Stage) else s for s in changes["stages"]],
         }
     return Recipe.from_dict({**data, **changes})
+
+
+def _silence_crops(model: LAG) -> None:
+    """Crops that no stage has trained say nothing: the network answers as its plain backbone does.
+
+    What follows the fusion gets the global features first (`LAG.fusion`); its weights for the rest become zero.
+    """
+    with torch.no_grad():
+        cast(torch.nn.Linear, model.hidden[0]).weight[:, model.config.global_dim :] = 0
 
 
 def _calibrated(model: LAG, manifest: Manifest, recipe: Recipe) -> About:

@@ -22,7 +22,8 @@ class Stage(Spec):
     Attributes:
         name: for the log.
         epochs: how many.
-        crops: whether the crops take part; without, only the global path is trained.
+        crops: whether the crops take part; without, only the global path is trained. Where no stage has them, the
+            network that comes out is its plain backbone: its crops say nothing.
         train: `all`, or `head`: all but the backbone.
         modality: only frames of this modality; empty: of all.
         alignment: weight of a loss that draws the global features of the modalities together (CORAL: Sun & Saenko,

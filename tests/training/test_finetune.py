@@ -133,6 +133,19 @@ class TestARun:
             model.without_crops()(torch.zeros(1, 3, 99, 99, dtype=torch.uint8) + 99), torch.Tensor
         )
 
+    def test_without_a_stage_with_crops_it_is_the_plain_backbone(
+        self, data: Manifest, tmp_path: Path
+    ) -> None:
+        stages = (Stage(epochs=1, crops=False),)
+        for fusion in ("concat", "attention"):
+            fields = {**RECIPE.fields, "fusion": fusion}
+            folder = tmp_path / fusion
+            finetune(None, data, folder, recipe=RECIPE, stages=stages, fields=fields, cpu=True)
+            best = lag_zoo.create_model(f"local-dir:{folder / 'best'}", pretrained=True)
+            frames = torch.randint(40, 255, (3, 3, 99, 120), dtype=torch.uint8)
+            assert torch.equal(best(frames), best.without_crops()(frames))
+            assert best(frames).std() > 0
+
     def test_a_frozen_backbone_stays(self, data: Manifest, tmp_path: Path) -> None:
         options = {"label_names": ["IM", "normal"], **RECIPE.fields}
         torch.manual_seed(5)
