@@ -19,6 +19,7 @@ from lag_zoo.nn.crop_ensemble import CropEnsemble
 from lag_zoo.nn.folding import fold_norms
 from lag_zoo.nn.fusion import FUSIONS, Fused
 from lag_zoo.nn.global_path import GlobalPath
+from lag_zoo.nn.packing import pack_convolutions
 from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec
 from lag_zoo.views import Views, ViewSampler
 from lag_zoo.views.pixels import Frames, ImageLike
@@ -198,8 +199,9 @@ class LAG(nn.Module):
     def fuse(self) -> "LAG":
         """A copy to predict with: norms folded into convolutions, channels last; logits equal to 1e-5.
 
-        It is in evaluation mode, and for prediction only: it cannot be saved (`save_pretrained` refuses what its
-        configuration does not rebuild), and training it would train without norms.
+        On the CPU, in float32, the backbone's weights are also laid out once for the processor; such a copy stays
+        there. It is in evaluation mode, and for prediction only: it cannot be trained, nor saved (`save_pretrained`
+        refuses what its configuration does not rebuild).
 
         >>> model = LAG("mobilenetv3_small_050", num_classes=3).eval()
         >>> frames = torch.zeros(1, 3, 300, 400, dtype=torch.uint8) + 90
@@ -211,7 +213,9 @@ class LAG(nn.Module):
         example = torch.zeros(1, 3, side, side, device=self.pixel_mean.device, dtype=self.pixel_mean.dtype)
         fold_norms(fused.backbone, lambda: backbone_features(fused.backbone, example))
         fused.crops.fold()
-        return fused.to(memory_format=torch.channels_last)
+        fused.to(memory_format=torch.channels_last)
+        pack_convolutions(fused.backbone, lambda: backbone_features(fused.backbone, example))
+        return fused
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
         """Fused features -> logits (B, num_classes), or with `pre_logits` what the classifier sees (B, hidden_dim)."""

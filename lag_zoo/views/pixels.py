@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from lag_zoo.errors import InvalidImageError
@@ -81,7 +81,8 @@ def check_frames(frames: Tensor) -> Tensor:
 
 
 def _from_pil(image: Image.Image) -> npt.NDArray[np.generic]:
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # else it would be a copy for nothing
+        image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise InvalidImageError(
             "a 32-bit float image (PIL mode F) has no known range; scale it to 0..1 yourself"
@@ -96,7 +97,7 @@ def _from_pil(image: Image.Image) -> npt.NDArray[np.generic]:
     if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _from_array(array: npt.NDArray[np.generic]) -> Tensor:

@@ -1,0 +1,65 @@
+"""Packed convolutions: the same answers, on inputs of any size, and clear words where they cannot go."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import lag_zoo
+from lag_zoo.data.phantom import draw_frame
+from lag_zoo.errors import InvalidConfigError
+from lag_zoo.nn.packing import PackedConv2d, pack_convolutions
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, 3, padding=1, groups=16),
+        nn.Conv2d(16, 24, 1),
+        nn.Conv2d(24, 8, 3, dilation=2),
+        nn.Conv2d(8, 8, 3, padding=1, padding_mode="reflect"),
+        nn.Conv2d(8, 8, 3, padding="same"),
+    ).eval()
+
+
+def test_the_same_answers_at_any_size() -> None:
+    plain, x = network(), torch.rand(2, 3, 40, 40)
+    packed = copy.deepcopy(plain)
+    assert pack_convolutions(packed, lambda: packed(x)) == 4, "those whose padding is numbers and zeros"
+    for size in ((2, 3, 40, 40), (1, 3, 40, 40), (3, 3, 33, 57)):
+        for order in (torch.contiguous_format, torch.channels_last):
+            frames = torch.rand(size).contiguous(memory_format=order)
+            with torch.inference_mode():
+                assert torch.allclose(packed(frames), plain(frames), atol=1e-6)
+
+
+def test_only_what_ran_is_packed() -> None:
+    model = network()
+    assert pack_convolutions(model, lambda: model[0](torch.rand(1, 3, 40, 40))) == 1
+
+
+def test_other_numbers_stay() -> None:
+    model = network().double()
+    assert pack_convolutions(model, lambda: model(torch.rand(1, 3, 40, 40).double())) == 0
+
+
+def test_a_torch_without_the_operators_leaves_the_network_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    model = network()
+    assert pack_convolutions(model, lambda: model(torch.rand(1, 3, 40, 40))) == 0
+
+
+def test_a_fused_network_is_packed_can_be_copied_and_stays() -> None:
+    model = lag_zoo.LAG("resnet18", num_classes=3, global_size=64).eval()
+    fused = model.fuse()
+    assert any(isinstance(module, PackedConv2d) for module in fused.modules())
+    assert not any(isinstance(module, PackedConv2d) for module in model.modules())
+    frames = draw_frame((300, 360))[None]
+    with torch.inference_mode():
+        assert torch.equal(copy.deepcopy(fused)(frames), fused(frames))
+        assert torch.allclose(fused(frames), model(frames), atol=1e-5)
+    with pytest.raises(InvalidConfigError, match="before `fuse"):
+        fused.half()
