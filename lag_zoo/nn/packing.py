@@ -1,8 +1,9 @@
 """Weights of convolutions laid out once for the processor.
 
 torch hands a convolution on the CPU to oneDNN, which brings the weights into its own order at every call: a quarter of
-the time of a ResNet-50 on one frame. Here they are brought there once. The operators are those that torch's own compiler
-uses when it freezes a network; they are no public interface, so where they are missing the network stays as it is.
+the time of a ResNet-50 on one frame. Here they are brought there once. The operators are those that torch's own
+compiler uses when it freezes a network; they are no public interface, so where they are missing the network stays as
+it is.
 """
 
 from collections.abc import Callable
