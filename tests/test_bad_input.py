@@ -1,7 +1,7 @@
 """Bad input in one place: each gives one of lag_zoo's own errors, which says what came, or a warning and an answer.
 
 Bad files (text named .jpg, a truncated TIFF, one pixel, a decompression bomb) are in tests/data/test_images.py, and
-what becomes of them in a folder in tests/test_predict.py and tests/cli/test_predict.py.
+what becomes of them in a folder in tests/predict/test_predictor.py and tests/cli/test_predict.py.
 """
 
 from collections.abc import Callable

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import lag_zoo
-import lag_zoo.predict as predict
+import lag_zoo.predict.predictor as predict
 from lag_zoo.data.phantom import draw_frame
 
 FIELD, CROPS, OUTSIDE = (90, 220, 255), (255, 225, 90), (28, 28, 28)

@@ -1,22 +1,30 @@
-"""What `lag-zoo predict` found, as a table, JSON or CSV: all from the same rows, `to_dict()` of each answer."""
+"""What `lag-zoo predict` found, as a table, JSON, CSV or Parquet: all from the same rows, `to_dict()` of each answer.
+
+All but the table are written row by row, so that a million of them need no memory; they go through the rows twice.
+"""
 
 import csv
-import io
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
 
 from rich.console import Group
 from rich.text import Text
 
 from lag_zoo.cli.tables import plain_table
+from lag_zoo.errors import extra
 
 Row = Mapping[str, Any]
+BULKY = ("boxes", "crop_weights")
+"""What files leave out of each row; Python has it: `Prediction`."""
+_AT_ONCE = 10_000  # rows of a Parquet file
 
 
 def as_table(rows: Sequence[Row], model: str) -> Group:
     """A table of answers and failures of one model, with what a reader must know of them beneath."""
-    labels, spread = _labels(rows), any(row.get("spread") for row in rows)
+    labels, spread = _labels(rows)
     table = plain_table()
     table.add_column("frame", overflow="fold")
     table.add_column("label", overflow="fold")
@@ -29,36 +37,57 @@ def as_table(rows: Sequence[Row], model: str) -> Group:
     return Group(Text(f"model: {model}"), table, *map(Text, _beneath(rows, spread)))
 
 
-def as_json(rows: Sequence[Row]) -> str:
-    """A JSON list of objects; boxes and weights of the crops are left out (Python has them: `Prediction`)."""
-    short = [{key: value for key, value in row.items() if _wanted(key, value)} for row in rows]
-    return json.dumps(short, indent=2) + "\n"
-
-
-def as_csv(rows: Sequence[Row]) -> str:
-    """One line a frame; `p_LABEL` is a probability, `sd_LABEL` its standard deviation over the draws."""
-    labels, spread = _labels(rows), any(row.get("spread") for row in rows)
-    header = ["path", "model", "label", *(f"p_{label}" for label in labels)]
-    header += [*(f"sd_{label}" for label in labels if spread), "share", "apparent", "warnings", "error"]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
+def write_json(rows: Iterable[Row], file: TextIO) -> None:
+    """A JSON list of objects, without what says nothing in them."""
+    between = "[\n"
     for row in rows:
-        chances, sd = row.get("probabilities") or {}, row.get("spread") or {}
-        writer.writerow(
-            [
-                printable(row["path"]),
-                row.get("model", ""),
-                _label(row),
-                *(chances.get(label, "") for label in labels),
-                *(sd.get(label, "") for label in labels if spread),
-                row.get("share", ""),
-                str(row["apparent"]).lower() if "apparent" in row else "",
-                "; ".join(row.get("warnings", ())),
-                printable(row.get("error")),
-            ]
-        )
-    return text.getvalue()
+        text = json.dumps(_told(row), indent=2).replace("\n", "\n  ")
+        file.write(f"{between}  {text}")
+        between = ",\n"
+    file.write("\n]\n")
+
+
+def write_jsonl(rows: Iterable[Row], file: TextIO) -> None:
+    """The same objects, one a line."""
+    for row in rows:
+        file.write(json.dumps(_told(row)) + "\n")
+
+
+def write_csv(rows: Iterable[Row], file: TextIO) -> None:
+    """One line a frame; `p_LABEL` is a probability, `sd_LABEL` its standard deviation over the draws."""
+    labels, spread = _labels(rows)
+    writer = csv.writer(file, lineterminator="\n")
+    for number, flat in enumerate(_flat(row, labels, spread) for row in rows):
+        if not number:
+            writer.writerow(flat)
+        apparent = flat["apparent"]
+        cells = {**flat, "apparent": "" if apparent is None else str(apparent).lower()}
+        writer.writerow("" if cell is None else cell for cell in cells.values())
+
+
+def write_parquet(rows: Iterable[Row], path: Path) -> None:
+    """The columns of the CSV, with missing values where it has empty cells.
+
+    Raises:
+        MissingExtraError: the extra `data` is not installed.
+    """
+    with extra("data"):
+        import pyarrow
+        import pyarrow.parquet
+    labels, spread = _labels(rows)
+    kinds = {"share": pyarrow.float64(), "apparent": pyarrow.bool_()}
+    names = _flat({"path": ""}, labels, spread)
+    numbers = {name for name in names if name.startswith(("p_", "sd_"))}
+    schema = pyarrow.schema(
+        [
+            (name, pyarrow.float64() if name in numbers else kinds.get(name, pyarrow.string()))
+            for name in names
+        ]
+    )
+    flat = (_flat(row, labels, spread) for row in rows)
+    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+        while some := list(islice(flat, _AT_ONCE)):
+            writer.write_table(pyarrow.Table.from_pylist(some, schema=schema))
 
 
 def printable(text: str | None) -> str:
@@ -70,8 +99,26 @@ def printable(text: str | None) -> str:
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text or "")
 
 
-def _labels(rows: Sequence[Row]) -> list[str]:
-    return next((list(row["probabilities"]) for row in rows if "probabilities" in row), [])
+def _labels(rows: Iterable[Row]) -> tuple[list[str], bool]:
+    """The labels, and whether there is a spread, by the first row that is no failure."""
+    first: Row = next((row for row in rows if "probabilities" in row), {})
+    return list(first.get("probabilities", ())), bool(first.get("spread"))
+
+
+def _flat(row: Row, labels: Sequence[str], spread: bool) -> dict[str, Any]:
+    """A row as columns of text, numbers and truth values; `None` where there is nothing."""
+    chances, sd = row.get("probabilities") or {}, row.get("spread") or {}
+    return {
+        "path": printable(row["path"]),
+        "model": row.get("model"),
+        "label": _label(row),
+        **{f"p_{label}": chances.get(label) for label in labels},
+        **{f"sd_{label}": sd.get(label) for label in labels if spread},
+        "share": row.get("share"),
+        "apparent": row.get("apparent"),
+        "warnings": "; ".join(row.get("warnings", ())),
+        "error": printable(row.get("error")),
+    }
 
 
 def _label(row: Row) -> str:
@@ -100,5 +147,5 @@ def _beneath(rows: Sequence[Row], spread: bool) -> list[str]:
     return [*lines, "A research demonstration, not a medical device."]
 
 
-def _wanted(key: str, value: object) -> bool:
-    return key not in ("boxes", "crop_weights") and not (key in ("spread", "apparent") and not value)
+def _told(row: Row) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if value or key not in ("spread", "apparent")}

@@ -9,8 +9,11 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 
 @contextmanager
-def progress(total: int, what: str) -> Iterator[Callable[[], None]]:
-    """A bar on standard error, where that is a terminal; gives the function that moves it on by one."""
+def progress(total: int | None, what: str) -> Iterator[Callable[[], None]]:
+    """A bar on standard error, where that is a terminal; gives the function that moves it on by one.
+
+    `total` is `None` where it is not known.
+    """
     if not sys.stderr.isatty():
         yield lambda: None
         return

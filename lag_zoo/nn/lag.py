@@ -196,12 +196,12 @@ class LAG(nn.Module):
         """This network without its crops, sharing its weights: the plain backbone inside. See `GlobalPath`."""
         return GlobalPath(self)
 
-    def fuse(self) -> "LAG":
+    def fuse(self, *, pack: bool = True) -> "LAG":
         """A copy to predict with: norms folded into convolutions, channels last; logits equal to 1e-5.
 
         On the CPU, in float32, the backbone's weights are also laid out once for the processor; such a copy stays
-        there. It is in evaluation mode, and for prediction only: it cannot be trained, nor saved (`save_pretrained`
-        refuses what its configuration does not rebuild).
+        there (`pack=False` leaves that out, as `torch.compile` likes it). It is in evaluation mode, and for prediction
+        only: it cannot be trained, nor saved (`save_pretrained` refuses what its configuration does not rebuild).
 
         >>> model = LAG("mobilenetv3_small_050", num_classes=3).eval()
         >>> frames = torch.zeros(1, 3, 300, 400, dtype=torch.uint8) + 90
@@ -214,7 +214,8 @@ class LAG(nn.Module):
         fold_norms(fused.backbone, lambda: backbone_features(fused.backbone, example))
         fused.crops.fold()
         fused.to(memory_format=torch.channels_last)
-        pack_convolutions(fused.backbone, lambda: backbone_features(fused.backbone, example))
+        if pack:
+            pack_convolutions(fused.backbone, lambda: backbone_features(fused.backbone, example))
         return fused
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:

@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import lag_zoo
-import lag_zoo.predict as predict_module
+import lag_zoo.predict.predictor as predict_module
 from lag_zoo.cli.app import app
 from lag_zoo.data.phantom import draw_frame
 

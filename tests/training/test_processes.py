@@ -9,13 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.launch import LAUNCH
 from tests.training.drawn_data import write_frames
 from tests.training.test_finetune import RECIPE
-
-LAUNCH = [
-    "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-    "--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1",
-]  # fmt: skip
 
 
 def test_two_processes_give_the_losses_of_one(tmp_path: Path, root: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 import lag_zoo
-import lag_zoo.predict as predict
+import lag_zoo.predict.predictor as predict
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import FieldOfViewWarning, InvalidConfigError, InvalidImageError, UnreadableImageError
 from lag_zoo.nn import LAG

@@ -1,15 +1,11 @@
-"""From images to answers: probabilities, the label called, where the crops lay, and what to doubt.
+"""`Predictor`: images of every kind go in, answers come out, in order and in constant memory."""
 
-A model here is a research demonstration, not a medical device.
-"""
-
-import copy
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -21,72 +17,15 @@ from lag_zoo.data.known_frames import frame_digest, frames_behind
 from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImageError
 from lag_zoo.factory import create_model
 from lag_zoo.nn import LAG
+from lag_zoo.predict.ahead import ahead
+from lag_zoo.predict.answers import Failure, Label, Prediction
+from lag_zoo.predict.engine import Engine, Precision
 from lag_zoo.views import Views, to_pixels
 from lag_zoo.views.pixels import ImageLike
 from lag_zoo.views.quality import frame_doubts
 
-__all__ = ["Failure", "Prediction", "Predictor"]
-
 Input = str | os.PathLike[str] | ImageLike
-Label = str | tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of one frame.
-
-    Attributes:
-        path: the file; `None` for an image that came in memory.
-        model: the model's name.
-        probabilities: of each label; with several draws their mean.
-        label: the label called at the operating point, or else the likeliest; of a multilabel model all labels called
-            (at the operating point, or else 0.5).
-        boxes: x1 y1 x2 y2 of each crop, in pixels of the frame, right and bottom exclusive; of all draws.
-        crop_weights: what each crop counted for, summing to 1; `None` where the model's fusion gives no weights.
-        share: the part of the field of view that the crops saw together, 0 to 1.
-        spread: standard deviation of each probability over the draws; `None` without draws.
-        warnings: reasons to doubt this answer.
-        apparent: the model was trained on this very frame.
-    """
-
-    path: Path | None
-    model: str
-    probabilities: Mapping[str, float]
-    label: Label
-    boxes: tuple[tuple[int, int, int, int], ...]
-    crop_weights: tuple[float, ...] | None
-    share: float
-    spread: Mapping[str, float] | None = None
-    warnings: tuple[str, ...] = ()
-    apparent: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """This prediction as JSON-ready dictionaries, lists, strings and numbers."""
-        return {
-            "path": None if self.path is None else str(self.path),
-            "model": self.model,
-            "probabilities": dict(self.probabilities),
-            "label": self.label if isinstance(self.label, str) else list(self.label),
-            "share": self.share,
-            "spread": None if self.spread is None else dict(self.spread),
-            "warnings": list(self.warnings),
-            "apparent": self.apparent,
-            "boxes": [list(box) for box in self.boxes],
-            "crop_weights": None if self.crop_weights is None else list(self.crop_weights),
-        }
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An image of which nothing can be said, and why. `path` is `None` for one that came in memory."""
-
-    path: Path | None
-    error: UnreadableImageError | InvalidImageError
-
-    def to_dict(self) -> dict[str, Any]:
-        """This failure, JSON-ready: `path` and `error`."""
-        path = None if self.path is None else str(self.path)
-        return {"path": path, "error": str(self.error).removeprefix(f"{path}: ")}
+_THREADS = 4  # more than one network's worth of decoding
 
 
 class _Seen(NamedTuple):
@@ -108,10 +47,15 @@ class Predictor:
         device: where the network runs; by default a name on the CPU, a network where it is. A network that is
             elsewhere is copied there.
         batch_size: views that pass through the network at once. Memory depends on it, and not on the number of images.
+        fuse: predict with `LAG.fuse()`'s copy, which is faster, its logits equal to 1e-5; by default that of a name,
+            and not that of a network, which may go on to be trained.
+        compile: by `torch.compile`: slow at the first batch, faster after it.
+        precision: of weights and features: `fp32`, `bf16` (GPUs, and CPUs that have it) or `fp16` (GPUs).
+        workers: threads that read the next images meanwhile; by default one a core, at most 4; 0: none.
 
     Raises:
         WeightsNotFoundError: a name without weights.
-        InvalidConfigError: a network without a classifier, or a batch size below 1.
+        InvalidConfigError: a network without a classifier, a batch size below 1, or a precision that the device lacks.
 
     >>> from lag_zoo.data.phantom import draw_frame
     >>> model = LAG("mobilenetv3_small_050", label_names=["mucosa", "polyp"])
@@ -121,23 +65,43 @@ class Predictor:
     """
 
     def __init__(
-        self, model: LAG | str, *, device: torch.device | str | None = None, batch_size: int = 8
+        self,
+        model: LAG | str,
+        *,
+        device: torch.device | str | None = None,
+        batch_size: int = 8,
+        fuse: bool | None = None,
+        compile: bool = False,
+        precision: Precision = "fp32",
+        workers: int | None = None,
     ) -> None:
         if batch_size < 1:
             raise InvalidConfigError(f"batch_size must be at least 1, got {batch_size}")
+        if workers is not None and workers < 0:
+            raise InvalidConfigError(f"workers must be at least 0, got {workers}")
         self.batch_size = batch_size
+        self.precision = precision
+        self.compile = compile
+        self.workers = min(_THREADS, os.cpu_count() or 1) if workers is None else workers
         self.name = model if isinstance(model, str) else str(model.pretrained_cfg["architecture"])
-        self.model = create_model(model, pretrained=True).eval() if isinstance(model, str) else model
-        weights = self.model.weight_spec
+        network = create_model(model, pretrained=True).eval() if isinstance(model, str) else model
+        weights = network.weight_spec
         self.operating_points: Mapping[str, float] = {} if weights is None else weights.operating_points
         self.temperature = 1.0 if weights is None else weights.temperature
         self.modality = None if weights is None else weights.modality or None
         self._known = frozenset() if weights is None else frames_behind(weights)
-        if not self.model.num_classes:
+        if not network.num_classes:
             raise InvalidConfigError(f"{self.name} has no classifier (num_classes=0), so nothing to predict")
-        self.label_names = self.model.label_names or tuple(map(str, range(self.model.num_classes)))
-        if device is not None and torch.device(device) != self.model.pixel_mean.device:
-            self.model = copy.deepcopy(self.model).to(device)  # the caller's own stays where it is
+        self.label_names = network.label_names or tuple(map(str, range(network.num_classes)))
+        self._engine = Engine(
+            network,
+            batch_size=batch_size,
+            device=device,
+            fuse=isinstance(model, str) if fuse is None else fuse,
+            compile=compile,
+            precision=precision,
+        )
+        self.model = self._engine.model
 
     def __call__(self, inputs: Input | Iterable[Input], draws: int = 0) -> list[Prediction]:
         """One prediction an image, in order; folders are walked.
@@ -166,17 +130,17 @@ class Predictor:
             raise InvalidConfigError(f"draws is 0, or at least 2 for a spread; got {draws}")
         return self._iterate(_each(inputs), draws)
 
+    def images_a_batch(self, draws: int = 0) -> int:
+        """How many images pass the network together."""
+        return max(1, self.batch_size // max(1, draws))
+
     def _iterate(self, images: Iterable[Path | ImageLike], draws: int) -> Iterator[Prediction | Failure]:
-        pending: list[_Seen | Failure] = []
-        waiting = 0
-        for image in images:
-            seen = self._look(image, draws)
-            pending.append(seen)
-            waiting += 0 if isinstance(seen, Failure) else len(seen.views.crops)
-            if waiting >= self.batch_size or isinstance(seen, Failure):  # a failure is told at once
-                yield from self._answers(pending)
-                pending, waiting = [], 0
-        yield from self._answers(pending)
+        # A batch is so many images, whatever becomes of them: an answer then never depends on what failed before it.
+        size = self.images_a_batch(draws)
+        look = partial(self._look, draws=draws)
+        looks = ahead(look, images, workers=self.workers, depth=size + self.workers)
+        while pending := list(islice(looks, size)):
+            yield from self._answers(pending)
 
     def _look(self, image: Path | ImageLike, draws: int) -> _Seen | Failure:
         path = image if isinstance(image, Path) else None
@@ -205,24 +169,13 @@ class Predictor:
         answers: list[tuple[Tensor, Tensor | None]] = []
         for same in _runs_of_one_dtype(views):
             joined = Views(*(torch.cat(parts) for parts in zip(*same, strict=True)))
-            logits, weights = self._forward(joined)
+            logits, weights = self._engine(joined)
             scaled = logits / self.temperature
             chances = scaled.sigmoid() if self.model.config.task == "multilabel" else scaled.softmax(1)
             counts = [len(v.crops) for v in same]
             shares = [None] * len(counts) if weights is None else torch.split(weights, counts)
             answers.extend(zip(torch.split(chances, counts), shares, strict=True))
         return answers
-
-    @torch.inference_mode()
-    def _forward(self, views: Views) -> tuple[Tensor, Tensor | None]:
-        logits, weights = [], []
-        with _evaluating(self.model):
-            for part in zip(*(torch.split(t, self.batch_size) for t in views), strict=True):
-                fused = self.model.fused(Views(*part).to(self.model.pixel_mean.device))
-                logits.append(self.model.forward_head(fused.features).double().cpu())
-                if fused.weights is not None:
-                    weights.append(fused.weights.double().cpu())
-        return torch.cat(logits), torch.cat(weights) if weights else None
 
     def _prediction(self, seen: _Seen, chances: Tensor, weights: Tensor | None) -> Prediction:
         probabilities = self._named(chances.mean(0))
@@ -273,16 +226,3 @@ def _runs_of_one_dtype(views: Sequence[Views]) -> Iterator[Sequence[Views]]:
         if end == len(views) or views[end].crops.dtype != views[start].crops.dtype:
             yield views[start:end]
             start = end
-
-
-@contextmanager
-def _evaluating(model: LAG) -> Iterator[None]:
-    """Evaluation mode; afterwards every module is in the mode it was in before."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -1,0 +1,9 @@
+"""From images to answers: probabilities, the label called, where the crops lay, and what to doubt.
+
+A model here is a research demonstration, not a medical device.
+"""
+
+from lag_zoo.predict.answers import Failure, Prediction
+from lag_zoo.predict.predictor import Predictor
+
+__all__ = ["Failure", "Prediction", "Predictor"]

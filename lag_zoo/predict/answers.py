@@ -1,0 +1,68 @@
+"""What is said of an image, or why nothing can be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lag_zoo.errors import InvalidImageError, UnreadableImageError
+
+Label = str | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one frame.
+
+    Attributes:
+        path: the file; `None` for an image that came in memory.
+        model: the model's name.
+        probabilities: of each label; with several draws their mean.
+        label: the label called at the operating point, or else the likeliest; of a multilabel model all labels called
+            (at the operating point, or else 0.5).
+        boxes: x1 y1 x2 y2 of each crop, in pixels of the frame, right and bottom exclusive; of all draws.
+        crop_weights: what each crop counted for, summing to 1; `None` where the model's fusion gives no weights.
+        share: the part of the field of view that the crops saw together, 0 to 1.
+        spread: standard deviation of each probability over the draws; `None` without draws.
+        warnings: reasons to doubt this answer.
+        apparent: the model was trained on this very frame.
+    """
+
+    path: Path | None
+    model: str
+    probabilities: Mapping[str, float]
+    label: Label
+    boxes: tuple[tuple[int, int, int, int], ...]
+    crop_weights: tuple[float, ...] | None
+    share: float
+    spread: Mapping[str, float] | None = None
+    warnings: tuple[str, ...] = ()
+    apparent: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """This prediction as JSON-ready dictionaries, lists, strings and numbers."""
+        return {
+            "path": None if self.path is None else str(self.path),
+            "model": self.model,
+            "probabilities": dict(self.probabilities),
+            "label": self.label if isinstance(self.label, str) else list(self.label),
+            "share": self.share,
+            "spread": None if self.spread is None else dict(self.spread),
+            "warnings": list(self.warnings),
+            "apparent": self.apparent,
+            "boxes": [list(box) for box in self.boxes],
+            "crop_weights": None if self.crop_weights is None else list(self.crop_weights),
+        }
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image of which nothing can be said, and why. `path` is `None` for one that came in memory."""
+
+    path: Path | None
+    error: UnreadableImageError | InvalidImageError
+
+    def to_dict(self) -> dict[str, Any]:
+        """This failure, JSON-ready: `path` and `error`."""
+        path = None if self.path is None else str(self.path)
+        return {"path": path, "error": str(self.error).removeprefix(f"{path}: ")}

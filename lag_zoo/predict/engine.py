@@ -1,0 +1,106 @@
+"""How the network runs when it predicts: fused, compiled, in which numbers, how many views at once."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lag_zoo.errors import InvalidConfigError
+from lag_zoo.nn import LAG
+from lag_zoo.views import Views
+
+Precision = Literal["fp32", "bf16", "fp16"]
+_NUMBERS: dict[Precision, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+
+
+class Answers(NamedTuple):
+    """Logits (B, classes) and the crops' weights (B, N), where the fusion has weights: float64, on the CPU."""
+
+    logits: Tensor
+    weights: Tensor | None
+
+
+class Engine:
+    """A network as it runs, at most `batch_size` views at once.
+
+    Args:
+        model: as it is where nothing is asked of it; else a copy of it is made.
+        device: where it runs; `None`: where it is.
+        fuse: see `LAG.fuse`.
+        compile: by `torch.compile`, at the first batch; short batches are filled up, so that there is one shape.
+        precision: of weights and features.
+
+    Raises:
+        InvalidConfigError: no such precision, or half precision of 5 bits exponent on the CPU.
+    """
+
+    def __init__(
+        self,
+        model: LAG,
+        *,
+        batch_size: int,
+        device: torch.device | str | None,
+        fuse: bool,
+        compile: bool,
+        precision: Precision,
+    ) -> None:
+        if precision not in _NUMBERS:
+            raise InvalidConfigError(f"precision is one of {', '.join(_NUMBERS)}; got {precision!r}")
+        target = torch.device(device) if device is not None else model.pixel_mean.device
+        if precision == "fp16" and target.type == "cpu":
+            raise InvalidConfigError("fp16 is for GPUs; on a CPU take bf16 or fp32")
+        if target != model.pixel_mean.device or _NUMBERS[precision] not in (
+            model.pixel_mean.dtype,
+            torch.float32,
+        ):
+            model = copy.deepcopy(model).to(target)  # the caller's own stays as it is, where it is
+            if precision != "fp32":
+                model = model.to(_NUMBERS[precision])
+        self.model = model.fuse(pack=not compile) if fuse else model
+        self.batch_size = batch_size
+        self.compiled = compile
+        self._run = torch.compile(self._answers, dynamic=False) if compile else self._answers
+
+    @torch.inference_mode()
+    def __call__(self, views: Views) -> Answers:
+        """What the network says of B views."""
+        logits, weights = [], []
+        with _evaluating(self.model):
+            for part in zip(*(torch.split(t, self.batch_size) for t in views), strict=True):
+                given = Views(*part).to(self.model.pixel_mean.device)
+                count = len(given.crops)
+                some = self._run(_filled(given, self.batch_size) if self.compiled else given)
+                logits.append(some[0][:count].double().cpu())
+                if some[1] is not None:
+                    weights.append(some[1][:count].double().cpu())
+        return Answers(torch.cat(logits), torch.cat(weights) if weights else None)
+
+    def _answers(self, views: Views) -> tuple[Tensor, Tensor | None]:
+        fused = self.model.fused(views)
+        return self.model.forward_head(fused.features), fused.weights
+
+
+def _filled(views: Views, size: int) -> Views:
+    """The views, with the first of them again until there are `size`."""
+    missing = size - len(views.crops)
+    return Views(*(torch.cat([t, t[:1].expand(missing, *t.shape[1:])]) for t in views)) if missing else views
+
+
+@contextmanager
+def _evaluating(model: LAG) -> Iterator[None]:
+    """Evaluation mode; afterwards every module is in the mode it was in before."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

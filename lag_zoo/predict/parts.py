@@ -1,0 +1,135 @@
+"""Predictions of many files on their way into one: kept as they come, resumable, made by several processes.
+
+Until all are there they lie in a folder beside the output: `run.json` says what they are of, and every process appends
+to a file of its own, one line an image. Images are shared out by whole batches, so which process made an answer, and
+after which interruption, shows nowhere in it.
+"""
+
+import hashlib
+import heapq
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from lag_zoo.data.images import find_images
+from lag_zoo.errors import InvalidConfigError
+from lag_zoo.specs import Json
+
+Row = dict[str, Any]
+_RUN = "run.json"
+
+
+def survey(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Json]:
+    """How many images there are behind these paths, and a digest of their names, in constant memory."""
+    count, digest = 0, hashlib.sha256()
+    for count, path in enumerate(find_images(paths), start=1):  # noqa: B007 - the count is wanted
+        digest.update(os.fsencode(path) + b"\0")
+    return {"images": count, "names": digest.hexdigest()}
+
+
+class Parts:
+    """The answers so far of a run whose output will be `output`; see the module.
+
+    Args:
+        about: what the answers depend on, with what `survey` found; another run's parts are refused by it.
+    """
+
+    def __init__(self, output: Path, about: Mapping[str, Json]) -> None:
+        self.folder = output.with_name(output.name + ".parts")
+        self.about = dict(about)
+        self.count = int(str(about["images"]))
+        self._own: Path | None = None
+
+    def begin(self, *, resume: bool) -> None:
+        """Makes the folder, or takes up what lies in it; of several processes one does it, before the others go on.
+
+        Raises:
+            InvalidConfigError: answers of an earlier run that nobody asked to resume, or of another run.
+        """
+        run = self.folder / _RUN
+        if not run.is_file():
+            self.folder.mkdir(exist_ok=True)
+            scratch = self.folder / f".{_RUN}"
+            scratch.write_text(json.dumps(self.about, indent=2) + "\n", encoding="utf-8")
+            os.replace(scratch, run)
+            return
+        if not resume:
+            raise InvalidConfigError(
+                f"{self.folder} holds {sum(self.done())} answers to {self.count} images, of a run that was stopped: "
+                "resume it (--resume), or remove the folder"
+            )
+        before = json.loads(run.read_text(encoding="utf-8"))
+        if other := [name for name in self.about if before.get(name) != self.about[name]]:
+            said = "; ".join(f"{name} was {before.get(name)}, and is {self.about[name]}" for name in other)
+            raise InvalidConfigError(f"{self.folder} holds the answers of another run: {said}")
+
+    def done(self) -> bytearray:
+        """One byte an image: 1, where it is answered."""
+        marks = bytearray(self.count)
+        for file in self._files():
+            for index, _ in _lines(file):
+                marks[index] = 1
+        return marks
+
+    def wanted(
+        self, paths: Iterable[str | os.PathLike[str]], *, batch: int, share: tuple[int, int] = (0, 1)
+    ) -> Iterator[tuple[int, Path]]:
+        """The images that are still to be done, with their numbers: whole batches of them.
+
+        Args:
+            share: this process's number and how many there are.
+        """
+        done = self.done()
+        number, of = share
+        images = enumerate(find_images(paths))
+        turn = 0
+        while some := list(islice(images, batch)):
+            if turn % of == number and not all(done[index] for index, _ in some):
+                yield from some
+            turn += 1
+
+    def write(self, index: int, row: Mapping[str, Any]) -> None:
+        """Keeps an answer, for good: a process that is killed loses no line that was written."""
+        if self._own is None:
+            self._own = self.folder / f"{uuid.uuid4().hex}.jsonl"
+        with self._own.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([index, row]) + "\n")
+
+    def rows(self) -> "Rows":
+        """All answers, in the order of the images."""
+        return Rows(self._files())
+
+    def remove(self) -> None:
+        """Once the output is there."""
+        shutil.rmtree(self.folder)
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.jsonl"))
+
+
+class Rows:
+    """Rows that can be gone through again and again, and never are all in memory."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._each = files
+
+    def __iter__(self) -> Iterator[Row]:
+        last = -1
+        for index, row in heapq.merge(*map(_lines, self._each), key=lambda line: line[0]):
+            if index != last:  # a batch that was broken off was done again
+                yield row
+            last = index
+
+
+def _lines(file: Path) -> Iterator[tuple[int, Row]]:
+    """The whole lines of a part: the last is half a line where the process was killed."""
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.endswith("\n"):
+                index, row = json.loads(line)
+                yield index, row

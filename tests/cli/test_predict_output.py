@@ -1,0 +1,187 @@
+"""`lag-zoo predict -o FILE`: every form, an interruption at any moment, and two processes that share the work."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+import lag_zoo
+import lag_zoo.predict.predictor as predict_module
+from lag_zoo.cli.app import app
+from lag_zoo.data.phantom import draw_frame
+from tests.launch import LAUNCH
+
+BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+LABELS = ("mucosa", "polyp")
+COMMAND = ["-m", "lag_zoo.cli", "predict", "frames", "-o", "out.jsonl", "--batch-size", "4"]
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small network in place of the built-in one: what it answers is of no concern here."""
+    torch.manual_seed(0)
+    model = lag_zoo.LAG(
+        "mobilenetv3_small_050", label_names=LABELS, global_size=64, num_crops=4, crop_size=32
+    )
+    model.weight_spec = lag_zoo.model_info(BUILT_IN).weights[0]
+    monkeypatch.setattr(predict_module, "create_model", lambda name, pretrained: model)
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(9):
+        pixels = draw_frame((200, 260), seed=number).permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    (folder / "5 broken.png").write_text("no image")
+    return folder
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["predict", *map(str, arguments)])
+
+
+@pytest.mark.usefixtures("untrained")
+class TestForms:
+    def test_the_same_in_each(self, frames: Path) -> None:
+        import pyarrow.parquet
+
+        folder = frames.parent
+        for form in ("json", "jsonl", "csv", "parquet"):
+            ran = run(frames, "-o", folder / f"out.{form}")
+            assert ran.exit_code == 1, ran.output
+            assert "1 of 10 files failed" in ran.stderr
+        whole = json.loads((folder / "out.json").read_text())
+        assert [Path(row["path"]).name for row in whole] == sorted(path.name for path in frames.iterdir())
+        assert [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()] == whole
+        with (folder / "out.csv").open(newline="") as file:
+            cells = list(csv.DictReader(file))
+        columns = pyarrow.parquet.read_table(folder / "out.parquet").to_pylist()
+        assert list(columns[0]) == list(cells[0])
+        for row, cell, column in zip(whole, cells, columns, strict=True):
+            assert row["path"] == cell["path"] == column["path"]
+            if "error" in row:
+                assert (cell["p_polyp"], column["p_polyp"], cell["apparent"]) == ("", None, "")
+                assert row["error"] == cell["error"] == column["error"]
+            else:
+                assert row["probabilities"]["polyp"] == float(cell["p_polyp"]) == column["p_polyp"]
+                assert (cell["apparent"], column["apparent"]) == ("false", False)
+        left = sorted(path.name for path in folder.iterdir())
+        assert left == ["frames", "out.csv", "out.json", "out.jsonl", "out.parquet"], "no scratch"
+
+    def test_lines_on_standard_output(self, frames: Path) -> None:
+        lines = run(frames, "--format", "jsonl").stdout.splitlines()
+        assert json.loads(run(frames, "--format", "json").stdout) == [json.loads(line) for line in lines]
+
+    def test_draws(self, frames: Path) -> None:
+        run(frames, "-o", frames.parent / "out.csv", "--draws", "2", "--batch-size", "3")
+        assert "sd_mucosa,sd_polyp" in (frames.parent / "out.csv").read_text().splitlines()[0]
+
+    @pytest.mark.parametrize("wrong", [["--resume"], ["--format", "parquet"]])
+    def test_what_needs_a_file(self, frames: Path, wrong: list[str]) -> None:
+        ran = run(frames, *wrong)
+        assert ran.exit_code == 2
+        assert "--output" in ran.stderr
+
+
+@pytest.mark.usefixtures("untrained")
+class TestAnInterruption:
+    def test_is_taken_up(self, frames: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        out = frames.parent / "out.jsonl"
+        arguments = (frames, "-o", out, "--batch-size", "4", "--workers", "0")
+        run(*arguments)
+        whole = out.read_text()
+        out.unlink()
+
+        look = predict_module.Predictor._look
+
+        def until_the_seventh(self: object, image: Path, draws: int) -> object:
+            if Path(image).name.startswith("6"):
+                raise KeyboardInterrupt
+            return look(self, image, draws)  # type: ignore[arg-type]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(predict_module.Predictor, "_look", until_the_seventh)
+            assert run(*arguments).exit_code != 0
+        assert not out.exists(), "a file that is there is whole"
+        ran = run(*arguments)
+        assert ran.exit_code != 0
+        assert "holds 4 answers to 10 images" in str(ran.exception)
+        ran = run(*arguments, "--resume")
+        assert "4 of 10 images are answered already" in ran.stderr
+        assert out.read_text() == whole
+
+    def test_of_another_run(self, frames: Path) -> None:
+        out = frames.parent / "out.jsonl"
+        parts = frames.parent / "out.jsonl.parts"
+        parts.mkdir()
+        (parts / "run.json").write_text(json.dumps({"model": "another"}))
+        ran = run(frames, "-o", out, "--resume")
+        assert "model was another" in str(ran.exception)
+        assert not out.exists()
+
+
+def environment(root: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+
+
+def test_killed_it_has_kept_what_was_answered(frames: Path, root: Path) -> None:
+    whole = _whole(frames, root)
+    process = subprocess.Popen(
+        [sys.executable, *COMMAND, "--workers", "0"],
+        cwd=frames.parent,
+        env=environment(root),
+        stderr=subprocess.DEVNULL,
+    )
+    parts = frames.parent / "out.jsonl.parts"
+    while process.poll() is None and not list(parts.glob("*.jsonl")):
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = subprocess.run(
+        [sys.executable, *COMMAND, "--resume"],
+        cwd=frames.parent,
+        env=environment(root),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stderr
+    assert (frames.parent / "out.jsonl").read_text() == whole
+
+
+def test_two_processes_give_the_file_of_one(frames: Path, root: Path) -> None:
+    whole = _whole(frames, root)
+    done = subprocess.run(
+        [sys.executable, *LAUNCH, *COMMAND],
+        cwd=frames.parent,
+        env=environment(root),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("1 of 10 files failed") == 1
+    assert (frames.parent / "out.jsonl").read_text() == whole
+    assert not (frames.parent / "out.jsonl.parts").exists()
+
+
+def _whole(frames: Path, root: Path) -> str:
+    """What one process writes that nobody disturbs; the file is taken away."""
+    done = subprocess.run(
+        [sys.executable, *COMMAND], cwd=frames.parent, env=environment(root), capture_output=True
+    )
+    assert done.returncode == 1
+    out = frames.parent / "out.jsonl"
+    text = out.read_text()
+    out.unlink()
+    assert len(text.splitlines()) == 10
+    return text
