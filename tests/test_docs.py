@@ -69,6 +69,13 @@ def test_the_commands_run(hub: HubServer, tmp_path: Path, monkeypatch: pytest.Mo
         run_page(ROOT / f"docs/guides/{guide}.md", namespace=namespace, change=_shorter)
 
 
+def test_the_guide_to_predicting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _draw_examinations(tmp_path / "frames")
+    run_page(ROOT / "docs/guides/predict.md", namespace={"__name__": "__main__"})
+    assert len((tmp_path / "answers.csv").read_text().splitlines()) == 1 + 24
+
+
 def _shorter(line: str) -> str:
     """A command that trains for less than its recipe's thirty epochs."""
     if line.startswith("lag-zoo train") and "stages" not in line:

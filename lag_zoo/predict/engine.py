@@ -68,18 +68,19 @@ class Engine:
         self.compiled = compile
         self._run = torch.compile(self._answers, dynamic=False) if compile else self._answers
 
-    @torch.inference_mode()
     def __call__(self, views: Views) -> Answers:
         """What the network says of B views."""
         logits, weights = [], []
-        with _evaluating(self.model):
-            for part in zip(*(torch.split(t, self.batch_size) for t in views), strict=True):
-                given = Views(*part).to(self.model.pixel_mean.device)
-                count = len(given.crops)
-                some = self._run(_filled(given, self.batch_size) if self.compiled else given)
-                logits.append(some[0][:count].double().cpu())
-                if some[1] is not None:
-                    weights.append(some[1][:count].double().cpu())
+        for part in zip(*(torch.split(t, self.batch_size) for t in views), strict=True):
+            given = Views(*part).to(self.model.pixel_mean.device)
+            count = len(given.crops)
+            if self.compiled:  # out of inference mode: tensors made in it are of another kind to the compiler
+                given = _filled(given, self.batch_size)
+            with torch.inference_mode(), _evaluating(self.model):
+                some, shares = self._run(given)
+            logits.append(some[:count].double().cpu())
+            if shares is not None:
+                weights.append(shares[:count].double().cpu())
         return Answers(torch.cat(logits), torch.cat(weights) if weights else None)
 
     def _answers(self, views: Views) -> tuple[Tensor, Tensor | None]:

@@ -1,0 +1,77 @@
+"""How the network runs: fused, in fewer bits, compiled: close to the plain one, which stays as it was."""
+
+import shutil
+
+import pytest
+import torch
+
+import lag_zoo
+import lag_zoo.predict.predictor as predict_module
+from lag_zoo.data.phantom import draw_frame
+from lag_zoo.errors import InvalidConfigError
+from lag_zoo.nn import LAG
+from lag_zoo.nn.packing import PackedConv2d
+from lag_zoo.predict import Predictor
+
+FRAMES = [draw_frame((300, 400), seed=seed) for seed in range(5)]
+
+
+@pytest.fixture(scope="module")
+def model() -> LAG:
+    return lag_zoo.create_model("lag_mobilenetv3_small_100_polyp", pretrained=True).eval()
+
+
+def chances(predictor: Predictor) -> torch.Tensor:
+    return torch.tensor([answer.probabilities["polyp"] for answer in predictor(FRAMES)])
+
+
+def packed(model: LAG) -> bool:
+    return any(isinstance(module, PackedConv2d) for module in model.modules())
+
+
+def test_a_name_is_fused_and_a_network_as_it_is(model: LAG, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Predictor(model).model is model
+    fused = Predictor(model, fuse=True)
+    assert packed(fused.model)
+    assert not packed(model)
+    assert (chances(fused) - chances(Predictor(model))).abs().max() < 1e-5
+    monkeypatch.setattr(predict_module, "create_model", lambda name, pretrained: model)
+    assert packed(Predictor("a name").model)
+    assert Predictor("a name", fuse=False).model is model
+
+
+@pytest.mark.parametrize("fuse", [False, True])
+def test_half_precision_is_close(model: LAG, fuse: bool) -> None:
+    half = Predictor(model, precision="bf16", fuse=fuse)
+    assert {t.dtype for t in half.model.parameters()} == {torch.bfloat16}
+    assert {t.dtype for t in model.parameters()} == {torch.float32}, "the caller's own stays as it is"
+    apart = (chances(half) - chances(Predictor(model))).abs().max()
+    assert 0 < apart < 0.05
+
+
+def test_what_a_device_lacks(model: LAG) -> None:
+    with pytest.raises(InvalidConfigError, match="fp16 is for GPUs"):
+        Predictor(model, precision="fp16")
+    with pytest.raises(InvalidConfigError, match="one of fp32, bf16, fp16; got 'half'"):
+        Predictor(model, precision="half")  # type: ignore[arg-type]
+    with pytest.raises(InvalidConfigError, match="workers must be at least 0, got -1"):
+        Predictor(model, workers=-1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_for_one_shape_it_is_close() -> None:
+    torch.manual_seed(0)
+    small = LAG(
+        "resnet10t", label_names=["mucosa", "polyp"], global_size=64, num_crops=2, crop_size=32
+    ).eval()
+    torch._dynamo.utils.counters.clear()
+    compiled = Predictor(small, compile=True, batch_size=3)
+    assert torch.allclose(chances(compiled), chances(Predictor(small)), atol=1e-4)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1, "five frames, batches of three"
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_threads_change_nothing(model: LAG, workers: int) -> None:
+    one = Predictor(model, workers=workers, batch_size=2)(FRAMES)
+    assert one == Predictor(model, workers=0, batch_size=2)(FRAMES)
