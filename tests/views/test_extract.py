@@ -8,7 +8,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from lag_zoo.views.boxes import boxes_at
-from lag_zoo.views.extract import crops_of, global_views
+from lag_zoo.views.extract import _gathered, crops_of, global_views
 from lag_zoo.views.field_of_view import whole_frame
 
 
@@ -53,6 +53,8 @@ def test_crops_are_native_pixels_and_zeros_beyond(
     places = [(min(x, max(0, width - size)), min(y, max(0, height - size))) for x, y in corners]
     crops = crops_of(image, boxes_at(torch.tensor([places]), size))
     assert crops.shape == (1, len(places), 3, size, size)
+    if min(height, width) >= size:  # as a GPU does it
+        assert torch.equal(_gathered(image, boxes_at(torch.tensor([places]), size), size), crops)
     picture = Image.fromarray(image[0].permute(1, 2, 0).numpy())  # PIL pads with zeros beyond the frame
     for (x, y), crop in zip(places, crops[0], strict=True):
         expected = torch.frombuffer(
