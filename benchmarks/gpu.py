@@ -146,9 +146,9 @@ def report(device: torch.device, batches: list[int], backbones: list[str], round
         lines += [
             f"## {text}",
             "",
-            f"A large matrix product reaches {operations / 1e12:.1f} TFLOP/s, a large copy {traffic / 1e9:.0f} GB/s: the "
-            "shares below are of these. Operations and bytes are those of eager runs; packed convolutions on a CPU are not "
-            "counted.",
+            f"A large matrix product reaches {operations / 1e12:.1f} TFLOP/s, a large copy {traffic / 1e9:.0f} GB/s:",
+            "the shares below are of these. Operations and bytes are those of eager runs (packed convolutions on a CPU are",
+            "not counted).",
             "",
             "| backbone | mode | batch | case | frames/s | LAG is | ms a batch | spread | of FLOP/s | of bytes/s |",
             "| --- | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
