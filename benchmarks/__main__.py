@@ -19,6 +19,7 @@ from benchmarks import (
     file_to_probability,
     forward,
     frame_cache,
+    growth,
     imports,
     loading,
     training_step,
@@ -93,8 +94,8 @@ def missed(rows: list[Row]) -> list[str]:
     ]
 
 
-def page(tables: dict[str, list[Row]], *, date: datetime.date) -> str:
-    """docs/performance.md."""
+def page(tables: dict[str, list[Row]], more: str, *, date: datetime.date) -> str:
+    """docs/performance.md; `more` is what has no peer."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "timm", "pillow"))
     every = [row for rows in tables.values() for row in rows]
     lines = [
@@ -111,6 +112,7 @@ def page(tables: dict[str, list[Row]], *, date: datetime.date) -> str:
     for title, rows in tables.items():
         heading, _, table = markdown(title, rows).partition("\n\n")
         lines += [heading, "", SECTIONS[title][0], "", table]
+    lines.append(more)
     goals = sum(reached(row) is not None for row in every)
     short = missed(every)
     lines += ["## Goals", "", f"{goals - len(short)} of {goals} figures with a goal reach it."]
@@ -133,7 +135,10 @@ def main() -> None:
     for title, (_, rows) in SECTIONS.items():
         tables[title] = rows(**options)
         print(markdown(title, tables[title]), flush=True)
-    arguments.out.write_text(page(tables, date=datetime.date.today()), encoding="utf-8")
+    found = growth.measure()
+    growth.draw(found, arguments.out.with_name(growth.PICTURE.name))
+    text = page(tables, growth.section(found), date=datetime.date.today())
+    arguments.out.write_text(text, encoding="utf-8")
     print(f"written: {arguments.out}")
 
 
