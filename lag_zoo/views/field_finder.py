@@ -1,5 +1,6 @@
 """Finding the field of view on a frame's own pixels: rays over a thumbnail, sharpened on the frame."""
 
+import functools
 import math
 import warnings
 
@@ -35,12 +36,12 @@ def find_field_of_view(frames: Tensor) -> FieldOfView:
     """
     height, width = frames.shape[-2:]
     step = max(1, max(height, width) // _THUMB)
-    thumb = frames[:, :, step // 2 :: step, step // 2 :: step]
+    thumb = frames[:, :, step // 2 :: step, step // 2 :: step].float()
     if frames.is_floating_point():
         thumb = thumb * 255
-    bright = thumb.amax(1).float()
+    bright = thumb.amax(1)
     level = _black_level(bright)
-    lit = _without_bars(bright, _opened((bright > level[:, None, None]) & ~_insets(thumb.float())))
+    lit = _without_bars(bright, _opened((bright > level[:, None, None]) & ~_insets(thumb)))
     empty = lit.flatten(1).float().mean(1) < _LEAST_LIT
     if empty.any():
         which = ", ".join(str(i) for i in empty.nonzero()[:, 0].tolist())
@@ -85,7 +86,10 @@ def _grown(mask: Tensor) -> Tensor:
 def _insets(thumb: Tensor) -> Tensor:
     """(B, h, w) bool: green, as the pictures of the scope's position are that processors lay over a corner."""
     red, green, _ = thumb.unbind(1)
-    inset = _opened((green > 1.3 * red) & (green > 60))
+    inset = (green > 1.3 * red) & (green > 60)
+    if not inset.any():
+        return inset
+    inset = _opened(inset)
     # Where much is green it is the light: another modality, not a picture laid over.
     return inset & (inset.flatten(1).float().mean(1) < _LARGEST_INSET)[:, None, None]
 
@@ -108,6 +112,14 @@ def _middle(lit: Tensor) -> Tensor:
     return torch.stack([(across * x).sum(1) / count, (down * y).sum(1) / count], 1)
 
 
+@functools.lru_cache(maxsize=16)
+def _turns(device: torch.device) -> Tensor:
+    """The directions (R, 2) of rays all around."""
+    with torch.inference_mode(False):  # the tensor outlives the caller's mode
+        turns = torch.arange(_RAYS, device=device, dtype=torch.float64) * (2 * math.pi / _RAYS)
+        return torch.stack([turns.cos(), turns.sin()], 1)
+
+
 def _ray_ends(lit: Tensor, seed: Tensor, step: int, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
     """Where rays leave the light, in frame pixels: their origins (B, 1, 2), directions (B, R, 2) and lengths (B, R)."""
     h, w = lit.shape[1:]
@@ -116,10 +128,8 @@ def _ray_ends(lit: Tensor, seed: Tensor, step: int, size: tuple[int, int]) -> tu
     corners = (
         torch.tensor([[0, 0], [width, 0], [0, height], [width, height]], device=lit.device).double() - origin
     )
-    turns = torch.arange(_RAYS, device=lit.device, dtype=torch.float64) * (2 * math.pi / _RAYS)
-    ways = torch.stack([turns.cos(), turns.sin()], 1).expand(len(lit), -1, -1)
     away = corners.norm(dim=2, keepdim=True).clamp(min=1)  # of a black frame the middle is a corner itself
-    ways = torch.cat([ways, corners / away], 1)
+    ways = torch.cat([_turns(lit.device).expand(len(lit), -1, -1), corners / away], 1)
     longest = math.ceil(float(away.max()) / step) + 1  # past it every ray has left the frame
     reach = torch.arange(longest, device=lit.device, dtype=torch.float64)
     # A dark rim around the thumbnail stands for all that lies beyond it.

@@ -23,17 +23,25 @@ _TOLERANCE = 1e-2  # pixels: offsets are float32, and a box may lie exactly on a
 NORMALS: tuple[tuple[float, float], ...] = tuple(
     (round(math.cos(2 * math.pi * k / _K), 12), round(math.sin(2 * math.pi * k / _K), 12)) for k in range(_K)
 )
-_RIGHT = [k for k, (x, _) in enumerate(NORMALS) if x > 0]
-_LEFT = [k for k, (x, _) in enumerate(NORMALS) if x < 0]
+_RIGHT = tuple(k for k, (x, _) in enumerate(NORMALS) if x > 0)
+_LEFT = tuple(k for k, (x, _) in enumerate(NORMALS) if x < 0)
 _GRID = 128  # points a side, on which shares of the field are counted
 
 
 @functools.lru_cache(maxsize=16)
-def normals(device: torch.device, which: tuple[int, ...] = ()) -> Tensor:
-    """`NORMALS`, or those with the numbers `which`, as a tensor (K, 2) float64."""
-    chosen = [NORMALS[k] for k in which] if which else NORMALS
+def normals(device: torch.device) -> Tensor:
+    """`NORMALS` as a tensor (K, 2) float64."""
     with torch.inference_mode(False):  # the tensor outlives the caller's mode
-        return torch.tensor(chosen, dtype=torch.float64, device=device)
+        return torch.tensor(NORMALS, dtype=torch.float64, device=device)
+
+
+@functools.lru_cache(maxsize=16)
+def _sides(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """The edges to the right, then those to the left: their numbers, x of their normals, and their slopes (k, 1)."""
+    with torch.inference_mode(False):
+        which = torch.tensor(_RIGHT + _LEFT, device=device)
+        n = normals(device)[which]
+        return which, n[:, 0], (n[:, 1] / n[:, 0])[:, None]
 
 
 class FieldOfView(NamedTuple):
@@ -131,14 +139,11 @@ class FieldOfView(NamedTuple):
     def _rows(self, h: int) -> tuple[Tensor, Tensor]:
         """The convex shape's interval [lo, hi) of x on the centre line of h rows, (B, h) float64; lo = hi: none."""
         _, y = self._centres(h, 1)
-
-        def reach(which: list[int]) -> Tensor:  # (B, k, h): x where the line meets each of these edges
-            n = normals(y.device, tuple(which))
-            at_zero = self.offsets[:, which].double() / n[:, 0]
-            return at_zero[..., None] - (n[:, 1] / n[:, 0])[:, None] * y
-
-        hi = reach(_RIGHT).amin(1).clamp(0, self.size[1])
-        lo = reach(_LEFT).amax(1).clamp(0, self.size[1])
+        which, x, slope = _sides(y.device)
+        at_zero = self.offsets.index_select(1, which).double() / x
+        reach = at_zero[..., None] - slope * y  # (B, k, h): x where the line meets each of these edges
+        hi = reach[:, : len(_RIGHT)].amin(1).clamp_(0, self.size[1])
+        lo = reach[:, len(_RIGHT) :].amax(1).clamp_(0, self.size[1])
         top, bottom = -self.offsets[:, 3 * _K // 4, None], self.offsets[:, _K // 4, None]
         ok = (y >= top - _TOLERANCE) & (y <= bottom + _TOLERANCE) & (hi > lo)
         return torch.where(ok, lo, 0), torch.where(ok, hi, 0)
