@@ -127,9 +127,10 @@ class Run:
             rank=self.accelerator.process_index,
             world=self.accelerator.num_processes,
         )
-        transform = ViewTransform(
-            ViewSampler.from_config(self.model.config, policy="random", seed=self.recipe.seed), training=True
+        sampler = ViewSampler.from_config(
+            self.model.config, policy="random", seed=self.recipe.seed, with_crops=stage.crops
         )
+        transform = ViewTransform(sampler, training=True)
         dataset = training_set(self.source, transform, self.recipe)
         loader = make_loader(dataset, batches, self.recipe.workers)
         network, optimizer = self.accelerator.prepare(self.trainee, self.optimizer)

@@ -47,7 +47,7 @@ class Views(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSampler:
-    """Makes `Views` from frames of any size.
+    """Makes `Views` from frames of any size; without crops (`with_crops=False`) their N is 0, and their share too.
 
     >>> sampler = ViewSampler(global_size=96, num_crops=4, crop_size=32)
     >>> views = sampler(np.full((200, 300, 3), 128, np.uint8))
@@ -62,9 +62,12 @@ class ViewSampler:
     field_of_view: bool = True
     mask_outside: bool = False
     seed: int = 0
+    with_crops: bool = True
 
     @classmethod
-    def from_config(cls, config: LAGConfig, *, policy: Policy | None = None, seed: int = 0) -> "ViewSampler":
+    def from_config(
+        cls, config: LAGConfig, *, policy: Policy | None = None, seed: int = 0, with_crops: bool = True
+    ) -> "ViewSampler":
         """The sampler that a network's configuration describes; its `global_size` must be settled."""
         if config.global_size is None:
             raise InvalidConfigError(
@@ -78,6 +81,7 @@ class ViewSampler:
             field_of_view=config.field_of_view,
             mask_outside=config.mask_outside,
             seed=seed,
+            with_crops=with_crops,
         )
 
     def __post_init__(self) -> None:
@@ -140,8 +144,15 @@ class ViewSampler:
     ) -> Views:
         """Views of checked frames (B, 3, H, W), batched; `field` and global `view` (B, 3, G, G), not masked, are
         theirs, if the caller has them already."""
+        view = global_views(frames, self.global_size) if view is None else view
+        if not (self.with_crops or self.mask_outside):
+            return _without_crops(view, self.crop_size)
         if field is None:
             field = self.field(frames)
+        if self.mask_outside:
+            view = view * field.mask((self.global_size, self.global_size))[:, None].to(view.dtype)
+        if not self.with_crops:
+            return _without_crops(view, self.crop_size)
         boxes, inside = place_crops(
             field,
             num_crops=self.num_crops,
@@ -149,10 +160,18 @@ class ViewSampler:
             policy=self.policy,
             draws=[mix(self.seed, epoch, i) for i in indices],
         )
-        view = global_views(frames, self.global_size) if view is None else view
-        if self.mask_outside:
-            view = view * field.mask((self.global_size, self.global_size))[:, None].to(view.dtype)
         return Views(view, crops_of(frames, boxes), boxes, inside, field.share_seen(boxes))
+
+
+def _without_crops(view: Tensor, crop_size: int) -> Views:
+    batch, device = len(view), view.device
+    return Views(
+        view,
+        view.new_zeros(batch, 0, 3, crop_size, crop_size),
+        torch.zeros(batch, 0, 4, dtype=torch.int64, device=device),
+        torch.zeros(batch, 0, dtype=torch.bool, device=device),
+        torch.zeros(batch, device=device),
+    )
 
 
 def _whole(index: int | Sequence[int]) -> int:

@@ -68,7 +68,8 @@ def turn_views(views: Views, generator: torch.Generator) -> Views:
     The boxes stay where the pixels came from.
     """
     draws = torch.randint(0, 8, (1 + len(views.crops),), generator=generator).tolist()
-    crops = torch.stack([_turn(crop, draw) for crop, draw in zip(views.crops, draws[1:], strict=True)])
+    turned = [_turn(crop, draw) for crop, draw in zip(views.crops, draws[1:], strict=True)]
+    crops = torch.stack(turned) if turned else views.crops
     return views._replace(global_view=_turn(views.global_view, draws[0]), crops=crops)
 
 

@@ -1,5 +1,6 @@
 """Views of frames of any kind and number, the same wherever they are made."""
 
+import dataclasses
 import random
 from pathlib import Path
 
@@ -60,6 +61,15 @@ def test_a_frame_gives_the_same_bits_alone_in_a_batch_and_in_a_list(
     assert equal(batch, sampler([FRAMES[i] for i in order], epoch=epoch, index=order))
     for number, index in enumerate(order):
         assert equal(row(batch, number), sampler(FRAMES[index], epoch=epoch, index=index))
+
+
+@pytest.mark.parametrize("mask", [False, True])
+def test_without_crops_the_rest_is_the_same(mask: bool) -> None:
+    whole = dataclasses.replace(SAMPLER, mask_outside=mask)
+    views = dataclasses.replace(whole, with_crops=False)(FRAMES)
+    assert torch.equal(views.global_view, whole(FRAMES).global_view)
+    assert views.crops.shape == (4, 0, 3, 32, 32)
+    assert (views.boxes.shape, views.inside.shape, views.share.tolist()) == ((4, 0, 4), (4, 0), 4 * [0])
 
 
 def test_random_draws_by_seed_epoch_and_index() -> None:
