@@ -1,8 +1,10 @@
 """Which runs there are, which are done, and how one is made."""
 
+import fcntl
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,6 +78,20 @@ def best_validation(folder: Path) -> float:
     return max(row["val_auroc"] for row in last)
 
 
+@contextmanager
+def mine(run: Run, out: Path) -> Iterator[bool]:
+    """Whether this process may make the run: no other is at it. A process that is killed lets go of it."""
+    locks = out / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / f"{run.task.name}-{run.name}-{run.fold}").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
 def train(run: Run, out: Path) -> None:
     """Trains and scores, and says what it took."""
     begun, used = time.perf_counter(), time.process_time()
@@ -99,6 +115,6 @@ def write_floors(task: plan.Task, fold: int, out: Path) -> None:
     config = create_model(f"local-dir:{scored / BEST}", pretrained=True).config
     manifest = opened(out, task.manifests.format(fold=fold))
     found = floors(manifest, Scores.read(scored / SCORES), config)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, scores in found.items():
         scores.write(folder / f"{name}.csv", seed=recipe.seed)

@@ -9,7 +9,7 @@ import pytest
 
 from lag_zoo.evaluate.scores import Scores
 from recipes.results import plan, report
-from recipes.results.runs import Run, finalists, finals, guarded, screening
+from recipes.results.runs import Run, finalists, finals, guarded, mine, screening
 
 TASK = plan.SCREENED_ON
 
@@ -68,6 +68,14 @@ def test_from_screening_to_the_page(tmp_path: Path, page: Path) -> None:
     assert "| plain backbone at 96 |" in text
     assert "| 20 |" in text, "1000 frames at 50 a second"
     assert "6 LAGs on the first fold" in text
+
+
+def test_two_processes_are_never_at_one_run(tmp_path: Path) -> None:
+    one, other = list(screening())[:2]
+    with mine(one, tmp_path) as first, mine(one, tmp_path) as second, mine(other, tmp_path) as third:
+        assert (first, second, third) == (True, False, True)
+    with mine(one, tmp_path) as again:
+        assert again
 
 
 def test_contenders_differ_in_what_they_say_and_nothing_else() -> None:
