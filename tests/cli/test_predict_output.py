@@ -10,11 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-import lag_zoo
 import lag_zoo.predict.predictor as predict_module
 from lag_zoo.cli.app import app
 from lag_zoo.data.phantom import draw_frame
@@ -23,17 +21,6 @@ from tests.launch import LAUNCH
 BUILT_IN = "lag_mobilenetv3_small_100_polyp"
 LABELS = ("mucosa", "polyp")
 COMMAND = ["-m", "lag_zoo.cli", "predict", "frames", "-o", "out.jsonl", "--batch-size", "4"]
-
-
-@pytest.fixture
-def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small network in place of the built-in one: what it answers is of no concern here."""
-    torch.manual_seed(0)
-    model = lag_zoo.LAG(
-        "mobilenetv3_small_050", label_names=LABELS, global_size=64, num_crops=4, crop_size=32
-    )
-    model.weight_spec = lag_zoo.model_info(BUILT_IN).weights[0]
-    monkeypatch.setattr(predict_module, "create_model", lambda name, pretrained: model)
 
 
 @pytest.fixture
