@@ -80,6 +80,10 @@ class TrainingError(LagZooError, RuntimeError):
     """Training that cannot go on, such as a loss that is no number; the folder of the run is whole."""
 
 
+class PredictionError(LagZooError, OSError):
+    """Answers that cannot be written; those before are kept, and the message says where."""
+
+
 class WeightsError(LagZooError):
     """The root of the errors about weights."""
 

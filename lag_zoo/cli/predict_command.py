@@ -27,7 +27,7 @@ from lag_zoo.models.polyp import NAME as BUILT_IN
 
 if TYPE_CHECKING:
     from lag_zoo.predict import Failure, Prediction, Predictor
-    from lag_zoo.predict.parts import Parts
+    from lag_zoo.predict.parts import Parts, Rows
 
 _WIDE = 200
 
@@ -198,19 +198,28 @@ def _fill(
 
 def _finish(parts: "Parts", model: str, format: Format, output: Path) -> int:
     """Writes the output, whole or not at all; how many failures are in it."""
-    rows = parts.rows()
+    from lag_zoo.errors import PredictionError
+
     scratch = parts.folder / output.name
-    if format is Format.PARQUET:
-        write_parquet(rows, scratch)
-    else:
-        with scratch.open("w", encoding="utf-8", newline="\n") as file:
-            if format is Format.TABLE:
-                Console(file=file, width=_WIDE, highlight=False).print(as_table(list(rows), model))
-            else:
-                {Format.JSON: write_json, Format.JSONL: write_jsonl, Format.CSV: write_csv}[format](
-                    rows, file
-                )
-    failed = sum("error" in row for row in rows)
-    os.replace(scratch, output)
+    try:
+        _write(parts.rows(), model, format, scratch)
+        os.replace(scratch, output)
+    except OSError as error:
+        raise PredictionError(
+            f"{output} cannot be written: {error.strerror or error}. All answers are kept in {parts.folder}: "
+            "make room, and go on (--resume)"
+        ) from error
+    failed = sum("error" in row for row in parts.rows())
     parts.remove()
     return failed
+
+
+def _write(rows: "Rows", model: str, format: Format, path: Path) -> None:
+    if format is Format.PARQUET:
+        write_parquet(rows, path)
+        return
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        if format is Format.TABLE:
+            Console(file=file, width=_WIDE, highlight=False).print(as_table(list(rows), model))
+        else:
+            {Format.JSON: write_json, Format.JSONL: write_jsonl, Format.CSV: write_csv}[format](rows, file)

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from lag_zoo.data.images import find_images
-from lag_zoo.errors import InvalidConfigError
+from lag_zoo.errors import InvalidConfigError, PredictionError
 from lag_zoo.specs import Json
 
 Row = dict[str, Any]
 _RUN = "run.json"
+_PART = ".part"
 
 
 def survey(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Json]:
@@ -94,11 +95,21 @@ class Parts:
             turn += 1
 
     def write(self, index: int, row: Mapping[str, Any]) -> None:
-        """Keeps an answer, for good: a process that is killed loses no line that was written."""
+        """Keeps an answer: a process that is killed loses no line that was written.
+
+        Raises:
+            PredictionError: it cannot be written; what was before is kept.
+        """
         if self._own is None:
-            self._own = self.folder / f"{uuid.uuid4().hex}.jsonl"
-        with self._own.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([index, row]) + "\n")
+            self._own = self.folder / f"{uuid.uuid4().hex}{_PART}"
+        try:
+            with self._own.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([index, row]) + "\n")
+        except OSError as error:
+            raise PredictionError(
+                f"{self.folder} cannot be written: {error.strerror or error}. What was answered is kept there: "
+                "make room, and go on (--resume)"
+            ) from error
 
     def rows(self) -> "Rows":
         """All answers, in the order of the images."""
@@ -109,7 +120,7 @@ class Parts:
         shutil.rmtree(self.folder)
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*.jsonl"))
+        return sorted(self.folder.glob(f"*{_PART}"))
 
 
 class Rows:

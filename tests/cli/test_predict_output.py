@@ -118,6 +118,24 @@ class TestAnInterruption:
         assert not out.exists()
 
 
+@pytest.mark.usefixtures("untrained")
+def test_a_full_disk_keeps_what_was_answered(frames: Path, disk: Path) -> None:
+    whole = frames.parent / "whole.jsonl"
+    run(frames, "-o", whole, "--batch-size", "4")
+    left = 9_000  # bytes: a page for the run's description, one for the answers
+    (disk / "filling").write_bytes(bytes(2**20 - left))
+    out = disk / "out.jsonl"
+    arguments = (frames, "-o", out, "--batch-size", "4")
+    ran = run(*arguments)
+    assert ran.exit_code != 0
+    assert "cannot be written: No space left on device" in str(ran.exception)
+    assert "--resume" in str(ran.exception)
+    assert not out.exists()
+    (disk / "filling").unlink()
+    assert "answered already" in run(*arguments, "--resume").stderr
+    assert out.read_text() == whole.read_text()
+
+
 def environment(root: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
 
@@ -131,7 +149,7 @@ def test_killed_it_has_kept_what_was_answered(frames: Path, root: Path) -> None:
         stderr=subprocess.DEVNULL,
     )
     parts = frames.parent / "out.jsonl.parts"
-    while process.poll() is None and not list(parts.glob("*.jsonl")):
+    while process.poll() is None and not list(parts.glob("*.part")):
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.wait()

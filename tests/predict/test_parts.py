@@ -75,7 +75,7 @@ def test_half_a_line_is_no_answer(frames: Path) -> None:
     some = parts(frames)
     some.begin(resume=False)
     fill(some, frames, stop_after=4)
-    (file,) = some.folder.glob("*.jsonl")
+    (file,) = some.folder.glob("*.part")
     file.write_text(file.read_text()[:-5])
     assert bytes(some.done()) == bytes([1, 1, 1] + 8 * [0])
     again = parts(frames)
