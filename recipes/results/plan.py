@@ -34,8 +34,8 @@ TASKS = (
         96,
         4,
     ),
-    Task("frames", "Sessile polyp or another, whole frames", "frames{fold}.csv", 224, 24),
-    Task("windows224", "Polyp in view or not, windows shown at 224 pixels", "fold{fold}.csv", 224, 4),
+    Task("frames", "Sessile polyp or another, whole frames", "frames{fold}.csv", 224, 20),
+    Task("windows224", "Polyp in view or not, windows shown at 224 pixels", "fold{fold}.csv", 224, 3),
 )
 SCREENED_ON = TASKS[
     0
