@@ -32,6 +32,16 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 
+def did_you_mean(name: str, known: Iterable[str], *, count: int = 2) -> str:
+    """The closest of the known names as a question with a space before it; empty where none is close.
+
+    >>> did_you_mean("num_crop", ["num_crops", "fusion"])
+    ' Did you mean num_crops?'
+    """
+    near = difflib.get_close_matches(name, sorted(known), n=count)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
 class LagZooError(Exception):
     """The root of every error that lag_zoo raises on purpose."""
 
@@ -41,10 +51,11 @@ class UnknownModelError(LagZooError, LookupError):
 
     def __init__(self, name: str, known: Iterable[str], *, hint: str = "") -> None:
         self.name = name
-        self.near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
-        guess = f" Did you mean {' or '.join(self.near)}?" if self.near else ""
+        known = sorted(known)
+        self.near = difflib.get_close_matches(name, known, n=3)
         super().__init__(
-            f"unknown model {name!r}.{guess} {hint or 'lag_zoo.list_models() lists every name.'}"
+            f"unknown model {name!r}.{did_you_mean(name, known, count=3)} "
+            f"{hint or 'lag_zoo.list_models() lists every name.'}"
         )
 
 
@@ -142,6 +153,10 @@ class FieldOfViewWarning(LagZooWarning):
 
 class HubWarning(LagZooWarning):
     """The Hub failed in the middle of an answer, and the cached copy is used."""
+
+
+class UnusedColumnWarning(LagZooWarning):
+    """A column of a manifest that is not read, and whose name looks as if it should be."""
 
 
 class UngroupedDataWarning(LagZooWarning):

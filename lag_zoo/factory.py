@@ -10,7 +10,13 @@ from typing import TypedDict, Unpack
 
 import torch
 
-from lag_zoo.errors import DuplicateModelError, InvalidConfigError, PluginWarning, WeightsMismatchError
+from lag_zoo.errors import (
+    DuplicateModelError,
+    InvalidConfigError,
+    PluginWarning,
+    WeightsMismatchError,
+    did_you_mean,
+)
 from lag_zoo.nn import LAG
 from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec
 from lag_zoo.timm_bridge import register_names
@@ -196,7 +202,8 @@ def _configured(name: str, base: LAGConfig, weights: WeightSpec | None, fields: 
     unknown = sorted(set(fields) - set(known))
     if unknown:
         raise InvalidConfigError(
-            f"create_model has no argument {', '.join(unknown)}; fields are {', '.join(known)}"
+            f"create_model has no argument {', '.join(unknown)}.{did_you_mean(unknown[0], known)} Fields are "
+            f"{', '.join(known)}"
         )
     values = {f.name: getattr(base, f.name) for f in dataclasses.fields(base)}
     own_classes = values["num_classes"]

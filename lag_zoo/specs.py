@@ -6,7 +6,6 @@ the zoo.
 """
 
 import dataclasses
-import difflib
 import json
 import math
 import types
@@ -15,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from lag_zoo.errors import InvalidConfigError
+from lag_zoo.errors import InvalidConfigError, did_you_mean
 
 SCHEMA_VERSION = 1
 
@@ -52,10 +51,9 @@ class Spec:
         hints = typing.get_type_hints(cls)
         unknown = sorted(set(data) - set(hints))
         if unknown:
-            near = difflib.get_close_matches(str(unknown[0]), hints, n=2)
-            guess = f" Did you mean {' or '.join(near)}?" if near else ""
             raise InvalidConfigError(
-                f"{cls.__name__}: unknown fields {unknown}.{guess} Known are {sorted(hints)}"
+                f"{cls.__name__}: unknown fields {unknown}.{did_you_mean(str(unknown[0]), hints)} Known are "
+                f"{sorted(hints)}"
             )
         required = {
             f.name

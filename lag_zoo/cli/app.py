@@ -1,6 +1,7 @@
 """The application: which commands there are. Each has a file of its own and loads torch, if at all, when it runs."""
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -35,12 +36,25 @@ for _command in (verify, download, push, convert):
 
 
 def run() -> None:
-    """Runs the application; what lag_zoo raises on purpose becomes its message on standard error and exit code 2."""
+    """Runs the application; what lag_zoo raises on purpose becomes its message on standard error and exit code 2.
+
+    So does what the system refuses, such as a folder that cannot be written; and warnings are a line each.
+    """
+    warnings.showwarning = _print_warning
     try:
         app()
     except LagZooError as error:
         sys.stderr.write(f"lag-zoo: {error}\n")
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.stderr.write(f"lag-zoo: {error.filename}: {error.strerror}\n")
+        sys.exit(2)
+
+
+def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
+    sys.stderr.write(f"lag-zoo: warning: {message}\n")
 
 
 def _print_version(wanted: bool) -> None:

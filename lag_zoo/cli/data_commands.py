@@ -57,6 +57,7 @@ def check(
     with progress(len(manifest), "images") as step:
         report = check_data(manifest, progress=step)
     if json_ is not None:
+        json_.parent.mkdir(parents=True, exist_ok=True)
         json_.write_text(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     _show(report)
     if report.errors:
@@ -188,10 +189,17 @@ def _show(report: "DataReport") -> None:
     out.print(f"{report.source}: {report.frames} frames, {report.excluded} excluded; grouping: {grouping}\n")
     table = plain_table()
     splits = list(report.labels[0].splits)
-    for name in ("label", "frames", "groups", *splits):
+    unknown = any(row.unknown for row in report.labels)
+    for name in ("label", "frames", *(["unknown"] if unknown else []), "groups", *splits):
         table.add_column(name, justify="left" if name == "label" else "right")
     for row in report.labels:
-        table.add_row(row.label, str(row.frames), str(row.groups), *(str(row.splits[s]) for s in splits))
+        counts = (
+            row.frames,
+            *([row.unknown] if unknown else []),
+            row.groups,
+            *(row.splits[s] for s in splits),
+        )
+        table.add_row(row.label, *map(str, counts))
     out.print(table)
     sizes = [f"{size} ({count})" for size, count in report.sizes.items()]
     out.print()
@@ -205,4 +213,4 @@ def _show(report: "DataReport") -> None:
 def _list(title: str, items: list[str]) -> None:
     shown = "; ".join(items[:_SHOWN]) if items else "none"
     more = f"; and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
-    console().print(f"{title}: {len(items)}{f': {shown}{more}' if items else ''}", markup=False)
+    console().print(f"{title}: {len(items)}{f': {shown}{more}' if items else ''}")

@@ -8,9 +8,12 @@ _WIDE = 200
 
 
 def console() -> Console:
-    """Standard output; wide where it is no terminal, so that no line of a pipe or a file is cut."""
-    own = Console(highlight=False)
-    return own if own.is_terminal else Console(highlight=False, width=_WIDE)
+    """Standard output; wide where it is no terminal, so that no line of a pipe or a file is cut.
+
+    Text is printed as it is: a label may be called [IM].
+    """
+    own = Console(highlight=False, markup=False)
+    return own if own.is_terminal else Console(highlight=False, markup=False, width=_WIDE)
 
 
 def plain_table(*, header: bool = True) -> Table:

@@ -1,6 +1,7 @@
 """What a data set is, before anything is trained on it: every image is read once, and what was found is said.
 
-Two things are errors: a file that cannot be read, and like frames on both sides of a split. The rest is for a reader to
+Three things are errors: a file that cannot be read, like frames on both sides of a split, and a label that a split has
+no frame of. The rest is for a reader to
 judge: a scope's sizes, labels that go with sizes, colours that contradict the modality told.
 """
 
@@ -69,7 +70,14 @@ class DataReport:
         found = [
             f"{image}{f' (line {line})' if line else ''}: {reason}" for image, line, reason in self.unreadable
         ]
-        return found + [f"like frames in more than one split: {', '.join(images)}" for images in self.across]
+        found += [f"like frames in more than one split: {', '.join(images)}" for images in self.across]
+        found += [f"no frame has the label {row.label}" for row in self.labels if not row.frames]
+        return found + [
+            f"no frame of the split {split} has the label {row.label}"
+            for row in self.labels
+            for split, count in row.splits.items()
+            if row.frames and not count
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -6,18 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lag_zoo.data.images import find_images
-from lag_zoo.data.manifest import Frame, Manifest
+from lag_zoo.data.manifest import SPLIT_NAMES, Frame, Manifest
 from lag_zoo.errors import DataError
 
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
 _WITH_MODALITY = re.compile(r"(wli|lci|bli|nbi)[_-](.+)", re.IGNORECASE)
 
 
@@ -38,7 +29,7 @@ def read_folder(folder: str | os.PathLike[str], *, labels: Sequence[str] | None 
     if not root.is_dir():
         raise DataError(f"{root} is no folder")
     below = _folders(root)
-    splits = {path: _SPLITS[path.name.lower()] for path in below if path.name.lower() in _SPLITS}
+    splits = {path: SPLIT_NAMES[path.name.lower()] for path in below if path.name.lower() in SPLIT_NAMES}
     if splits and len(splits) < len(below):
         other = next(path.name for path in below if path not in splits)
         raise DataError(

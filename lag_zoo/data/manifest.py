@@ -29,6 +29,17 @@ COLUMNS: tuple[Column, ...] = (
 )
 """What may be said of a frame besides its labels, in the order in which a manifest has them."""
 
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""What the splits are called elsewhere, in small letters."""
+
 MODALITIES = ("wli", "lci", "bli", "nbi", "other")
 REFERENCES = ("histology", "endoscopist")
 UNKNOWN = -1
@@ -119,6 +130,10 @@ class Manifest:
         if self.grouping is None:
             return np.array([frame.image for frame in self.frames])
         return np.array([getattr(frame, self.grouping) for frame in self.frames])
+
+    def count_groups(self) -> int | None:
+        """How many patients or examinations there are; `None`: nobody says. An excluded frame may be nobody's."""
+        return len(set(self.groups()) - {""}) if self.grouping is not None else None
 
     def targets(self) -> np.ndarray:
         """The labels, int64: (n,) their numbers where they are exclusive, else (n, labels) of 0, 1 and -1, unknown."""

@@ -2,15 +2,32 @@
 
 import csv
 import os
-import tempfile
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lag_zoo.data.manifest import COLUMNS, MODALITIES, REFERENCES, UNKNOWN, Column, Frame, Manifest
-from lag_zoo.errors import DataError, extra
+from lag_zoo.data.manifest import (
+    COLUMNS,
+    MODALITIES,
+    REFERENCES,
+    SPLIT_NAMES,
+    UNKNOWN,
+    Column,
+    Frame,
+    Manifest,
+)
+from lag_zoo.errors import DataError, InvalidConfigError, UnusedColumnWarning, extra
 
-_VALUES = {"": UNKNOWN, "0": 0, "1": 1}
+_VALUES = {
+    "": UNKNOWN,
+    "0": 0,
+    "1": 1,
+    "0.0": 0,
+    "1.0": 1,
+}  # with a point: by spreadsheets, where others are empty
+_SUFFIXES = (".csv", ".parquet")
 _ALLOWED = {"modality": MODALITIES, "reference": REFERENCES}
 
 
@@ -46,12 +63,15 @@ def read_manifest(
     path = Path(path)
     table = _renamed(_parquet(path) if path.suffix == ".parquet" else _csv(path), columns or {})
     if "image" not in table.header:
-        raise DataError(f"{path} has no column image; its columns are {', '.join(table.header)}")
+        raise DataError(
+            f"{path} has no column image; its columns are {', '.join(table.header)}{_hint(table)}"
+        )
     if not table.rows:
         raise DataError(f"{path} has a header and no frames")
     known = [name for name in COLUMNS if name in table.header]
     exclusive = "label" in table.header
     names = _exclusive_labels(table, labels) if exclusive else _label_columns(table, labels)
+    _say_what_is_not_read(table, (*names, "image", "label", *known))
     frames = []
     for line, row in table.rows:
         cells = dict(zip(table.header, row, strict=True))
@@ -73,10 +93,13 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
     """Writes a manifest as CSV or, by the ending `.parquet`, as Parquet; whole or not at all.
 
     Raises:
+        InvalidConfigError: another ending.
         OSError: the file cannot be written; what was there is untouched.
         MissingExtraError: a Parquet file needs the extra `data`.
     """
     path = Path(path)
+    if path.suffix not in _SUFFIXES:
+        raise InvalidConfigError(f"a manifest is written as .csv or .parquet, not as {path.name}")
     used = [name for name in COLUMNS if any(manifest.column(name))]
     exclusive = manifest.task == "multiclass"
     header = ["image", *(["label"] if exclusive else manifest.label_names), *used]
@@ -88,13 +111,13 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
             marks = ["" if i == UNKNOWN else str(i) for i in frame.labels]
         image = _path_from(manifest.path(frame), path.parent)
         rows.append([image, *marks, *(getattr(frame, name) for name in used)])
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    os.close(handle)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.part")
     try:
-        (_write_parquet if path.suffix == ".parquet" else _write_csv)(Path(scratch), header, rows)
+        (_write_parquet if path.suffix == ".parquet" else _write_csv)(scratch, header, rows)
         os.replace(scratch, path)
     finally:
-        Path(scratch).unlink(missing_ok=True)
+        scratch.unlink(missing_ok=True)
 
 
 def _csv(path: Path) -> _Table:
@@ -156,6 +179,32 @@ def _renamed(table: _Table, columns: Mapping[str, Column]) -> _Table:
     return table._replace(header=header)
 
 
+def _hint(table: _Table) -> str:
+    """What may be wrong with a header that has no image."""
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(table.header) == 1 and mark in table.header[0]:
+            return f". The cells are parted by {name}; commas are expected"
+    near = [name for name in table.header if name.lower() in ("image", "images", "file", "filename", "path")]
+    return f". If {near[0]} is it, say --column {near[0]}=image" if near else ""
+
+
+def _like(name: str) -> str | None:
+    """The column of a manifest that a name may mean: `Patient_ID` is like patient."""
+    letters = re.sub("[^a-z]", "", name.lower())
+    return next((known for known in COLUMNS if known in letters), None)
+
+
+def _say_what_is_not_read(table: _Table, read: Sequence[str]) -> None:
+    for name in table.header:
+        like = _like(name)
+        if name not in read and like and like not in table.header:
+            warnings.warn(
+                f"{table.source}: the column {name} is not read; if it is {like}, say --column {name}={like}",
+                UnusedColumnWarning,
+                stacklevel=4,
+            )
+
+
 def _exclusive_labels(table: _Table, labels: Sequence[str] | None) -> tuple[str, ...]:
     place = table.header.index("label")
     found = sorted({row[place] for _, row in table.rows if row[place]})
@@ -208,16 +257,20 @@ def _exclusive(table: _Table, line: int, cells: Mapping[str, str], names: Sequen
 def _marks(table: _Table, line: int, cells: Mapping[str, str], names: Sequence[str]) -> tuple[int, ...]:
     for name in names:
         if cells[name] not in _VALUES:
+            like = _like(name)
+            what = f"--column {name}={like}, if it is that; else " if like else ""
             raise table.error(
                 line,
                 name,
-                f"{cells[name]!r} is neither 0, 1 nor empty (unknown). If {name} is no label, name those that are: "
-                "labels=[...]",
+                f"{cells[name]!r} is neither 0, 1 nor empty (unknown). If {name} is no label, say {what}which columns "
+                "are labels: --labels IM,GA (in Python labels=[...])",
             )
     return tuple(_VALUES[cells[name]] for name in names)
 
 
 def _checked(table: _Table, line: int, column: Column, value: str) -> str:
+    if column == "split":
+        return SPLIT_NAMES.get(value.lower(), value)
     allowed = _ALLOWED.get(column)
     lowered = value.lower() if allowed else value
     if allowed and lowered and lowered not in allowed:

@@ -1,5 +1,6 @@
 """`check_data`: every image is read, and what is wrong with the data is said."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from lag_zoo.cli.app import app
 from lag_zoo.data.checks import check_data
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.sources import open_data
+from lag_zoo.data.tables import write_manifest
 from tests.training.drawn_data import write_frames
 
 
@@ -51,12 +53,35 @@ def test_copies_across_splits(data: Manifest) -> None:
     assert set(check_data(data).same[0]) == {train.image, val.image}
 
 
+def test_a_split_without_a_label(data: Manifest) -> None:
+    moved = data.with_frames(f for f in data.frames if f.labels == (0,) or f.split != "val")
+    report = check_data(moved)
+    assert report.errors == ["no frame of the split val has the label IM"]
+
+
 def test_no_lit_area(data: Manifest) -> None:
     Image.new("RGB", (150, 120)).save(data.path(data.frames[5]))
     assert check_data(data).no_field == (data.frames[5].image,)
 
 
 class TestCommand:
+    def test_names_are_printed_as_they_are(self, data: Manifest, tmp_path: Path) -> None:
+        odd = dataclasses.replace(
+            data, label_names=("normal", "[red]IM[/red]"), task="multilabel"
+        ).with_frames(
+            dataclasses.replace(f, labels=(1 - f.labels[0], -1 if i == 3 else f.labels[0]))
+            for i, f in enumerate(data.frames)
+        )
+        write_manifest(odd, data.root / "odd.csv")
+        done = CliRunner().invoke(
+            app, ["data", "check", str(data.root / "odd.csv"), "--json", f"{tmp_path}/new/r.json"]
+        )
+        assert done.exit_code == 0, done.output
+        rows = [line.split() for line in done.output.splitlines()]
+        assert ["label", "frames", "unknown", "groups", "train", "val"] in rows
+        assert ["[red]IM[/red]", "11", "1", "6", "7", "4"] in rows
+        assert (tmp_path / "new" / "r.json").is_file()
+
     def test_check(self, data: Manifest, tmp_path: Path) -> None:
         done = CliRunner().invoke(
             app, ["data", "check", str(data.root / "data.csv"), "--json", str(tmp_path / "r.json")]

@@ -10,7 +10,7 @@ from PIL import Image
 from lag_zoo.data.manifest import UNKNOWN, Frame, Manifest
 from lag_zoo.data.sources import open_data
 from lag_zoo.data.tables import read_manifest, write_manifest
-from lag_zoo.errors import DataError
+from lag_zoo.errors import DataError, InvalidConfigError, UnusedColumnWarning
 
 
 @pytest.fixture
@@ -95,6 +95,9 @@ BAD = {
         r"1 of 2 groups by patient stand in more than one split: p1 in train \(line 2\) and test \(line 4\)",
     ),
     "a nameless column": ("image,label,\na,IM,\n", "column 3 has no name"),
+    "semicolons": ("image;label\na;IM\n", "parted by semicolons; commas are expected"),
+    "another name for image": ("filename,label\na,IM\n", "say --column filename=image"),
+    "a patient that is no label": ("image,IM,Patient_ID\na,1,p1\n", "--column Patient_ID=patient, if it is that"),
     "an open quote": ('image,label\n"a,IM\n', "no CSV file in UTF-8"),
 }  # fmt: skip
 
@@ -104,6 +107,32 @@ def test_bad_input_is_named(case: str, write) -> None:  # type: ignore[no-untype
     text, said = BAD[case]
     with pytest.raises(DataError, match=said):
         read_manifest(write(text))
+
+
+def test_numbers_as_spreadsheets_write_them(write) -> None:  # type: ignore[no-untyped-def]
+    manifest = read_manifest(write("image,IM,GA\na,1.0,0\nb,0.0,1\nc,,1.0\n"))
+    assert manifest.targets().tolist() == [[1, 0], [0, 1], [-1, 1]]
+
+
+def test_splits_by_their_other_names(write) -> None:  # type: ignore[no-untyped-def]
+    text = "image,label,split\na,IM,Train\nb,n,Validation\nc,n,TEST\nd,n,fold1\n"
+    assert read_manifest(write(text)).column("split") == ["train", "val", "test", "fold1"]
+
+
+def test_a_column_that_should_perhaps_be_read(write) -> None:  # type: ignore[no-untyped-def]
+    path = write("image,label,Patient_ID,age\na,IM,p1,50\nb,n,p2,60\n")
+    with pytest.warns(UnusedColumnWarning, match="if it is patient, say --column Patient_ID=patient"):
+        read_manifest(path)
+    assert read_manifest(path, columns={"Patient_ID": "patient"}).grouping == "patient"
+
+
+def test_what_is_written_can_be_read_by_others(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    manifest = read_manifest(write("image,label\na,IM\nb,n\n"))
+    write_manifest(manifest, tmp_path / "new" / "a.csv")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "new" / "a.csv").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    with pytest.raises(InvalidConfigError, match=r"as .csv or .parquet, not as a.xlsx"):
+        write_manifest(manifest, tmp_path / "a.xlsx")
 
 
 def test_no_manifest(tmp_path: Path) -> None:
