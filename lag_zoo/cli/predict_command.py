@@ -20,10 +20,10 @@ from lag_zoo.cli.prediction_table import (
     write_jsonl,
     write_parquet,
 )
-from lag_zoo.cli.processes import processes
 from lag_zoo.cli.progress import progress
 from lag_zoo.cli.tables import console
 from lag_zoo.models.polyp import NAME as BUILT_IN
+from lag_zoo.processes import processes
 
 if TYPE_CHECKING:
     from lag_zoo.predict import Failure, Prediction, Predictor
@@ -84,8 +84,8 @@ def predict(
     """Answer on frames: TIFF, JPEG, PNG, BMP or WebP. For research and teaching; not a medical device.
 
     A file that cannot be read is reported and the rest are done; the exit code is then 1. No image at all: 2. What
-    goes to a file is kept as it comes, in OUTPUT.parts, until all is there. `accelerate launch -m lag_zoo.cli predict`
-    shares the frames out to its processes.
+    goes to a file is kept as it comes, in OUTPUT.parts, until all is there. `accelerate launch --multi_gpu -m
+    lag_zoo.cli predict` shares the frames out to its processes, on CPUs too.
     """
     from lag_zoo.predict import Predictor
     from lag_zoo.predict.parts import Parts, survey
@@ -102,7 +102,7 @@ def predict(
     if not found["images"]:
         typer.echo("lag-zoo: no image found: no TIFF, JPEG, PNG, BMP or WebP in these folders", err=True)
         raise typer.Exit(2)
-    others = processes()
+    others = processes(cpu=device == "cpu")
     if others.total > 1 and output is None:
         raise typer.BadParameter("several processes need a file to write to: --output")
     predictor = Predictor(

@@ -47,7 +47,12 @@ class _PooledReLU(nn.Module):
     """Max pooling over 2 x 2 and ReLU: the same either way round, and this way ReLU has a quarter of the work."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.max_pool2d(x, 2).relu_()
+        if torch.is_grad_enabled() or x.device.type != "cpu":
+            return F.max_pool2d(x, 2).relu_()
+        # The same numbers, four times as fast: on a CPU torch's own pooling looks for places too, for a gradient.
+        height, width = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
+        rows = torch.maximum(x[:, :, 0:height:2], x[:, :, 1:height:2])
+        return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2]).relu_()
 
 
 class SqueezeExcite(nn.Module):

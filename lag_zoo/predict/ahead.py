@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,7 +18,12 @@ def ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int, depth
     >>> list(ahead(str.upper, "abc", workers=2, depth=2))
     ['A', 'B', 'C']
     """
-    if not workers:
+    rest = iter(items)
+    first = list(islice(rest, 2))
+    items = chain(first, rest)
+    if (
+        not workers or len(first) < 2
+    ):  # one alone: a thread, and torch's own threads below it, cost more than they give
         yield from map(function, items)
         return
     pool = ThreadPoolExecutor(workers)

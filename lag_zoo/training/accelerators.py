@@ -12,6 +12,7 @@ from accelerate.state import AcceleratorState, is_initialized
 from accelerate.utils import DynamoBackend
 
 from lag_zoo.errors import InvalidConfigError
+from lag_zoo.processes import on_cpu, require_all
 from lag_zoo.training.recipe import Recipe
 
 
@@ -20,13 +21,14 @@ def accelerator_for(recipe: Recipe, *, cpu: bool, folder: str | os.PathLike[str]
     """The accelerator of a run; at the end its trackers are closed, and its settings are forgotten.
 
     Raises:
-        InvalidConfigError: somebody made an accelerator before, with other settings than the recipe's.
+        InvalidConfigError: somebody made an accelerator before, with other settings than the recipe's; or the processes
+            do not know of each other.
     """
     somebodys = is_initialized()
     backend = DynamoBackend.INDUCTOR if recipe.compile else DynamoBackend.NO
     try:
         accelerator = Accelerator(
-            cpu=cpu,
+            cpu=on_cpu(cpu),
             mixed_precision=recipe.mixed_precision,
             gradient_accumulation_steps=recipe.accumulate,
             dynamo_backend=backend,
@@ -36,6 +38,7 @@ def accelerator_for(recipe: Recipe, *, cpu: bool, folder: str | os.PathLike[str]
     except ValueError as error:
         raise InvalidConfigError(f"accelerate cannot be set up as the recipe asks: {error}") from error
     try:
+        require_all(accelerator.num_processes)
         if accelerator.state.dynamo_plugin.backend != backend:
             raise InvalidConfigError(
                 f"the recipe says compile={recipe.compile}, and an Accelerator made before in this process does not"

@@ -166,15 +166,22 @@ def test_killed_it_has_kept_what_was_answered(frames: Path, root: Path) -> None:
 
 def test_two_processes_give_the_file_of_one(frames: Path, root: Path) -> None:
     whole = _whole(frames, root)
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, *LAUNCH, *COMMAND],
         cwd=frames.parent,
         env=environment(root),
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     )
-    assert done.returncode == 1, done.stderr
-    assert done.stderr.count("1 of 10 files failed") == 1
+    parts: set[str] = set()
+    while process.poll() is None:
+        parts |= {path.name for path in (frames.parent / "out.jsonl.parts").glob("*.part")}
+        time.sleep(0.005)
+    said = process.communicate()[1]
+    assert process.returncode == 1, said
+    assert said.count("1 of 10 files failed") == 1
+    assert len(parts) == 2, parts
     assert (frames.parent / "out.jsonl").read_text() == whole
     assert not (frames.parent / "out.jsonl.parts").exists()
 

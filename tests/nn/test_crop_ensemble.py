@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lag_zoo.errors import InvalidConfigError, InvalidImageError
 from lag_zoo.nn import CropEnsemble
-from lag_zoo.nn.crop_ensemble import ConvNorm
+from lag_zoo.nn.crop_ensemble import ConvNorm, _PooledReLU
 from tests.plain_lag import _column
 
 
@@ -22,6 +22,23 @@ from tests.plain_lag import _column
 def test_shapes(batch: int, count: int, size: int, dim: int, shared: bool) -> None:
     ensemble = CropEnsemble(count, size, embed_dim=dim, shared=shared).eval()
     assert ensemble(torch.rand(batch, count, 3, size, size)).shape == (batch, count, dim)
+
+
+@given(
+    height=st.integers(2, 9),
+    width=st.integers(2, 9),
+    layout=st.sampled_from([torch.contiguous_format, torch.channels_last]),
+    seed=st.integers(0, 99),
+)
+def test_pooling_without_a_gradient_is_torchs(
+    height: int, width: int, layout: torch.memory_format, seed: int
+) -> None:
+    x = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(seed))
+    x[0, 0, 0, 0] = torch.nan
+    x = x.contiguous(memory_format=layout)
+    with torch.no_grad():
+        found = _PooledReLU()(x)
+    torch.testing.assert_close(found, _PooledReLU()(x), rtol=0, atol=0, equal_nan=True)
 
 
 def test_own_weights_equal_separate_columns() -> None:

@@ -34,6 +34,11 @@ def test_an_error_comes_in_its_turn() -> None:
         next(found)
 
 
+def test_one_alone_needs_no_thread() -> None:
+    (thread,) = ahead(lambda _: threading.current_thread(), ["one"], workers=2, depth=4)
+    assert thread is threading.main_thread()
+
+
 def test_no_thread_is_left() -> None:
     before = threading.active_count()
     found = ahead(str, range(100), workers=3, depth=6)

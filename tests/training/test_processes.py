@@ -36,7 +36,9 @@ def test_two_processes_give_the_losses_of_one(tmp_path: Path, root: Path) -> Non
         ]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.count("epoch 1,") == 1
+        assert done.stdout.count("epoch 1,") == done.stdout.count("the best epoch's network") == 1
+        started = json.loads((tmp_path / name / "environment.json").read_text())["processes"]
+        assert started == (2 if launch else 1)
         found.append(
             [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
         )
