@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from lag_zoo.data.manifest import Manifest
     from lag_zoo.evaluate import Report, Scores
     from lag_zoo.evaluate.mistakes import Mistake
-    from lag_zoo.evaluate.report import Level as ReportLevel
-    from lag_zoo.metrics.levels import Pooling as ReportPooling
+    from lag_zoo.evaluate.questions import Level as ReportLevel
     from lag_zoo.nn import LAG
 
 
@@ -28,28 +27,24 @@ class Level(StrEnum):
     PATIENT = "patient"
 
 
-class Pooling(StrEnum):
-    """How the frames of an examination or patient become one probability."""
-
-    MAXIMUM = "maximum"
-    MEAN = "mean"
-    TOP3 = "top3"
-    NOISY_OR = "noisy-or"
-
-
 def evaluate(
     model: Annotated[
         str, typer.Argument(help="A name whose weights exist, or a place: local-dir:runs/1/best.")
     ],
     data: Source,
     split: Annotated[
-        str | None, typer.Option(help="Which frames; by default test where there is one, else all.")
+        str | None, typer.Option(help="Which frames: test where there is one; all of them by the word all.")
     ] = None,
     operating_point: Annotated[
         str, typer.Option(help="stored, a probability, youden, or sens>=0.95 (chosen on the split val).")
     ] = "0.5",
     level: Annotated[Level, typer.Option(help="Count frames, examinations or patients.")] = Level.FRAME,
-    pooling: Annotated[Pooling, typer.Option(help="How frames become one probability.")] = Pooling.MAXIMUM,
+    pooling: Annotated[
+        str,
+        typer.Option(
+            help="How frames become one probability: maximum, mean, top3 or another number, noisy-or."
+        ),
+    ] = "maximum",
     prevalence: Annotated[
         float | None, typer.Option(min=0, max=1, help="Tell predictive values at this prevalence too.")
     ] = None,
@@ -65,7 +60,8 @@ def evaluate(
     floors: Annotated[
         bool,
         typer.Option(
-            "--floors", help="Beside it: what colours, metadata and the border give (fitted on train)."
+            "--floors",
+            help="Beside it: what colours, metadata and the border give (fitted on train), and its own plain backbone.",
         ),
     ] = False,
     beside: Annotated[
@@ -84,7 +80,12 @@ def evaluate(
     ] = 4,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="A folder for report.json, report.md, report.html, scores.csv."),
+        typer.Option(
+            "--output",
+            "-o",
+            file_okay=False,
+            help="A folder for report.json, report.md, report.html, scores.csv.",
+        ),
     ] = None,
     draws: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = 2000,
     column: Columns = None,
@@ -101,26 +102,32 @@ def evaluate(
         raise InvalidConfigError(
             "--thumbnails shows frames in report.html: it needs --output FOLDER, and --level frame"
         )
+    if without_crops and operating_point == "stored":
+        raise InvalidConfigError(
+            "what is stored was chosen for the network with its crops: without them say a probability, or a rule "
+            "(youden, sens>=0.95)"
+        )
     manifest = opened(data, column, labels)
     if paper_table:
         paper_tasks(manifest.label_names)  # says so now, not after an hour of scoring
+    chosen = _split(split, manifest)
+    asked = _Asked(
+        chosen, operating_point, level.value, pooling, apparent, prevalence, draws, skip_unreadable
+    )
+    _require_possible(asked, manifest, floors=floors)
     network = _network(model, manifest)
     others = {place: _network(place, manifest) for place in beside or ()}
-    chosen = split if split is not None else "test" if "test" in manifest.splits else None
-    asked = _Asked(
-        chosen, operating_point, level.value, pooling.value, apparent, prevalence, draws, skip_unreadable
-    )
     scores, validation, report = _measured(network, manifest, asked, crops=not without_crops)
     if floors:
-        report = _with_floors(report, scores, manifest, network, draws)
-    if others:
+        report = _with_floors(report, scores, manifest, network, asked)
+    found = {place: _measured(other, manifest, asked, crops=True) for place, other in others.items()}
+    if floors and not without_crops and operating_point != "stored":  # what is stored was chosen with crops
+        found[f"{model}, without crops"] = _measured(network, manifest, asked, crops=False)
+    if found:
         from lag_zoo.evaluate.beside import with_others
 
-        found = {}
-        for place, other in others.items():
-            of_other, _, measured = _measured(other, manifest, asked, crops=True)
-            found[place] = (of_other, measured)
-        report = with_others(report, scores, found, draws=draws)
+        beside_it = {name: (of_other, measured) for name, (of_other, _, measured) in found.items()}
+        report = with_others(report, scores, beside_it, draws=draws)
     name = f"{model}{', without crops' if without_crops else ''}"
     on = f"{data.name}{f', {chosen}' if chosen else ''}"
     pages = {"report.md": markdown(report, title=f"{name} on {on}")}
@@ -145,11 +152,45 @@ class _Asked(NamedTuple):
     split: str | None
     operating_point: str
     level: "ReportLevel"
-    pooling: "ReportPooling"
+    pooling: str
     apparent: bool
     prevalence: float | None
     draws: int
     skip_unreadable: bool
+
+
+def _split(asked: str | None, manifest: "Manifest") -> str | None:
+    """The split to measure on; `None`: all frames."""
+    if asked == "all" and "all" not in manifest.splits:
+        return None
+    if asked is None and manifest.splits and "test" not in manifest.splits:
+        raise InvalidConfigError(
+            f"{manifest.source} has the splits {', '.join(manifest.splits)}, and no test: say which frames, --split "
+            f"{manifest.splits[-1]}, or --split all"
+        )
+    return asked if asked is not None or not manifest.splits else "test"
+
+
+def _require_possible(asked: _Asked, manifest: "Manifest", *, floors: bool) -> None:
+    """Refuses now what could not be told after an hour of scoring."""
+    from lag_zoo.metrics.levels import require_pooling
+
+    require_pooling(asked.pooling)
+    others = "val" in manifest.splits and asked.split not in (None, "val")
+    if _is_rule(asked.operating_point) and not asked.apparent and not others:
+        raise InvalidConfigError(
+            f"{asked.operating_point} needs frames to choose a threshold on that are not the ones reported: a split "
+            "val, or --apparent to choose it on these, which the report then says"
+        )
+    if asked.level != "frame" and not all(
+        getattr(frame, asked.level) for frame in manifest.where(split=asked.split).frames
+    ):
+        raise InvalidConfigError(
+            f"--level {asked.level} needs every frame's {asked.level}: {manifest.source} is grouped by "
+            f"{manifest.grouping or 'nothing'} (--column case_id={asked.level} says which column it is)"
+        )
+    if floors and "train" not in manifest.splits:
+        raise InvalidConfigError(f"floors are fitted on a split train, and {manifest.source} has none")
 
 
 def _network(place: str, manifest: "Manifest") -> "LAG":
@@ -199,24 +240,20 @@ def _scored(
 
 
 def _is_rule(operating_point: str) -> bool:
-    if operating_point == "stored":
-        return False
-    try:
-        float(operating_point)
-    except ValueError:
-        return True
-    return False
+    from lag_zoo.metrics.thresholds import number_or_rule
+
+    return operating_point != "stored" and number_or_rule(operating_point) is None
 
 
 def _with_floors(
-    report: "Report", scores: "Scores", manifest: "Manifest", network: "LAG", draws: int
+    report: "Report", scores: "Scores", manifest: "Manifest", network: "LAG", asked: _Asked
 ) -> "Report":
     from lag_zoo.evaluate.floors import floors, with_floors
 
     count = len(scores) + sum(f.split == "train" and not f.excluded for f in manifest.frames)
     with progress(count, "floors") as step:
-        found = floors(manifest, scores, network.config, progress=step)
-    return with_floors(report, found, draws=draws)
+        found = floors(manifest, scores, network.config, skip_unreadable=asked.skip_unreadable, progress=step)
+    return with_floors(report, found, draws=asked.draws)
 
 
 def _paper_table(

@@ -2,25 +2,29 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.evaluate.comparison import compare
-from lag_zoo.evaluate.report import Beside, Report
+from lag_zoo.evaluate.comparison import in_order_of
+from lag_zoo.evaluate.questions import OF_EACH_FOLD
+from lag_zoo.evaluate.report import Beside, Differences, Report
+from lag_zoo.evaluate.rows import Row
 from lag_zoo.evaluate.scores import Scores
-from lag_zoo.metrics.intervals import Difference, paired_difference
+from lag_zoo.metrics.intervals import INDEPENDENT, Difference, mcnemar, paired_difference
 from lag_zoo.metrics.levels import Pooling, pool
-from lag_zoo.metrics.ranking import auroc
+from lag_zoo.metrics.ranking import auroc, delong_test
 
 
 def with_others(
     report: Report, scores: Scores, others: Mapping[str, tuple[Scores, Report]], *, draws: int = 2000
 ) -> Report:
-    """The report with other networks' rows, and by how much the reported one's AUROC is above each of theirs.
+    """The report with other networks' rows, and how far the reported one is from each.
 
-    The differences are paired: on the same frames, by the same resamples of patients or examinations, else by DeLong;
-    at the report's level.
+    The differences of AUROC, sensitivity and specificity are paired: on the same frames, by the same resamples of
+    patients or examinations; else by DeLong, and by McNemar's test on the frames with the label and without. At the
+    report's level, and at each network's own thresholds.
 
     Args:
         report: of `scores`.
@@ -41,10 +45,14 @@ def with_others(
                 f"{name} was measured by {measured.level}, pooled by {measured.pooling}; the reported network by "
                 f"{report.level}, pooled by {report.pooling}: measure both alike"
             )
-        theirs = _in_order_of(scores, theirs)
+        theirs = _with_labels_of(scores, theirs)
         rows = {row.label: row for row in measured.rows}
         ordered = tuple(rows[row.label] for row in report.rows)
-        differences = tuple(_differences(report, scores, theirs, draws))
+        theirs = in_order_of(scores, theirs)
+        differences = tuple(
+            _differences(report, scores, theirs, row, their_row, draws)
+            for row, their_row in zip(report.rows, ordered, strict=True)
+        )
         found.append(Beside(name, ordered, differences))
     return dataclasses.replace(report, beside=(*report.beside, *found))
 
@@ -53,7 +61,7 @@ def _told(scores: Scores) -> str:
     return f"{', '.join(scores.label_names)} ({scores.task})"
 
 
-def _in_order_of(one: Scores, other: Scores) -> Scores:
+def _with_labels_of(one: Scores, other: Scores) -> Scores:
     """The other's scores with its labels in the order of the first's."""
     if one.label_names == other.label_names:
         return other
@@ -72,28 +80,76 @@ def _in_order_of(one: Scores, other: Scores) -> Scores:
     )
 
 
-def _differences(report: Report, one: Scores, other: Scores, draws: int) -> list[Difference]:
-    """Of each label, in the report's order."""
-    compared = {part.label: part.difference for part in compare(one, other, draws=draws)}
-    if report.level == "frame" or report.pooling is None:
-        return [compared[row.label] for row in report.rows]
-    place = {image: number for number, image in enumerate(other.images)}
-    other = other.taken(np.array([place[image] for image in one.images]))
-    units = one.units(report.level)
-    return [_pooled(one, other, row.label, units, report.pooling, draws) for row in report.rows]
+class _Side(NamedTuple):
+    """One network's probabilities, and what it calls, of what is counted (n,)."""
+
+    probabilities: np.ndarray
+    called: np.ndarray
 
 
-def _pooled(one: Scores, other: Scores, label: str, units: np.ndarray, by: Pooling, draws: int) -> Difference:
-    """One label's, of examinations or patients; both scores are of the same frames in the same order."""
-    number = one.label_names.index(label)
+def _differences(
+    report: Report, one: Scores, other: Scores, row: Row, their_row: Row, draws: int
+) -> Differences:
+    """One label's; both scores are of the same frames and labels in the same order."""
+    number = one.label_names.index(row.label)
     targets = (one.targets == number) if one.targets.ndim == 1 else one.targets[:, number]
     known = one.targets >= 0 if one.targets.ndim == 1 else targets >= 0
-    truth, units = targets[known] == 1, units[known]
+    units = np.arange(len(one)) if report.level == "frame" else one.units(report.level)
+    truth, units, groups = targets[known] == 1, units[known], one.groups[known]
+    by: Pooling = report.pooling or "mean"
+    pooled = pool(np.zeros(len(truth)), truth, units, by="mean")
+    groups = groups[np.unique(units, return_index=True)[1]]
     first, second = (
-        pool(scores.probabilities[known, number], truth, units, by=by) for scores in (one, other)
+        _side(scores.probabilities[known, number], _limits(scores, at, known, number), truth, units, by)
+        for scores, at in ((one, row), (other, their_row))
     )
-    # Examinations of one patient are no more independent than its frames.
-    groups = one.groups[known][np.unique(units, return_index=True)[1]]
-    return paired_difference(
-        auroc, groups, first.probabilities, second.probabilities, first.truth, draws=draws
+    if one.grouping is None:
+        return _ungrouped(first, second, pooled.truth, draws)
+    return Differences(
+        *(
+            paired_difference(statistic, groups, ours, theirs, pooled.truth, draws=draws)
+            for statistic, ours, theirs in (
+                (auroc, first.probabilities, second.probabilities),
+                (_sensitivity, first.called, second.called),
+                (_specificity, first.called, second.called),
+            )
+        )
     )
+
+
+def _limits(scores: Scores, row: Row, known: np.ndarray, number: int) -> np.ndarray:
+    """The threshold of each frame (n,)."""
+    if row.rule == OF_EACH_FOLD and scores.thresholds is not None:
+        return np.asarray(scores.thresholds[known, number])
+    return np.full(int(known.sum()), row.threshold)
+
+
+def _side(
+    probabilities: np.ndarray, limits: np.ndarray, truth: np.ndarray, units: np.ndarray, by: Pooling
+) -> _Side:
+    pooled = pool(probabilities, truth, units, by=by).probabilities
+    return _Side(pooled, pooled >= pool(limits, truth, units, by="mean").probabilities)
+
+
+def _sensitivity(called: np.ndarray, truth: np.ndarray) -> float:
+    return float(called[truth].mean()) if truth.any() else float("nan")
+
+
+def _specificity(called: np.ndarray, truth: np.ndarray) -> float:
+    return _sensitivity(~called, ~truth)
+
+
+def _ungrouped(one: _Side, other: _Side, truth: np.ndarray, draws: int) -> Differences:
+    """Frames taken as independent: DeLong, and McNemar's p beside a bootstrap's interval."""
+    test = delong_test(one.probabilities, other.probabilities, truth)
+    frames = np.arange(len(truth))
+    area = Difference(
+        test.difference, test.low, test.high, test.p, len(truth), None, f"DeLong, {INDEPENDENT}"
+    )
+    found = []
+    for statistic, among in ((_sensitivity, truth), (_specificity, ~truth)):
+        drawn = paired_difference(statistic, frames, one.called, other.called, truth, draws=draws)
+        p = mcnemar(one.called[among], other.called[among])
+        method = f"interval by {draws} paired resamples, p by McNemar, {INDEPENDENT}"
+        found.append(drawn._replace(p=p, groups=None, method=method))
+    return Differences(area, *found)

@@ -32,7 +32,7 @@ def compare(one: Scores, other: Scores, *, draws: int = 2000, seed: int = 0) -> 
     Raises:
         InvalidConfigError: other frames, labels or truths.
     """
-    other = _in_order_of(one, other)
+    other = in_order_of(one, other)
     found = []
     for number, name in enumerate(one.label_names):
         truth = one.targets == number if one.targets.ndim == 1 else one.targets[:, number] == 1
@@ -52,7 +52,12 @@ def compare(one: Scores, other: Scores, *, draws: int = 2000, seed: int = 0) -> 
     return found
 
 
-def _in_order_of(one: Scores, other: Scores) -> Scores:
+def in_order_of(one: Scores, other: Scores) -> Scores:
+    """The other's scores with its frames in the order of the first's.
+
+    Raises:
+        InvalidConfigError: other frames, labels or truths.
+    """
     if set(one.images) != set(other.images) or one.label_names != other.label_names:
         raise InvalidConfigError(
             f"only scores of the same frames and labels can be compared; {len(set(one.images) ^ set(other.images))} "

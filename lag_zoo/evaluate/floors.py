@@ -20,8 +20,9 @@ from sklearn.preprocessing import StandardScaler
 
 from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.errors import DataError, FieldOfViewWarning
-from lag_zoo.evaluate.report import Report, Row, evaluate
+from lag_zoo.errors import DataError, FieldOfViewWarning, UnreadableImageError
+from lag_zoo.evaluate.report import Report, evaluate
+from lag_zoo.evaluate.rows import Row
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.nn import LAG
 from lag_zoo.nn.backbones import backbone_features
@@ -42,6 +43,7 @@ def floors(
     config: LAGConfig,
     *,
     train: str = "train",
+    skip_unreadable: bool = False,
     progress: Callable[[], None] = lambda: None,
 ) -> dict[str, Scores]:
     """The scores of each floor on the frames of `scores`, by name.
@@ -50,6 +52,7 @@ def floors(
         manifest: has the frames of `scores`, and training frames.
         config: of the network; the linear probe is on its backbone, untrained.
         train: the split that the regressions are fitted on.
+        skip_unreadable: leave out training frames that cannot be read.
         progress: called after each frame that was read.
 
     Raises:
@@ -64,28 +67,46 @@ def floors(
         )
     manifest = manifest.with_label_names(scores.label_names)
     by_name = {frame.image: frame for frame in manifest.frames}
-    known = manifest.with_frames(by_name[frame.image] for frame in fitted)
-    asked = manifest.with_frames(by_name[image] for image in scores.images)
     probe = _untrained(config)
     seen: dict[str, list[np.ndarray]] = {}
-    for path in [*known.paths(), *asked.paths()]:
-        for name, numbers in _looked_at(path, probe).items():
+    read = []
+    for image in (*(frame.image for frame in fitted), *scores.images):
+        try:
+            found_in = _looked_at(manifest.path(by_name[image]), probe)
+        except UnreadableImageError:
+            if not skip_unreadable:
+                raise
+            continue
+        finally:
+            progress()
+        read.append(by_name[image])
+        for name, numbers in found_in.items():
             seen.setdefault(name, []).append(numbers)
-        progress()
+    known = manifest.with_frames(frame for frame in read if frame.image not in scored)
     found = {}
     for name, rows in seen.items():
         features = np.stack(rows)
         logits = _regressed(features[: len(known)], known.targets(), features[len(known) :], scores)
         found[name] = dataclasses.replace(
-            scores, logits=logits, temperature=1.0, operating_points={}, thresholds=None, columns={}
+            scores,
+            logits=logits,
+            temperature=1.0,
+            operating_points={},
+            thresholds=None,
+            columns={name: values for name, values in scores.columns.items() if name == "exam"},
         )
     return found
 
 
 def with_floors(report: Report, found: dict[str, Scores], *, draws: int = 2000) -> Report:
-    """The report with a row a label for each floor, and a warning first for each leak above chance by its interval."""
+    """The report with a row a label for each floor, at its level, and a warning first for each leak.
+
+    A leak is a floor that is above chance by its interval, and should not be.
+    """
+    pooling = report.pooling or "maximum"
     rows: dict[str, tuple[Row, ...]] = {
-        name: evaluate(scores, draws=draws).rows for name, scores in found.items()
+        name: evaluate(scores, level=report.level, pooling=pooling, draws=draws).rows
+        for name, scores in found.items()
     }
     warned = [
         f"Leak: {name} alone tells {row.label} with an AUROC of {row.measures['auroc'].value:.3f} "

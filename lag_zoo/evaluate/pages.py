@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lag_zoo.evaluate.mistakes import Mistake
-from lag_zoo.evaluate.report import MEASURES, Report, Row
+from lag_zoo.evaluate.report import Report
+from lag_zoo.evaluate.rows import MEASURES, Row
 from lag_zoo.metrics.intervals import Difference, Interval
 
 NOT_A_DEVICE = (
@@ -57,6 +58,7 @@ def number(value: float, digits: int = 3) -> str:
 def _context(report: Report, title: str) -> dict[str, object]:
     unit = {"frame": "frames", "exam": "examinations", "patient": "patients"}[report.level]
     named = {"exam": "examinations", "patient": "patients"}.get(report.grouping or "", "")
+    intervals = [interval for row in report.rows for interval in row.measures.values()]
     return {
         "report": report,
         "groups": lambda count: f", of {count} {named}" if count is not None else "",
@@ -67,25 +69,34 @@ def _context(report: Report, title: str) -> dict[str, object]:
         "measures": MEASURES,
         "number": number,
         "cell": _cell,
-        "methods": sorted({interval.method for row in report.rows for interval in row.measures.values()}),
-        "undefined": max(i.undefined for row in report.rows for i in row.measures.values()),
+        "methods": sorted({interval.method for interval in intervals}),
+        "undefined": max(interval.undefined for interval in intervals),
+        "calibration_methods": sorted({i.method for row in report.rows for i in row.calibration.values()}),
     }
 
 
-def _cell(interval: Interval | Difference) -> str:
+def _cell(interval: Interval | Difference, digits: int = 3) -> str:
     if not math.isfinite(interval.value):
         return "-"
-    return f"{number(interval.value)} ({number(interval.low)} to {number(interval.high)})"
+    value, low, high = (number(x, digits) for x in (interval.value, interval.low, interval.high))
+    return f"{value} ({low} to {high})"
+
+
+def _in_a_cell(text: str) -> str:
+    """Text as it may stand in a Markdown table, whose columns a bar would part."""
+    return text.replace("|", "\\|")
 
 
 def _environment(*, escape: bool = False) -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("lag_zoo.evaluate", "templates"),
         autoescape=escape,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["in_a_cell"] = _in_a_cell
+    return environment
 
 
 def _pictures(row: Row) -> str:
@@ -102,9 +113,10 @@ def _pictures(row: Row) -> str:
     axes[1].axhline(prevalence, color="0.7", linewidth=0.8)
     _curve(axes[2], curves.reliability, "probability", "share with the label", "reliability")
     axes[2].plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
-    _curve(axes[3], curves.decision, "threshold", "net benefit", "decision")
-    axes[3].plot(curves.decision[0], curves.decision[2], color="0.7", linewidth=0.8)
-    axes[3].axhline(0, color="0.7", linewidth=0.8)
+    _curve(axes[3], curves.decision, "threshold", "net benefit", "decision", label="the network")
+    axes[3].plot(curves.decision[0], curves.decision[2], color="0.7", linewidth=0.8, label="call all")
+    axes[3].axhline(0, color="0.7", linewidth=0.8, linestyle="dashed", label="call none")
+    axes[3].legend()
     axes[3].set_ylim(-0.05, max(0.05, prevalence * 1.1))
     _curve(
         axes[4],
@@ -119,8 +131,10 @@ def _pictures(row: Row) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _curve(axes: Axes, columns: Sequence[Sequence[float]], across: str, up: str, title: str) -> None:
-    axes.plot(columns[0], columns[1], marker="o" if len(columns[0]) <= _FEW else "")
+def _curve(
+    axes: Axes, columns: Sequence[Sequence[float]], across: str, up: str, title: str, label: str = ""
+) -> None:
+    axes.plot(columns[0], columns[1], marker="o" if len(columns[0]) <= _FEW else "", label=label)
     axes.set(xlabel=across, ylabel=up, title=title)
 
 

@@ -10,7 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.evaluate.report import Level, Report, Row, evaluate
+from lag_zoo.evaluate.pages import number
+from lag_zoo.evaluate.questions import Level
+from lag_zoo.evaluate.report import Report, evaluate
+from lag_zoo.evaluate.rows import Row
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.metrics.intervals import Interval
 from lag_zoo.metrics.levels import Pooling
@@ -66,13 +69,12 @@ def paper_rows(
     for task, label in paper_tasks(scores.label_names).items():
         normal = next((name for name in scores.label_names if name.lower() == _NORMAL), None)
         if scores.targets.ndim != 1 or normal is None:
-            found[task] = next(row for row in report.rows if row.label == label)
+            found[task] = _row_of(label, report)
         elif len(scores.label_names) == 2:
-            row = next(row for row in report.rows if row.label == label)
-            found[task] = dataclasses.replace(row, against=normal)
+            found[task] = dataclasses.replace(_row_of(label, report), against=normal)
         else:
             stored = operating_point == "stored"
-            alone = evaluate(
+            of_two = evaluate(
                 _of_two(scores, normal, label),
                 operating_point="0.5" if stored else operating_point,
                 level=level,
@@ -80,7 +82,8 @@ def paper_rows(
                 validation=None if validation is None else _of_two(validation, normal, label),
                 apparent=apparent,
                 draws=draws,
-            ).rows[1]
+            )
+            alone = _row_of(label, of_two)
             rule = "0.5: none is stored for pairs" if stored else alone.rule
             found[task] = dataclasses.replace(alone, against=normal, rule=rule)
     return found
@@ -115,6 +118,13 @@ def one_light(scores: Scores) -> str:
     """`wli` or `lci` where the data say of every frame that it is that; else nothing."""
     lights = set(scores.columns.get("modality", ()))
     return lights.pop() if len(lights) == 1 and lights <= {"wli", "lci"} else ""
+
+
+def _row_of(label: str, report: Report) -> Row:
+    for row in report.rows:
+        if row.label == label:
+            return row
+    raise InvalidConfigError(f"the report has no row of {label}: every {report.level} has it, or none")
 
 
 def _of_two(scores: Scores, normal: str, label: str) -> Scores:
@@ -152,6 +162,5 @@ def _methods(row: Row) -> str:
 
 
 def _percent(interval: Interval) -> str:
-    if not np.isfinite(interval.value):
-        return "-"
-    return f"{100 * interval.value:.1f} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
+    value, low, high = (number(100 * x, 1) for x in (interval.value, interval.low, interval.high))
+    return "-" if value == "-" else f"{value} ({low} to {high})"

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 
 from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
+from lag_zoo.data.workers import as_raised, leave_interrupts
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 from lag_zoo.metrics.calibration import probabilities_of
 from lag_zoo.nn import LAG
@@ -43,8 +43,9 @@ class Scores:
             weights, from data that these are not.
         thresholds: (n, C) operating points that differ from frame to frame, those of the fold that a frame was scored
             in; they go before `operating_points`.
-        found, excluded, skipped: frames in the split, those left out, and those that could not be read.
-        found_groups: patients or examinations in the split; `None`: nobody says.
+        found, excluded, skipped: frames in the split, those left out (also before there was a split), and those that
+            could not be read.
+        found_groups: patients or examinations among the found; `None`: nobody says.
     """
 
     label_names: tuple[str, ...]
@@ -96,32 +97,32 @@ class Scores:
         return np.array([f"{patient}\0{exam}" for patient, exam in zip(self.groups, exams, strict=True)])
 
     def write(self, path: str | os.PathLike[str], *, seed: int | None = None) -> None:
-        """Writes a CSV file: image, group, part, seed, target and logit of each label; whole or not at all."""
+        """Writes a CSV file: image, group, part, seed, site and so on, targets and logits; whole or not at all."""
         path = Path(path)
         targets = self.targets[:, None] if self.targets.ndim == 1 else self.targets
         names = ["target"] if self.targets.ndim == 1 else [f"target:{name}" for name in self.label_names]
         limits = [] if self.thresholds is None else [f"threshold:{name}" for name in self.label_names]
         logits = [f"logit:{name}" for name in self.label_names]
-        header = ["image", self.grouping or "frame", "part", "seed", *names, *limits, *logits]
-        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        columns = {name: values for name, values in self.columns.items() if name != self.grouping}
+        header = ["image", self.grouping or "frame", "part", "seed", *columns, *names, *limits, *logits]
+        scratch = path.with_name(f".{path.name}.part")
         try:
-            with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
+            with scratch.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(header)
                 for i, image in enumerate(self.images):
                     part = self.parts[i] if self.parts else ""
                     own = [] if self.thresholds is None else self.thresholds[i]
                     numbers = (repr(float(x)) for x in (*own, *self.logits[i]))
-                    writer.writerow(
-                        [image, self.groups[i], part, "" if seed is None else seed, *targets[i], *numbers]
-                    )
+                    known = [image, self.groups[i], part, "" if seed is None else seed]
+                    writer.writerow([*known, *(v[i] for v in columns.values()), *targets[i], *numbers])
             os.replace(scratch, path)
         finally:
-            Path(scratch).unlink(missing_ok=True)
+            scratch.unlink(missing_ok=True)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Scores":
-        """What `write` wrote; columns, temperature and operating points are not in the file.
+        """What `write` wrote; temperature and operating points are not in the file.
 
         Raises:
             DataError: no such file, or another one.
@@ -143,6 +144,11 @@ class Scores:
                 targets=targets[:, 0] if header[marks[0]] == "target" else targets,
                 groups=np.array([row[1] for row in rows]),
                 grouping=grouping if grouping in ("patient", "exam") else None,  # type: ignore[arg-type]
+                columns={
+                    name: tuple(row[place] for row in rows)
+                    for place, name in enumerate(header[2 : marks[0]], start=2)
+                    if name in _COLUMNS
+                },
                 parts=tuple(row[2] for row in rows),
                 thresholds=(
                     np.array([[float(x) for x in row[first - len(names) : first]] for row in rows])
@@ -184,7 +190,11 @@ class Scores:
             targets=np.concatenate([scores.targets for scores in every]),
             groups=np.concatenate([scores.groups for scores in every]),
             grouping=self.grouping,
-            columns={k: tuple(v for s in every for v in s.columns[k]) for k in self.columns},
+            columns={
+                name: tuple(v for s in every for v in s.columns.get(name, ("",) * len(s)))
+                for name in _COLUMNS
+                if any(name in s.columns for s in every)
+            },
             parts=tuple(part for scores in every for part in scores.parts),
             thresholds=_together([scores.thresholds for scores in every]),
             found=sum(scores.found for scores in every),
@@ -246,27 +256,24 @@ def score(
         UnreadableImageError: a frame that cannot be read.
     """
     manifest = manifest.with_label_names(model.label_names or manifest.label_names)
-    if split is not None:
-        whole = (
-            manifest.with_frames(f for f in manifest.frames if f.split == split)
-            if split in manifest.splits
-            else manifest.where(split=split)
-        )
-    else:
-        whole = manifest
-    chosen = whole.where()
+    chosen = manifest.where(split=split)
+    # `lag-zoo data split` deals no excluded frames; they were left out before, and belong to the way of the frames.
+    whole = manifest.with_frames(
+        f for f in manifest.frames if split in (None, f.split) or (f.excluded and not f.split)
+    )
     lag = model.lag if isinstance(model, GlobalPath) else model
     loader = torch.utils.data.DataLoader(
         _Frames(chosen, ViewSampler.from_config(lag.config), skip_unreadable),
         batch_size=batch_size,
         num_workers=workers,
         collate_fn=_collate,
+        worker_init_fn=leave_interrupts,
         generator=torch.Generator(),
     )
     mode, found = model.training, np.full((len(chosen), lag.num_classes), np.nan)
     model.eval()
     try:
-        for views, numbers, count in loader:
+        for views, numbers, count in as_raised(loader):
             if views is not None:
                 found[numbers] = model(views.to(lag.pixel_mean.device)).double().cpu().numpy()
             for _ in range(count):
@@ -278,7 +285,9 @@ def score(
     if not frames:
         raise DataError(f"{manifest.source}: no frame of {split or 'all'} could be read")
     kept = chosen.with_frames(frames)
-    weights = lag.weight_spec
+    weights = (
+        None if isinstance(model, GlobalPath) else lag.weight_spec
+    )  # what is stored is of the whole network
     return Scores(
         label_names=kept.label_names,
         task=kept.task,
@@ -294,7 +303,7 @@ def score(
         temperature=1.0 if weights is None else weights.temperature,
         operating_points={} if weights is None else weights.operating_points,
         found=len(whole),
-        found_groups=len(set(whole.groups())) if whole.grouping is not None else None,
+        found_groups=whole.count_groups(),
         excluded=len(whole) - len(chosen),
         skipped=tuple(f.image for f, ok in zip(chosen.frames, seen, strict=True) if not ok),
     )

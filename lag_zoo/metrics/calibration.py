@@ -64,11 +64,13 @@ def ece(probabilities: np.ndarray, truth: np.ndarray, *, bins: int = 10, equal_m
 
 
 def slope_and_intercept(probabilities: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept of the truth's log odds on those of the probability: 1 and 0 where calibrated; NaN without
-    both labels. A slope below 1: too sure of itself. Source: Cox, Biometrika 1958.
+    """Slope and intercept of the truth's log odds on those of the probability: 1 and 0 where calibrated.
+
+    NaN without both labels, and where some threshold parts them without a mistake: then any steeper slope fits better.
+    A slope below 1: too sure of itself. Source: Cox, Biometrika 1958.
     """
     probabilities, truth = _checked(probabilities, truth)
-    if truth.all() or not truth.any():
+    if truth.all() or not truth.any() or probabilities[truth].min() >= probabilities[~truth].max():
         return float("nan"), float("nan")
     odds = scipy.special.logit(np.clip(probabilities, _TINY, 1 - _TINY))
     fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(odds[:, None], truth)

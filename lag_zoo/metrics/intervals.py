@@ -73,7 +73,11 @@ def cluster_bootstrap(
 ) -> Interval:
     """A statistic with a percentile interval: whole groups are drawn with replacement, as many as there are.
 
-    Source: Field and Welsh, Bootstrapping clustered data, JRSS B 2007 (the cluster bootstrap).
+    Percentiles of few groups are too close to each other; they are taken further out, as Student's distribution is
+    wider than the normal one.
+
+    Source: Field and Welsh, Bootstrapping clustered data, JRSS B 2007 (the cluster bootstrap); Hesterberg, What
+    teachers should know about the bootstrap, The American Statistician 2015 (the expanded percentiles).
 
     Args:
         groups: (n,) whose each frame is.
@@ -101,9 +105,9 @@ def cluster_bootstraps(
     found = []
     for value, column in zip(statistics(*arrays), values.T, strict=True):
         defined = column[np.isfinite(column)]
-        low, high = _percentiles(defined, level)
-        method = f"cluster bootstrap, {draws} resamples"
         counts = len(groups), len(np.unique(groups))
+        low, high = _percentiles(defined, level, groups=counts[1])
+        method = f"cluster bootstrap, {draws} resamples"
         found.append(Interval(float(value), low, high, *counts, method, draws - len(defined)))
     return found
 
@@ -128,7 +132,7 @@ def paired_difference(
         rest = [array[chosen] for array in arrays]
         values.append(statistic(one[chosen], *rest) - statistic(other[chosen], *rest))
     defined = np.array(values)[np.isfinite(values)]
-    low, high = _percentiles(defined, level)
+    low, high = _percentiles(defined, level, groups=len(np.unique(groups)))
     value = float(statistic(one, *arrays) - statistic(other, *arrays))
     beyond = min((defined <= 0).sum(), (defined >= 0).sum())
     p = min(1.0, 2 * (beyond + 1) / (len(defined) + 1)) if len(defined) else float("nan")
@@ -182,10 +186,12 @@ def _resamples(
     ]
 
 
-def _percentiles(values: np.ndarray, level: float) -> tuple[float, float]:
+def _percentiles(values: np.ndarray, level: float, *, groups: int) -> tuple[float, float]:
     if not 0 < level < 1:
         raise InvalidConfigError(f"a level is between 0 and 1, got {level}")
     if not len(values):
         return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    wider = np.sqrt(groups / (groups - 1)) * scipy.stats.t.ppf((1 + level) / 2, groups - 1)
+    tail = scipy.stats.norm.sf(wider)
+    low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)

@@ -4,15 +4,18 @@ An examination has the label if any of its frames has. The more frames it has, t
 show; so the association between number of frames and label is told beside it.
 """
 
-from typing import Literal, NamedTuple
+import re
+from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
 
 from lag_zoo.errors import InvalidConfigError
 
-Pooling = Literal["maximum", "mean", "top3", "noisy-or"]
-POOLINGS: tuple[Pooling, ...] = ("maximum", "mean", "top3", "noisy-or")
+Pooling = str
+"""`maximum`, `mean`, `top3` (or another number) or `noisy-or`."""
+
+_TOP = re.compile(r"top([1-9]\d*)")
 
 
 class Pooled(NamedTuple):
@@ -34,8 +37,8 @@ class Association(NamedTuple):
 def pool(probabilities: np.ndarray, truth: np.ndarray, groups: np.ndarray, *, by: Pooling) -> Pooled:
     """Probabilities (n,) and truth (n,) of frames as those of their groups.
 
-    `top3`: the mean of the three highest, or of as many as there are; `noisy-or`: that not all frames are without it,
-    as if they were independent.
+    `top3`: the mean of the three highest, or of as many as there are, and so any other number; `noisy-or`: that not all
+    frames are without it, as if they were independent.
 
     Raises:
         InvalidConfigError: no such way.
@@ -43,8 +46,7 @@ def pool(probabilities: np.ndarray, truth: np.ndarray, groups: np.ndarray, *, by
     >>> pool(np.array([0.2, 0.6, 0.9]), np.array([0, 1, 0]), np.array(["a", "a", "b"]), by="maximum").probabilities
     array([0.6, 0.9])
     """
-    if by not in POOLINGS:
-        raise InvalidConfigError(f"no way {by!r} to pool frames; there are {', '.join(POOLINGS)}")
+    require_pooling(by)
     names, place = np.unique(groups, return_inverse=True)
     parts = [probabilities[place == number] for number in range(len(names))]
     return Pooled(
@@ -53,6 +55,18 @@ def pool(probabilities: np.ndarray, truth: np.ndarray, groups: np.ndarray, *, by
         np.array([bool(truth[place == number].any()) for number in range(len(names))]),
         np.array([len(part) for part in parts]),
     )
+
+
+def require_pooling(by: str) -> None:
+    """Refuses what is no way to pool frames.
+
+    Raises:
+        InvalidConfigError: with those that there are.
+    """
+    if by not in ("maximum", "mean", "noisy-or") and not _TOP.fullmatch(by):
+        raise InvalidConfigError(
+            f"no way {by!r} to pool frames; there are maximum, mean, top3 (or another number) and noisy-or"
+        )
 
 
 def frames_and_label(pooled: Pooled) -> Association:
@@ -66,8 +80,8 @@ def frames_and_label(pooled: Pooled) -> Association:
 def _pooled(probabilities: np.ndarray, by: Pooling) -> float:
     if by == "maximum":
         return float(probabilities.max())
-    if by == "top3":
-        return float(np.sort(probabilities)[-3:].mean())
+    if top := _TOP.fullmatch(by):
+        return float(np.sort(probabilities)[-int(top[1]) :].mean())
     if by == "noisy-or":
         return float(1 - np.prod(1 - probabilities))
     return float(probabilities.mean())

@@ -22,14 +22,10 @@ def choose_threshold(rule: str, scores: np.ndarray, truth: np.ndarray) -> float:
     >>> choose_threshold("sens>=0.9", np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
     0.35
     """
-    number = _number(rule)
+    number = number_or_rule(rule)
     if number is not None:
         return number
     wanted = _WANTED.fullmatch(rule.strip())
-    if rule != "youden" and wanted is None:
-        raise InvalidConfigError(
-            f"no rule {rule!r} for a threshold: a number, youden, sens>=0.95 or spec>=0.9"
-        )
     scores, truth = scores_and_truth(scores, truth)
     if truth.all() or not truth.any():
         raise InvalidConfigError(
@@ -48,8 +44,23 @@ def choose_threshold(rule: str, scores: np.ndarray, truth: np.ndarray) -> float:
     return float(candidates[np.flatnonzero(specificity >= share)[0]])
 
 
-def _number(rule: str) -> float | None:
-    try:
-        return float(rule)
-    except ValueError:
+def number_or_rule(text: str) -> float | None:
+    """The probability that a text is; `None`: it is a rule.
+
+    Raises:
+        InvalidConfigError: neither.
+
+    >>> number_or_rule("0.3"), number_or_rule("youden")
+    (0.3, None)
+    """
+    if text == "youden" or _WANTED.fullmatch(text.strip()):
         return None
+    try:
+        number = float(text)
+    except ValueError:
+        raise InvalidConfigError(
+            f"no rule {text!r} for a threshold: a number, youden, sens>=0.95 or spec>=0.9"
+        ) from None
+    if not 0 <= number <= 1:
+        raise InvalidConfigError(f"an operating point is a probability from 0 to 1, got {text}")
+    return number

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.stats
 import sklearn.metrics
 
 from lag_zoo.errors import InvalidConfigError
@@ -56,12 +57,44 @@ class TestOthers:
         report = with_others(evaluate(good, draws=200), good, {"plain at 448": reported(poor)}, draws=200)
         (other,) = report.beside
         assert [row.label for row in other.rows] == ["normal", "GA", "IM"]
-        for row, mine, difference in zip(other.rows, report.rows, other.differences, strict=True):
-            areas = mine.measures["auroc"].value - row.measures["auroc"].value
-            assert difference.value == pytest.approx(areas)
-            assert difference.low > 0
-            assert difference.p < 0.05
-        assert list(other.differences) == [part.difference for part in compare(good, poor, draws=200)]
+        for row, mine, differences in zip(other.rows, report.rows, other.differences, strict=True):
+            for name in ("auroc", "sensitivity", "specificity"):
+                difference = getattr(differences, name)
+                assert difference.value == pytest.approx(mine.measures[name].value - row.measures[name].value)
+                assert difference.low < difference.value < difference.high
+            assert differences.auroc.low > 0
+            assert differences.auroc.p < 0.05
+        assert [d.auroc for d in other.differences] == [
+            part.difference for part in compare(good, poor, draws=200)
+        ]
+
+    def test_of_frames_by_delong_and_mcnemar(self) -> None:
+        good, poor = (dataclasses.replace(s, grouping=None) for s in (drawn(3.0), drawn(0.3, seed=1)))
+        report = with_others(evaluate(good, draws=200), good, {"a": reported(poor)}, draws=200)
+        for number, differences in enumerate(report.beside[0].differences):
+            truth = good.targets == number
+            one, other = (scores.probabilities[:, number] >= 0.5 for scores in (good, poor))
+            right = [int((one & ~other & truth).sum()), int((~one & other & truth).sum())]
+            assert differences.sensitivity.value == pytest.approx((right[0] - right[1]) / truth.sum())
+            assert differences.sensitivity.p == pytest.approx(
+                scipy.stats.binomtest(right[0], sum(right)).pvalue
+            )
+            assert "McNemar, frames taken as independent" in differences.specificity.method
+            assert "DeLong" in differences.auroc.method
+            assert differences.auroc.groups is differences.specificity.groups is None
+
+    def test_each_fold_has_its_thresholds(self) -> None:
+        good, poor = drawn(3.0), drawn(0.3, seed=1)
+        limits = np.random.default_rng(0).uniform(0.2, 0.7, good.logits.shape)
+        good, poor = (dataclasses.replace(s, thresholds=limits) for s in (good, poor))
+        stored = {"operating_point": "stored"}
+        report = with_others(reported(good, **stored)[1], good, {"a": reported(poor, **stored)}, draws=200)
+        for mine, row, d in zip(
+            report.rows, report.beside[0].rows, report.beside[0].differences, strict=True
+        ):
+            for name in ("sensitivity", "specificity"):
+                own = mine.measures[name].value - row.measures[name].value
+                assert getattr(d, name).value == pytest.approx(own)
 
     def test_it_stands_in_all_three_forms(self) -> None:
         good, poor = drawn(3.0), drawn(0.3, seed=1)
@@ -73,14 +106,16 @@ class TestOthers:
         assert [line.split(" | ")[:2] for line in table[:2]] == [
             ["| normal", "the reported one"], ["| normal", "plain at 448"],
         ]  # fmt: skip
-        assert {line.count("|") for line in table} == {12}
+        assert {line.count("|") for line in table} == {13}
         for number, row in enumerate(other.rows):
             for name in ("auroc", "auprc", "sensitivity", "specificity"):
                 assert f"{row.measures[name].value:.3f} (" in table[2 * number + 1]
-            assert f"| {other.differences[number].value:.3f} (" in table[2 * number + 1]
+            for difference in other.differences[number]:
+                assert f"| {difference.value:.3f} (" in table[2 * number + 1]
+                assert f"p {difference.p:.3f} |" in table[2 * number + 1]
         data = report.to_dict()["beside"][0]
         assert data["name"] == "plain at 448"
-        assert data["differences"][2]["p"] == other.differences[2].p
+        assert data["differences"][2]["auroc"]["p"] == other.differences[2].auroc.p
         assert data["rows"][2]["measures"]["sensitivity"]["n"] > 0
 
     def test_other_orders_of_labels_and_frames(self) -> None:
@@ -99,9 +134,10 @@ class TestOthers:
         how = {"level": "patient", "pooling": "mean"}
         turned = reported(reordered(poor, (1, 2, 0)), **how)
         report = with_others(reported(good, **how)[1], good, {"a": turned}, draws=200)
-        for number, (row, difference) in enumerate(
+        for number, (row, differences) in enumerate(
             zip(report.rows, report.beside[0].differences, strict=True)
         ):
+            difference = differences.auroc
             truth = good.targets == number
             areas = [
                 sklearn.metrics.roc_auc_score(pooled.truth, pooled.probabilities)

@@ -1,5 +1,6 @@
 """Reports: what stands in them is what scikit-learn and scipy say, with an honest threshold or none."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -117,10 +118,50 @@ class TestNumbers:
     def test_restated_for_a_prevalence(self) -> None:
         row = evaluate(drawn(), draws=100, prevalence=0.05).rows[2]
         assert row.restated is not None
-        assert row.restated[1] < row.measures["ppv"].value
+        assert row.restated.ppv.high < row.measures["ppv"].value
+        assert row.restated.ppv.low < row.restated.ppv.value < row.restated.ppv.high
         own = evaluate(drawn(), draws=100, prevalence=row.prevalence).rows[2]
         assert own.restated is not None
-        assert own.restated[1:] == pytest.approx((row.measures["ppv"].value, row.measures["npv"].value))
+        told = (own.restated.ppv.value, own.restated.npv.value)
+        assert told == pytest.approx((row.measures["ppv"].value, row.measures["npv"].value))
+
+    @pytest.mark.parametrize("grouping", ["patient", None])
+    def test_calibration_has_intervals(self, grouping: str | None) -> None:
+        scores = drawn(grouping=grouping)
+        row = evaluate(scores, draws=100).rows[2]
+        assert row.calibration["brier"].value == pytest.approx(
+            sklearn.metrics.brier_score_loss(scores.targets == 2, scores.probabilities[:, 2])
+        )
+        for name in ("brier", "ece", "slope", "intercept"):
+            interval = row.calibration[name]
+            assert interval.low < interval.high
+            assert ("cluster" in interval.method) == (grouping is not None)
+            assert interval.groups == (60 if grouping else None)
+
+    @pytest.mark.parametrize("grouping", ["patient", None])
+    def test_where_all_is_right_the_intervals_still_have_a_width(self, grouping: str | None) -> None:
+        scores = drawn(grouping=grouping)
+        perfect = dataclasses.replace(scores, logits=20.0 * np.eye(3)[scores.targets])
+        row = evaluate(perfect, draws=100).rows[0]
+        truth = scores.targets == 0
+        units = scores.groups if grouping else np.arange(240)
+        of_all, with_it, without = (len(np.unique(units[m])) for m in (truth | True, truth, ~truth))
+        expected = {
+            "accuracy": of_all,
+            "sensitivity": with_it,
+            "specificity": without,
+            "ppv": with_it,
+            "npv": without,
+        }
+        for name, count in (expected | {"auroc": min(with_it, without)}).items():
+            interval = row.measures[name]
+            assert (interval.value, interval.low) == pytest.approx((1.0, wilson(count, count).low)), name
+        assert not np.isfinite(row.calibration["slope"].value), "any steeper slope fits better"
+
+    def test_few_groups_are_told(self) -> None:
+        few = evaluate(drawn(40), draws=100)
+        assert any("Fewer than 20 patients with or without" in warning for warning in few.warnings)
+        assert not any("Fewer than 20" in w for w in evaluate(drawn(400), draws=100).warnings)
 
     def test_by_patient(self) -> None:
         report = evaluate(drawn(), level="patient", pooling="mean", draws=100)
@@ -177,8 +218,69 @@ class TestThresholds:
 
     def test_a_stored_temperature_counts(self) -> None:
         cool, hot = (evaluate(drawn(temperature=t), draws=100).rows[0] for t in (1.0, 4.0))
-        assert hot.slope == pytest.approx(4 * cool.slope, rel=0.5)
-        assert cool.measures["auroc"].value != hot.measures["auroc"].value or cool.brier != hot.brier
+        slopes = [row.calibration["slope"].value for row in (cool, hot)]
+        assert slopes[1] == pytest.approx(4 * slopes[0], rel=0.5)
+        assert cool.calibration["brier"].value != hot.calibration["brier"].value
+
+    @pytest.mark.parametrize("wrong", ["95", "-0.1", "nan"])
+    def test_a_threshold_is_a_probability(self, wrong: str) -> None:
+        with pytest.raises(InvalidConfigError, match="a probability from 0 to 1, got"):
+            evaluate(drawn(), operating_point=wrong)
+
+    def test_stored_on_frames_that_training_used(self) -> None:
+        stored = {"normal": 0.3, "GA": 0.4, "IM": 0.2}
+        seen = drawn(operating_points=stored, parts=("val",) * 100 + ("train",) * 20 + ("test",) * 120)
+        report = evaluate(seen, operating_point="stored", draws=100)
+        assert all(row.apparent for row in report.rows)
+        assert any("20 of the split train and 100 of the split val" in warning for warning in report.warnings)
+        new = evaluate(
+            drawn(operating_points=stored, parts=("test",) * 240), operating_point="stored", draws=100
+        )
+        assert not any(row.apparent for row in new.rows)
+        assert not any("Among these frames" in warning for warning in new.warnings)
+
+    def test_stored_by_patient_says_that_it_was_chosen_on_frames(self) -> None:
+        stored = {"normal": 0.3, "GA": 0.4, "IM": 0.2}
+        report = evaluate(
+            drawn(operating_points=stored), operating_point="stored", level="patient", draws=100
+        )
+        assert any("chosen on frames, and are applied to patients by maximum" in w for w in report.warnings)
+
+    def test_subgroups_have_the_thresholds_of_all(self) -> None:
+        scores = drawn(columns={"device": tuple("AB"[i // 120] for i in range(240))})
+        report = evaluate(scores, operating_point="youden", apparent=True, draws=100)
+        whole = {row.label: row.threshold for row in report.rows}
+        for _, _, rows in report.subgroups:
+            assert {row.label: row.threshold for row in rows} == whole
+
+
+class TestPatients:
+    def test_a_label_that_every_patient_has(self) -> None:
+        scores = drawn()
+        targets = scores.targets.copy()
+        targets[::4] = 0  # a normal frame each
+        scores = dataclasses.replace(
+            scores, targets=targets, columns={"site": tuple("ab"[i % 2] for i in range(240))}
+        )
+        report = evaluate(scores, level="patient", draws=100)
+        assert [row.label for row in report.rows] == ["GA", "IM"]
+        assert any("Left out: normal" in warning for warning in report.warnings)
+        assert "| GA | rest | 60 | 60 |" in markdown(report, title="t")
+
+    def test_no_label_tells_patients_apart(self) -> None:
+        scores = drawn(grouping="patient")
+        targets = np.arange(240) % 4 % 3
+        with pytest.raises(InvalidConfigError, match="cannot be told apart by patient"):
+            evaluate(dataclasses.replace(scores, targets=targets), level="patient", draws=100)
+
+    def test_the_highest_few(self) -> None:
+        one, two = (
+            evaluate(drawn(), level="patient", pooling=by, draws=100).rows[0].measures["auroc"].value
+            for by in ("maximum", "top1")
+        )
+        assert one == two
+        with pytest.raises(InvalidConfigError, match="no way 'top0'"):
+            evaluate(drawn(), level="patient", pooling="top0")
 
 
 class TestPages:
@@ -193,6 +295,16 @@ class TestPages:
         tables = [part.splitlines() for part in text.split("\n\n") if part.startswith("| ")]
         assert len(tables) == 5
         assert all(len({line.count("|") for line in table}) == 1 for table in tables)
+
+    def test_a_bar_in_a_name_parts_no_columns(self) -> None:
+        text = markdown(
+            evaluate(dataclasses.replace(drawn(), label_names=("a|b", "GA", "IM")), draws=100), title="t"
+        )
+        (header, line) = (
+            next(x for x in text.splitlines() if x.startswith(s)) for s in ("| label | against | n", "| a")
+        )
+        assert line.startswith(r"| a\|b | rest |")
+        assert line.replace(r"\|", "").count("|") == header.count("|")
 
     def test_html_needs_nothing_else(self) -> None:
         report = evaluate(drawn(), draws=100)
@@ -236,6 +348,22 @@ class TestScoring:
         (tmp_path / "other.csv").write_text("a,b\n1,2\n")
         with pytest.raises(DataError, match="holds no scores"):
             Scores.read(tmp_path / "other.csv")
+
+    def test_frames_left_out_before_the_split_are_told(self, model: lag_zoo.LAG, tmp_path: Path) -> None:
+        drawn = write_frames(tmp_path)
+        left = drawn.with_column("excluded", ["blurred", "", "blurred", *[""] * 21])
+        left = left.with_column("split", ["" if f.excluded else f.split for f in left.frames])
+        scores = score(model, left, split="val", workers=0)
+        assert (scores.found, scores.excluded, len(scores)) == (10, 2, 8)
+
+    def test_without_crops_nothing_is_stored(self, model: lag_zoo.LAG, tmp_path: Path) -> None:
+        about = lag_zoo.About(operating_points={"normal": 0.3, "IM": 0.7}, temperature=2.0)
+        lag_zoo.save_pretrained(model.eval(), tmp_path / "net", about=about)
+        stored = lag_zoo.create_model(f"local-dir:{tmp_path / 'net'}", pretrained=True)
+        data = write_frames(tmp_path / "frames")
+        whole, alone = (score(m, data, split="val", workers=0) for m in (stored, stored.without_crops()))
+        assert (whole.temperature, whole.operating_points) == (2.0, {"normal": 0.3, "IM": 0.7})
+        assert (alone.temperature, alone.operating_points) == (1.0, {})
 
     def test_an_unreadable_image(self, model: lag_zoo.LAG, tmp_path: Path) -> None:
         data = write_frames(tmp_path)

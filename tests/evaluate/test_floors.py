@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import lag_zoo
 from lag_zoo.cli.app import app
 from lag_zoo.data import Manifest, write_manifest
-from lag_zoo.errors import DataError
+from lag_zoo.errors import DataError, UnreadableImageError
 from lag_zoo.evaluate import evaluate, score
 from lag_zoo.evaluate.floors import floors, with_floors
 from lag_zoo.evaluate.pages import html, markdown
@@ -51,6 +51,22 @@ def test_a_leak_in_the_files(data: Manifest) -> None:
         evaluate(scores, draws=100), floors(data, scores, small(global_size=32).config), draws=100
     )
     assert report.warnings[0].startswith("Leak: metadata alone tells normal with an AUROC of 1.000")
+
+
+def test_by_patient(data: Manifest) -> None:
+    scores = score(small(global_size=32), data, split="val", workers=0)
+    found = floors(data, scores, small(global_size=32).config)
+    report = with_floors(evaluate(scores, level="patient", draws=100), found, draws=100)
+    assert {row.n for _, rows in report.floors for row in rows} == {report.rows[0].n} == {12}
+
+
+def test_an_unreadable_training_frame(data: Manifest) -> None:
+    scores = score(small(global_size=32), data, split="val", workers=0)
+    data.path(next(f for f in data.frames if f.split == "train")).write_bytes(b"no image")
+    with pytest.raises(UnreadableImageError):
+        floors(data, scores, small(global_size=32).config)
+    found = floors(data, scores, small(global_size=32).config, skip_unreadable=True)
+    assert found["colour statistics"].logits.shape == scores.logits.shape
 
 
 def test_a_leak_outside_the_field(data: Manifest) -> None:

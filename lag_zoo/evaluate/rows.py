@@ -1,0 +1,186 @@
+"""What one question comes to: a row of a report, each number with its interval."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lag_zoo.evaluate.curves import Curves, curves_of
+from lag_zoo.evaluate.questions import Answers, Options, Question
+from lag_zoo.metrics import calibration
+from lag_zoo.metrics.confusion import Confusion, at_prevalence, confusion_at, rates
+from lag_zoo.metrics.intervals import INDEPENDENT, Interval, cluster_bootstraps, wilson
+from lag_zoo.metrics.levels import Association
+from lag_zoo.metrics.ranking import auprc, auroc, delong_interval
+
+MEASURES = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc")
+CALIBRATION = ("brier", "ece", "slope", "intercept")
+BINS = 10
+CALIBRATION_DRAWS = 200  # at most: each draw fits a regression
+
+
+class Restated(NamedTuple):
+    """Predictive values where another share has the label."""
+
+    prevalence: float
+    ppv: Interval
+    npv: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What one question came to.
+
+    Attributes:
+        label, against: a label against `rest`, or against another one.
+        n, groups, positives: frames (or examinations, patients), independent groups among them, and how many have it.
+        groups_with, groups_without: groups that have it in any of theirs, and that lack it in any.
+        threshold: probability from which it is called; `rule`: how it was chosen, and on what; `apparent`: on these
+            very frames, so that what stands on it is too good.
+        confusion: tp, fp, tn and fn at the threshold.
+        measures: accuracy, sensitivity, specificity, ppv, npv, f1, auroc and auprc, each with its interval.
+        restated: predictive values at a prevalence that was asked for.
+        calibration: brier, ece (over ten bins of equally many frames), slope and intercept, each with its interval.
+        curves: what the pictures show.
+        frames_and_label: of examinations and patients: whether those with the label have more frames.
+    """
+
+    label: str
+    against: str
+    n: int
+    groups: int | None
+    positives: int
+    groups_with: int | None
+    groups_without: int | None
+    threshold: float
+    rule: str
+    apparent: bool
+    confusion: Confusion
+    measures: dict[str, Interval]
+    restated: Restated | None
+    calibration: dict[str, Interval]
+    curves: Curves
+    frames_and_label: Association | None = None
+
+    @property
+    def prevalence(self) -> float:
+        """The share that has the label."""
+        return self.positives / self.n
+
+
+def row_of(question: Question, found: Answers, options: Options, *, grouped: bool) -> Row:
+    """The row of a question, from what is counted; `grouped`: intervals by group."""
+    probabilities, truth, groups = found.probabilities, found.truth, found.groups
+    margins = probabilities - found.thresholds
+    measures = _measures(probabilities, margins, truth, groups, options, grouped=grouped)
+    restated = None
+    if options.prevalence is not None:
+        restated = Restated(options.prevalence, measures.pop("restated ppv"), measures.pop("restated npv"))
+    threshold = float(np.median(found.thresholds))
+    return Row(
+        label=question.label,
+        against=question.against,
+        n=len(truth),
+        groups=_count(groups) if grouped else None,
+        positives=int(truth.sum()),
+        groups_with=_count(groups[truth]) if grouped else None,
+        groups_without=_count(groups[~truth]) if grouped else None,
+        threshold=threshold,
+        rule=found.rule,
+        apparent=found.apparent,
+        confusion=confusion_at(margins, truth, 0.0),
+        measures=measures,
+        restated=restated,
+        calibration=_calibration(probabilities, truth, groups, options, grouped=grouped),
+        curves=curves_of(probabilities, truth, threshold=threshold, bins=BINS),
+        frames_and_label=found.association,
+    )
+
+
+def _count(groups: np.ndarray) -> int:
+    return len(np.unique(groups))
+
+
+def _measures(
+    probabilities: np.ndarray,
+    margins: np.ndarray,
+    truth: np.ndarray,
+    groups: np.ndarray,
+    options: Options,
+    *,
+    grouped: bool,
+) -> dict[str, Interval]:
+    """Each measure with its interval; `margins`: how far each probability lies above its threshold."""
+
+    def all_of_them(p: np.ndarray, m: np.ndarray, t: np.ndarray) -> np.ndarray:
+        at = rates(confusion_at(m, t, 0.0))
+        elsewhere = (
+            ()
+            if options.prevalence is None
+            else at_prevalence(at.sensitivity, at.specificity, options.prevalence)
+        )
+        return np.array([*at, auroc(p, t), auprc(p, t), *elsewhere])
+
+    names = MEASURES if options.prevalence is None else (*MEASURES, "restated ppv", "restated npv")
+    drawn = _bootstrapped(
+        all_of_them, (probabilities, margins, truth), groups, options.draws, options.seed, grouped=grouped
+    )
+    found = dict(zip(names, drawn, strict=True))
+    called = margins >= 0
+    shares = {
+        "accuracy": (called == truth, np.ones_like(truth)),
+        "sensitivity": (called, truth),
+        "specificity": (~called, ~truth),
+        "ppv": (truth, called),
+        "npv": (~truth, ~called),
+    }
+    if not grouped:
+        found |= {
+            name: wilson(int((hit & among).sum()), int(among.sum())) for name, (hit, among) in shares.items()
+        }
+        low, high = delong_interval(probabilities, truth)
+        found["auroc"] = Interval(
+            auroc(probabilities, truth), low, high, len(truth), None, f"DeLong, {INDEPENDENT}"
+        )
+    counts = {name: _count(groups[among]) for name, (_, among) in shares.items()}
+    # A rank needs both: there are no more of them than of the rarer.
+    fewer = min(_count(groups[truth]), _count(groups[~truth]))
+    counts |= dict.fromkeys(("f1", "auroc", "auprc"), fewer)
+    return {name: _with_width(interval, counts.get(name, fewer)) for name, interval in found.items()}
+
+
+def _with_width(interval: Interval, count: int) -> Interval:
+    """The interval; where all resamples came to the same 0 or 1, that of so many groups, all of them right or wrong."""
+    if interval.value not in (0.0, 1.0) or interval.low < interval.high:
+        return interval
+    of_groups = wilson(count if interval.value else 0, count)
+    what = "frames" if interval.groups is None else "groups"
+    method = f"Wilson over {what}, where all resamples came to the same"
+    return interval._replace(low=of_groups.low, high=of_groups.high, method=method)
+
+
+def _calibration(
+    probabilities: np.ndarray, truth: np.ndarray, groups: np.ndarray, options: Options, *, grouped: bool
+) -> dict[str, Interval]:
+    def all_of_them(p: np.ndarray, t: np.ndarray) -> np.ndarray:
+        return np.array(
+            [
+                calibration.brier(p, t),
+                calibration.ece(p, t, bins=BINS, equal_mass=True),
+                *calibration.slope_and_intercept(p, t),
+            ]
+        )
+
+    draws = min(options.draws, CALIBRATION_DRAWS)
+    drawn = _bootstrapped(all_of_them, (probabilities, truth), groups, draws, options.seed, grouped=grouped)
+    return dict(zip(CALIBRATION, drawn, strict=True))
+
+
+def _bootstrapped(  # type: ignore[no-untyped-def]
+    statistics, arrays: tuple[np.ndarray, ...], groups: np.ndarray, draws: int, seed: int, *, grouped: bool
+) -> list[Interval]:
+    if grouped:
+        return cluster_bootstraps(statistics, groups, *arrays, draws=draws, seed=seed)
+    drawn = cluster_bootstraps(statistics, np.arange(len(arrays[0])), *arrays, draws=draws, seed=seed)
+    method = f"bootstrap, {draws} resamples, {INDEPENDENT}"
+    return [interval._replace(groups=None, method=method) for interval in drawn]
