@@ -1,19 +1,27 @@
 """`lag-zoo cv RECIPE DATA`: recipes measured on frames of which each was tested on once."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
+from lag_zoo.errors import InvalidConfigError
+
+if TYPE_CHECKING:
+    from lag_zoo.evaluate import Report
+    from lag_zoo.metrics.intervals import Difference, Interval
+    from lag_zoo.training import Recipe
 
 
 def cv(
     recipe: Annotated[str, typer.Argument(help="A recipe that comes with lag_zoo, or a YAML file.")],
     data: Source,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the runs and reports.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", file_okay=False, help="The folder of the runs and reports.")
+    ],
     against: Annotated[
         list[str] | None, typer.Option(help="Another recipe, on the same folds; may be repeated.")
     ] = None,
@@ -22,41 +30,74 @@ def cv(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, for every recipe.")] = None,
     cache: Annotated[Path | None, typer.Option(help="A folder for decoded frames.")] = None,
     cpu: Annotated[bool, typer.Option("--cpu", help="Leave GPUs alone.")] = False,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="List frames that cannot be read, and leave them out.")
+    ] = False,
     column: Columns = None,
     labels: Labels = None,
 ) -> None:
     """Cross-validate: nested, by patient or examination; stopped, it goes on with the folds that are missing."""
-    from lag_zoo.evaluate import compare, evaluate
-    from lag_zoo.evaluate.pages import html, markdown
-    from lag_zoo.training import cross_validate, load_recipe
+    from lag_zoo.evaluate import evaluate
+    from lag_zoo.evaluate.beside import with_others
+    from lag_zoo.training import cross_validate
 
-    recipes = {Path(name).stem: load_recipe(name, changes=set_ or ()) for name in (recipe, *(against or ()))}
-    manifest = opened(data, column, labels)
+    recipes = _recipes((recipe, *(against or ())), set_ or ())
     found = cross_validate(
-        recipes, manifest, output, folds=folds, repeats=repeats, cpu=cpu, cache=cache, log=_say
+        recipes,
+        opened(data, column, labels),
+        output,
+        folds=folds,
+        repeats=repeats,
+        cpu=cpu,
+        cache=cache,
+        skip_unreadable=skip_unreadable,
+        log=_say,
     )
-    for name, scores in found.items():
-        for number, one in enumerate(scores, start=1):
-            report = evaluate(one, operating_point="stored")
-            title = f"{name}, {folds} folds{f', repeat {number}' if repeats > 1 else ''}, out of fold"
-            place = output / name / f"repeat{number}"
-            (place / "report.md").write_text(markdown(report, title=title), encoding="utf-8")
-            (place / "report.html").write_text(html(report, title=title), encoding="utf-8")
-            (place / "report.json").write_text(
-                json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8"
-            )
-            for row in report.rows:
-                area = row.measures["auroc"]
-                typer.echo(f"{title}: {row.label} AUROC {area.value:.3f} ({area.low:.3f} to {area.high:.3f})")
     first, *others = found
-    for other in others:
-        for number, (one, two) in enumerate(zip(found[first], found[other], strict=True), start=1):
-            for part in compare(one, two):
-                d = part.difference
+    for number in range(repeats):
+        scores = {name: repeated[number] for name, repeated in found.items()}
+        reports = {name: evaluate(one, operating_point="stored") for name, one in scores.items()}
+        beside = {name: (scores[name], reports[name]) for name in others}
+        reports[first] = with_others(reports[first], scores[first], beside)
+        for name, report in reports.items():
+            what = f"{name}, {folds} folds{f', repeat {number + 1}' if repeats > 1 else ''}, out of fold"
+            _write(report, output / name / f"repeat{number + 1}", what)
+            for row in report.rows:
+                typer.echo(f"{what}: {row.label} AUROC {_told(row.measures['auroc'])}")
+        for other in reports[first].beside:
+            for row, differences in zip(reports[first].rows, other.differences, strict=True):
+                d = differences.auroc
                 typer.echo(
-                    f"{first} less {other}, repeat {number}: {part.label} AUROC {d.value:+.3f} ({d.low:+.3f} to "
-                    f"{d.high:+.3f}), p {d.p:.3f}, {d.method}"
+                    f"{first} less {other.name}, repeat {number + 1}: {row.label} AUROC {_told(d, '+')}, p {d.p:.3f}, "
+                    f"{d.method}"
                 )
+
+
+def _recipes(places: Sequence[str], changes: Sequence[str]) -> "dict[str, Recipe]":
+    from lag_zoo.training import load_recipe
+
+    found: dict[str, str] = {}
+    for place in places:
+        name = Path(place).stem
+        if name in found:
+            raise InvalidConfigError(
+                f"{found[name]} and {place} would both be called {name}, the name of their folder: rename one"
+            )
+        found[name] = place
+    return {name: load_recipe(place, changes=changes) for name, place in found.items()}
+
+
+def _write(report: "Report", folder: Path, title: str) -> None:
+    from lag_zoo.evaluate.pages import html, markdown
+
+    (folder / "report.md").write_text(markdown(report, title=title), encoding="utf-8")
+    (folder / "report.html").write_text(html(report, title=title), encoding="utf-8")
+    (folder / "report.json").write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def _told(measured: "Interval | Difference", sign: str = "") -> str:
+    value, low, high = (f"{number:{sign}.3f}" for number in (measured.value, measured.low, measured.high))
+    return f"{value} ({low} to {high})"
 
 
 def _say(row: Mapping[str, Any]) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
+from lag_zoo.cli.progress import steps
+from lag_zoo.processes import is_first
 
 
 def train(
@@ -14,7 +16,7 @@ def train(
         str, typer.Argument(help="A recipe that comes with lag_zoo (finetune, frozen, ...), or a YAML file.")
     ],
     data: Source,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", file_okay=False, help="The run's folder.")],
     model: Annotated[str | None, typer.Option(help="In place of the recipe's: a name, or a place.")] = None,
     set_: Annotated[
         list[str] | None,
@@ -35,24 +37,32 @@ def train(
 ) -> None:
     """Train on frames with a split (train, val). What comes out is for research; it is not a medical device.
 
-    On several GPUs or machines: accelerate launch -m lag_zoo.cli train ...
+    On several GPUs or machines, or CPUs with --cpu: accelerate launch --multi_gpu -m lag_zoo.cli train ...
     """
     from lag_zoo.training import finetune, load_recipe
 
     chosen = load_recipe(recipe, changes=set_ or ())
     manifest = opened(data, column, labels)
-    finetune(
-        model,
-        manifest,
-        output,
-        recipe=chosen,
-        resume=resume,
-        skip_unreadable=skip_unreadable,
-        cpu=cpu,
-        cache=cache,
-        log=_say,
-    )
-    typer.echo(f"the best epoch's network: {output / 'best'}")
+    try:
+        with steps("steps") as step:
+            finetune(
+                model,
+                manifest,
+                output,
+                recipe=chosen,
+                resume=resume,
+                skip_unreadable=skip_unreadable,
+                cpu=cpu,
+                cache=cache,
+                log=_say,
+                step=step,
+            )
+    except KeyboardInterrupt:
+        if is_first():
+            typer.echo(f"stopped; {output} is whole, and --resume goes on", err=True)
+        raise typer.Exit(130) from None
+    if is_first():
+        typer.echo(f"the best epoch's network: {output / 'best'}")
 
 
 def _say(row: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Which frames make which batch: settled by seed, epoch and step, so that a resumed run and a second process agree."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,8 +15,9 @@ from lag_zoo.data.cache import build_cache
 from lag_zoo.data.cached_views import CachedViews
 from lag_zoo.data.dataset import ViewDataset
 from lag_zoo.data.images import read_image
-from lag_zoo.data.manifest import Manifest
-from lag_zoo.errors import DataError, InvalidConfigError
+from lag_zoo.data.manifest import Frame, Manifest
+from lag_zoo.data.workers import leave_interrupts
+from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 from lag_zoo.training.augment import AugmentedViews
 from lag_zoo.training.recipe import Recipe, Stage
 from lag_zoo.views import Views, ViewTransform
@@ -127,7 +129,7 @@ def stage_frames(manifest: Manifest, split: str, stage: Stage | None) -> np.ndar
     """The numbers of a split's frames that a stage uses (n,), without excluded ones.
 
     Raises:
-        DataError: none, or a label that none of them has.
+        DataError: none, or a label that none of them has, or that none is known to lack.
     """
     wanted = stage.modality if stage is not None else ""
     numbers = np.array(
@@ -146,22 +148,62 @@ def stage_frames(manifest: Manifest, split: str, stage: Stage | None) -> np.ndar
         )
     targets = manifest.targets()[numbers]
     for number, name in enumerate(manifest.label_names):
-        held = (targets == number).sum() if targets.ndim == 1 else (targets[:, number] == 1).sum()
-        if not held:
+        marks = targets == number if targets.ndim == 1 else targets[:, number]
+        if not (marks == 1).any():
             raise DataError(f"{manifest.source}: none of the {len(numbers)} {what} has the label {name}")
+        if targets.ndim > 1 and not (marks == 0).any():
+            raise DataError(
+                f"{manifest.source}: none of the {len(numbers)} {what} is known to be without {name}, so it cannot be "
+                "told apart; mark frames that lack it with 0"
+            )
     return numbers
 
 
 def require_files(manifest: Manifest) -> None:
-    """Refuses a manifest whose files are not all there.
+    """Refuses a manifest whose files are not all there, or of which one stands in two splits under two names.
 
     Raises:
-        DataError: with the first that are missing, and their lines.
+        DataError: with the first that are missing, and their lines; or the first copy.
     """
     gone = [frame for frame in manifest.frames if not frame.excluded and not manifest.path(frame).is_file()]
     if gone:
         first = ", ".join(f"{manifest.path(f)}{f' (line {f.line})' if f.line else ''}" for f in gone[:_SHOWN])
         raise DataError(f"{manifest.source}: {len(gone)} of {len(manifest)} files are missing: {first}")
+    _require_no_copies(manifest)
+
+
+def _require_no_copies(manifest: Manifest) -> None:
+    """Only files of the same size can be the same: few have to be read."""
+    by_size: dict[int, list[Frame]] = {}
+    for frame in manifest.frames:
+        if frame.split and not frame.excluded:
+            by_size.setdefault(manifest.path(frame).stat().st_size, []).append(frame)
+    for frames in by_size.values():
+        if len({frame.split for frame in frames}) < 2:
+            continue
+        seen: dict[str, Frame] = {}
+        for frame in frames:
+            with manifest.path(frame).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            first = seen.setdefault(digest, frame)
+            if first.split != frame.split:
+                raise DataError(
+                    f"{manifest.source}: {first.image} ({first.split}) and {frame.image} ({frame.split}) are the same "
+                    "file; a frame stands in one split (lag-zoo data check finds near-copies too)"
+                )
+
+
+def readable(manifest: Manifest) -> tuple[Manifest, dict[str, str]]:
+    """The frames that can be read, and why each of the others cannot, by image; excluded ones are not tried."""
+    kept, skipped = [], {}
+    for frame in manifest.frames:
+        try:
+            if not frame.excluded:
+                read_image(manifest.path(frame))
+            kept.append(frame)
+        except UnreadableImageError as error:
+            skipped[frame.image] = str(error)
+    return manifest.with_frames(kept), skipped
 
 
 Source = Callable[[ViewTransform], Dataset[tuple[Views, int]]]
@@ -197,6 +239,7 @@ def make_loader(
         batch_sampler=batches,
         num_workers=workers,
         persistent_workers=workers > 0,
+        worker_init_fn=leave_interrupts,
         generator=torch.Generator(),
         pin_memory=torch.cuda.is_available(),
     )

@@ -4,6 +4,7 @@ Each fold is tested on once. What is chosen (the best epoch, the temperature, th
 validation frames, split by group from the rest; the fold itself chooses nothing.
 """
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,9 +18,10 @@ from lag_zoo.data.splits import split
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate.scores import Scores, score
 from lag_zoo.factory import create_model
+from lag_zoo.training.batches import readable
 from lag_zoo.training.finetuning import finetune
 from lag_zoo.training.recipe import Recipe
-from lag_zoo.training.run_folder import BEST, RECIPE
+from lag_zoo.training.run_folder import BEST, RECIPE, RunFolder
 
 SCORES = "scores.csv"
 
@@ -34,6 +36,7 @@ def cross_validate(
     inner: float = 0.2,
     cpu: bool = False,
     cache: str | os.PathLike[str] | None = None,
+    skip_unreadable: bool = False,
     log: Callable[[Mapping[str, Any]], None] = lambda row: None,
 ) -> dict[str, list[Scores]]:
     """Out-of-fold scores of each recipe, all on the same folds: one `Scores` a repeat.
@@ -47,15 +50,18 @@ def cross_validate(
         data: with groups; its own splits are not used.
         inner: share of the frames outside a fold that is validated on.
         repeats: deals of the folds; each has its own, and its own seed of training.
+        skip_unreadable: leave out frames that cannot be read, and name them in the scores; by default they stop it.
 
     Raises:
-        InvalidConfigError: no recipe, or names that are no names of folders.
+        InvalidConfigError: no recipe, names that are no names of folders, or an output that holds folds of another
+            recipe or of other data.
         DataError: fewer groups of a label than folds.
     """
     bad = [name for name in recipes if not name or Path(name).name != name]
     if bad or not recipes:
         raise InvalidConfigError(f"recipes have names that a folder can have; got {sorted(recipes)}")
-    root, manifest = Path(output), data.where()
+    root = Path(output)
+    manifest, skipped = readable(data.where()) if skip_unreadable else (data.where(), {})
     found: dict[str, list[Scores]] = {name: [] for name in recipes}
     for repeat in range(repeats):
         dealt = into_folds(manifest, folds, seed=repeat)
@@ -69,7 +75,13 @@ def cross_validate(
                 parts.append(
                     fold_scores(nested, place / fold, seeded, name=fold, cpu=cpu, cache=cache, log=tell)
                 )
-            whole = parts[0].joined(parts[1:])
+            whole = dataclasses.replace(
+                parts[0].joined(parts[1:]),
+                found=len(data),
+                found_groups=data.count_groups(),
+                excluded=len(data) - len(data.where()),
+                skipped=tuple(skipped),
+            )
             whole.write(place / SCORES, seed=seeded.seed)
             found[name].append(whole)
     return found
@@ -97,6 +109,9 @@ def fold_scores(
 
     They can be joined with those of other folds: logits are divided by the temperature, and each frame has its own
     thresholds. Kept as `FOLDER/scores.csv`, beside the run.
+
+    Raises:
+        InvalidConfigError: the folder holds a run of another recipe, or of other data.
     """
     if not (folder / SCORES).is_file():
         resume = (folder / RECIPE).is_file()
@@ -114,7 +129,9 @@ def fold_scores(
             }
         )
         calibrated.write(folder / SCORES, seed=recipe.seed)
-    return Scores.read(folder / SCORES)
+    kept = Scores.read(folder / SCORES)
+    RunFolder(folder).require_same(recipe, manifest.with_label_names(kept.label_names).where())
+    return kept
 
 
 def _teller(

@@ -2,16 +2,16 @@
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
 
 import torch
 
-from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.sources import open_data
-from lag_zoo.errors import InvalidConfigError, UnreadableImageError, extra
+from lag_zoo.errors import DataError, InvalidConfigError, UngroupedDataWarning, extra
 from lag_zoo.evaluate.report import operating_points
 from lag_zoo.evaluate.scores import score
 from lag_zoo.factory import create_model
@@ -19,7 +19,14 @@ from lag_zoo.metrics.calibration import fit_temperature, fit_temperature_and_int
 from lag_zoo.nn import LAG
 from lag_zoo.publishing import About, save_pretrained
 from lag_zoo.specs import Json
-from lag_zoo.training.batches import from_cache, from_files, require_files
+from lag_zoo.training.batches import (
+    drawing_weights,
+    from_cache,
+    from_files,
+    readable,
+    require_files,
+    stage_frames,
+)
 from lag_zoo.training.recipe import Balance, Precision, Recipe, Stage, load_recipe
 from lag_zoo.training.run_folder import BEST, RunFolder
 
@@ -64,6 +71,7 @@ def finetune(
     cpu: bool = False,
     cache: str | os.PathLike[str] | None = None,
     log: Callable[[Mapping[str, Any]], None] = lambda row: None,
+    step: Callable[[int, int], None] = lambda done, steps: None,
     **changes: Unpack[RecipeFields],
 ) -> LAG:
     """Trains a network on frames with a split (`train`, `val`), and saves the best epoch's in `output/best`.
@@ -84,13 +92,16 @@ def finetune(
         cache: a folder for decoded frames, which are read from there in each epoch; it gets those that it lacks. By
             default frames are decoded anew each time.
         log: is given each epoch's row.
+        step: is told after each step how many of the epoch's are done, and how many there are.
         changes: fields of `Recipe`, in place of the recipe's own.
 
     Raises:
         InvalidConfigError: a recipe that cannot be right, an output that is not empty, or a resume with another recipe.
-        DataError: no such split, labels that are missing, files that are not there.
+        DataError: no such split, labels that are missing or not the network's, files that are not there, a file in two
+            splits.
         UnreadableImageError: a frame that cannot be read.
         TrainingError: the loss is no number any more; the folder is whole.
+        KeyboardInterrupt: Ctrl-C; the step is finished first, and the run can be resumed.
         MissingExtraError: the extra `train` is not installed.
     """
     with extra("train"):
@@ -100,11 +111,17 @@ def finetune(
     chosen = _recipe(recipe, model, changes)
     folder = RunFolder(output)
     require_files(manifest)
+    for stage in chosen.stages:
+        for split in ("train", "val"):
+            numbers = stage_frames(manifest, split, stage)
+            if split == "train":
+                drawing_weights(manifest, numbers, chosen)
+    _say_if_ungrouped(manifest)
     with torch.random.fork_rng(), accelerator_for(chosen, cpu=cpu, folder=output) as accelerator:
         torch.manual_seed(chosen.seed)
-        network = model if isinstance(model, LAG) else _network(chosen, manifest)
+        network = _named(model, manifest) if isinstance(model, LAG) else _network(chosen, manifest)
         manifest = manifest.with_label_names(network.label_names or manifest.label_names)
-        manifest, skipped = _readable(manifest.where()) if skip_unreadable else (manifest.where(), [])
+        manifest, skipped = readable(manifest.where()) if skip_unreadable else (manifest.where(), {})
         source = (
             from_files(manifest)
             if cache is None
@@ -118,6 +135,7 @@ def finetune(
             source,
             accelerator=accelerator,
             log=log if accelerator.is_main_process else lambda row: None,
+            step=step if accelerator.is_main_process else lambda done, steps: None,
         )
         state = None
         if resume:
@@ -126,13 +144,9 @@ def finetune(
             folder.start(chosen, manifest)
         accelerator.wait_for_everyone()
         if skipped and accelerator.is_main_process:
-            (folder.path / "skipped.txt").write_text("\n".join(skipped) + "\n", encoding="utf-8")
+            (folder.path / "skipped.txt").write_text("\n".join(skipped.values()) + "\n", encoding="utf-8")
         accelerator.init_trackers("tensorboard")
-        try:
-            trained = run.go(state)
-        except KeyboardInterrupt:
-            run.save()
-            raise
+        trained = run.go(state)
         if not any(stage.crops for stage in chosen.stages):
             _silence_crops(trained)
         about = _calibrated(trained, manifest, chosen)
@@ -172,11 +186,13 @@ def _silence_crops(model: LAG) -> None:
 
 
 def _calibrated(model: LAG, manifest: Manifest, recipe: Recipe) -> About:
-    """Temperature and operating points from the validation frames, which travel with the weights.
+    """Temperature and operating points from the last stage's validation frames, which travel with the weights.
 
     Where training made rare labels count more, the labels' frequency is fitted too, and goes into the head's bias.
     """
-    scores = score(model, manifest, split="val", batch_size=recipe.batch_size, workers=min(recipe.workers, 1))
+    last = recipe.stages[-1].modality
+    served = manifest.with_frames(frame for frame in manifest.frames if last in ("", frame.modality))
+    scores = score(model, served, split="val", batch_size=recipe.batch_size, workers=min(recipe.workers, 1))
     if recipe.balance in ("weights", "sampling"):
         temperature, intercepts = fit_temperature_and_intercepts(
             scores.logits, scores.targets, task=scores.task
@@ -209,21 +225,37 @@ def _network(recipe: Recipe, manifest: Manifest) -> LAG:
     )
 
 
+def _named(model: LAG, manifest: Manifest) -> LAG:
+    """A ready network, whose outputs get the data's labels where they have no names.
+
+    Raises:
+        DataError: it tells other kinds of labels, or another number of them, than the data have.
+    """
+    if model.config.task != manifest.task or model.num_classes != len(manifest.label_names):
+        raise DataError(
+            f"the network tells {model.num_classes} labels ({model.config.task}), and {manifest.source} has "
+            f"{len(manifest.label_names)} ({manifest.task}): {', '.join(manifest.label_names)}; make the network with "
+            "label_names and task as the data have them"
+        )
+    if model.label_names is None:
+        model.config = dataclasses.replace(model.config, label_names=manifest.label_names)
+    return model
+
+
+def _say_if_ungrouped(manifest: Manifest) -> None:
+    if manifest.grouping is None:
+        warnings.warn(
+            f"{manifest.source} names neither patients nor examinations: frames of one patient may stand in train and "
+            "in val, and what is measured on them will be too good (--column case_id=patient says which column it is; "
+            "lag-zoo data group infers examinations)",
+            UngroupedDataWarning,
+            stacklevel=3,
+        )
+
+
 def _own_labels(recipe: Recipe) -> tuple[str, ...] | None:
     try:
         with torch.device("meta"):
             return create_model(recipe.model).label_names
     except InvalidConfigError:  # an architecture has none
         return None
-
-
-def _readable(manifest: Manifest) -> tuple[Manifest, list[str]]:
-    kept, skipped = [], []
-    for frame in manifest.frames:
-        try:
-            if not frame.excluded:
-                read_image(manifest.path(frame))
-            kept.append(frame)
-        except UnreadableImageError as error:
-            skipped.append(str(error))
-    return manifest.with_frames(kept), skipped

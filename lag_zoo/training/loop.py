@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from lag_zoo.data.manifest import MODALITIES, Manifest
+from lag_zoo.data.workers import as_raised
 from lag_zoo.errors import TrainingError
 from lag_zoo.metrics.ranking import auroc
 from lag_zoo.nn import LAG
@@ -34,6 +35,7 @@ from lag_zoo.training.batches import (
     training_set,
 )
 from lag_zoo.training.groups import freeze_norms, make_optimizer, set_trainable
+from lag_zoo.training.interruption import interruptible
 from lag_zoo.training.losses import Summed, alignment_loss, label_loss, label_weights
 from lag_zoo.training.recipe import Recipe, Stage
 from lag_zoo.training.run_folder import RunFolder
@@ -68,8 +70,10 @@ class Run:
         *,
         accelerator: Accelerator,
         log: Callable[[Mapping[str, Any]], None],
+        step: Callable[[int, int], None],
     ) -> None:
-        self.recipe, self.manifest, self.folder, self.source, self.log = recipe, manifest, folder, source, log
+        self.recipe, self.manifest, self.folder, self.source = recipe, manifest, folder, source
+        self.log, self.tell_step = log, step
         self.accelerator = accelerator
         self.device = accelerator.device
         self.trainee = (
@@ -82,9 +86,7 @@ class Run:
         self.targets = torch.from_numpy(manifest.targets()).to(self.device)
         told = [MODALITIES.index(m) if m else -1 for m in manifest.column("modality")]
         self.modalities = torch.tensor(told, device=self.device)
-        self.validation = stage_frames(manifest, "val", None)
         self.optimizer: Any = None
-        self.validation_loader = self._make_validation_loader()
 
     @property
     def model(self) -> LAG:
@@ -96,13 +98,15 @@ class Run:
 
         Raises:
             TrainingError: the loss is no number any more.
+            KeyboardInterrupt: Ctrl-C; after the step that it came in, and a checkpoint.
         """
         if state is not None:
             self._restore(state)
         begun = self.at.stage if state is not None else -1
-        for number, stage in enumerate(self.recipe.stages):
-            if number >= self.at.stage:
-                self._stage(number, stage, state if number == begun else None)
+        with interruptible() as self.interrupted:
+            for number, stage in enumerate(self.recipe.stages):
+                if number >= self.at.stage:
+                    self._stage(number, stage, state if number == begun else None)
         if self.best_state is not None:
             self.model.load_state_dict(self.best_state)
         return self.model.eval()
@@ -111,6 +115,7 @@ class Run:
 
     def _stage(self, number: int, stage: Stage, state: Mapping[str, Any] | None) -> None:
         first = sum(s.epochs for s in self.recipe.stages[:number])
+        self.validation_loader = self._make_validation_loader(stage)
         set_trainable(self.model, stage)
         self.optimizer = make_optimizer(self.model, self.recipe, stage)
         if state is not None:
@@ -173,8 +178,9 @@ class Run:
         if self.recipe.freeze_norm:
             freeze_norms(self.model)
         begun, first = time.perf_counter(), self.at.step
-        for step, (views, numbers) in enumerate(loader, start=first):
-            schedule.step_update(updates_before + step // self.recipe.accumulate)
+        for step, (views, numbers) in enumerate(as_raised(loader), start=first):
+            updates = updates_before + step // self.recipe.accumulate
+            schedule.step_update(updates)
             with self.accelerator.accumulate(network):
                 loss = self._loss(network, views, numbers, stage, weights)
                 self.accelerator.backward(loss)
@@ -183,11 +189,13 @@ class Run:
                 optimizer.step()
                 optimizer.zero_grad()
             if self.accelerator.sync_gradients and self.average is not None:
-                self.average.update(self.model)
+                self.average.update(self.model, step=updates + 1)  # timm counts from 1
             self.at.step = step + 1
-            if self.at.step % CHECKPOINT_STEPS == 0:
+            self.tell_step(self.at.step, batches.steps)
+            if self.at.step % CHECKPOINT_STEPS == 0 or self.interrupted():
                 self._require_finite()
                 self.save()
+                self._stop_if_interrupted()
         self._require_finite()
         self.pace = (self.at.step - first) * batches.size / (time.perf_counter() - begun)
 
@@ -236,6 +244,10 @@ class Run:
             self.device
         )
 
+    def _stop_if_interrupted(self) -> None:
+        if self.interrupted():
+            raise KeyboardInterrupt
+
     def _require_finite(self) -> None:
         self._refuse_if_not_finite("loss", float(self.accelerator.reduce(self.seen[0], "sum")))
 
@@ -277,6 +289,7 @@ class Run:
         self.save()
         self.accelerator.log({k: v for k, v in row.items() if isinstance(v, float)}, step=epoch + 1)
         self.log(row)
+        self._stop_if_interrupted()
 
     def _epoch_in_stage(self, epoch: int) -> int:
         return epoch - sum(s.epochs for s in self.recipe.stages[: self.at.stage])
@@ -285,7 +298,7 @@ class Run:
     def _validate(self, model: LAG, *, crops: bool) -> dict[str, float | None]:
         trainee = Trainee(model).eval()
         found: list[tuple[Tensor, Tensor, Tensor]] = []
-        for views, numbers in self.validation_loader:
+        for views, numbers in as_raised(self.validation_loader):
             kept = torch.arange(len(numbers), device=self.device) if crops else None
             answers = trainee(views.to(self.device), kept)
             found.append((answers.logits.float().cpu(), answers.alone.float().cpu(), numbers))
@@ -300,11 +313,12 @@ class Run:
             "val_auroc_without_crops": _mean_auroc(alone, targets, self.manifest) if crops else None,
         }
 
-    def _make_validation_loader(self) -> DataLoader[Batch]:
-        """The validation frames of this process, in their order, as the network will see them when it predicts."""
+    def _make_validation_loader(self, stage: Stage) -> DataLoader[Batch]:
+        """A stage's validation frames of this process, in their order, seen as when the network predicts."""
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         transform = ViewTransform(ViewSampler.from_config(self.model.config))
-        batches = in_order(self.validation, self.recipe.batch_size, rank=rank, world=world)
+        frames = stage_frames(self.manifest, "val", stage)
+        batches = in_order(frames, self.recipe.batch_size, rank=rank, world=world)
         return make_loader(self.source(transform), batches, min(self.recipe.workers, 1))
 
     def _gathered(self, found: list[Any]) -> list[Any]:
@@ -347,7 +361,8 @@ class Run:
     def _new_average(self) -> Any:
         if not self.recipe.average:
             return None
-        return timm.utils.ModelEmaV3(self.model, decay=self.recipe.average)
+        # Warmed up: the weights of a short stage's beginning do not linger in its average.
+        return timm.utils.ModelEmaV3(self.model, decay=self.recipe.average, use_warmup=True)
 
 
 def _mean_auroc(logits: Tensor, targets: Tensor, manifest: Manifest) -> float | None:

@@ -1,6 +1,7 @@
 """Recipes: all that settles a training run besides its data, in a small YAML file that is checked key by key."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -12,6 +13,7 @@ from lag_zoo.specs import Json, Spec
 
 Balance = Literal["none", "weights", "sampling", "modality"]
 Precision = Literal["no", "bf16", "fp16"]
+_EXPONENT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$")
 _SUFFIX = ".yaml"
 
 
@@ -162,8 +164,12 @@ def load_recipe(source: str | Path, *, changes: Mapping[str, Any] | Sequence[str
     with extra("train"):
         import yaml
     text, where = _text(source)
+
+    # YAML 1.1 takes 1e-3 for a word; here it is the number that everyone means.
+    loader: Any = type("Loader", (yaml.SafeLoader,), {})
+    loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, loader)
     except yaml.YAMLError as error:
         raise InvalidConfigError(f"{where} is no YAML: {error}") from error
     if not isinstance(data, dict):
@@ -173,7 +179,9 @@ def load_recipe(source: str | Path, *, changes: Mapping[str, Any] | Sequence[str
         _change(
             data,
             key,
-            yaml.safe_load(value) if isinstance(value, str) and not isinstance(changes, Mapping) else value,
+            yaml.load(value, loader)
+            if isinstance(value, str) and not isinstance(changes, Mapping)
+            else value,
         )
     try:
         return Recipe.from_dict(data)
@@ -221,7 +229,7 @@ def _change(data: dict[str, Any], key: str, value: Any) -> None:
 
 def _between(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise InvalidConfigError(f"{name} is a number from {low:g} to {high:g}, got {value!r}")
+        raise InvalidConfigError(f"{name} is a number from {low:,} to {high:,}, got {value!r}")
 
 
 def with_stages(recipe: Recipe, stages: Sequence[Stage]) -> Recipe:

@@ -19,6 +19,7 @@ import torch
 import lag_zoo
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import InvalidConfigError, TrainingError
+from lag_zoo.processes import launched
 from lag_zoo.training.recipe import Recipe
 
 RECIPE, DATA, ENVIRONMENT, METRICS, LAST, CURVES, BEST = (
@@ -45,6 +46,8 @@ class RunFolder:
 
     def start(self, recipe: Recipe, manifest: Manifest) -> None:
         """Writes what was asked, into an empty folder."""
+        if self.path.is_file():
+            raise InvalidConfigError(f"{self.path} is a file; a run needs a folder")
         if self.path.exists() and any(self.path.iterdir()):
             raise InvalidConfigError(
                 f"{self.path} holds something already: name a new folder, or resume the run in it (--resume)"
@@ -56,22 +59,26 @@ class RunFolder:
 
     def resume(self, recipe: Recipe, manifest: Manifest) -> dict[str, Any] | None:
         """The checkpoint to go on from; `None`: the run was stopped before its first."""
+        self.require_same(recipe, manifest)
+        if not (self.path / LAST).is_file():
+            return None
+        state: dict[str, Any] = torch.load(self.path / LAST, map_location="cpu", weights_only=True)
+        return state
+
+    def require_same(self, recipe: Recipe, manifest: Manifest) -> None:
+        """Refuses a folder whose run is not of this recipe and these data."""
         if not (self.path / RECIPE).is_file():
             raise InvalidConfigError(f"{self.path} holds no run to resume: it has no {RECIPE}")
         known = self.path / RECIPE
         if known.read_text(encoding="utf-8") != recipe.to_yaml():
             raise InvalidConfigError(
                 f"{known} is another recipe than the one given ({_first_difference(known, recipe)}): resume with the "
-                "run's own"
+                "run's own, or name a new folder"
             )
         if json.loads((self.path / DATA).read_text(encoding="utf-8")) != described(manifest):
             raise InvalidConfigError(
-                f"the data are not those of {self.path / DATA}: resume with the run's own"
+                f"the data are not those of {self.path / DATA}: resume with the run's own, or name a new folder"
             )
-        if not (self.path / LAST).is_file():
-            return None
-        state: dict[str, Any] = torch.load(self.path / LAST, map_location="cpu", weights_only=True)
-        return state
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Writes the checkpoint, in the place of the one before."""
@@ -152,6 +159,7 @@ def _environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
+        "processes": launched(),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
         "versions": versions,

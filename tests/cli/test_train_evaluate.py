@@ -46,8 +46,35 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
         "report.html", "report.json", "report.md", "scores.csv",
     ]  # fmt: skip
     assert json.loads((tmp_path / "report" / "report.json").read_text())["analysed"] == 8
-    without = run("evaluate", best, data, *options, "--without-crops")
+    assert "Among these frames are 8 of the split val: a network that was trained with this manifest" in table
+    assert "stored with the weights, apparent: chosen on such frames) **apparent**" in table
+    with pytest.raises(InvalidConfigError, match="chosen for the network with its crops"):
+        run("evaluate", best, data, *options, "--without-crops")
+    without = run("evaluate", best, data, "--split", "all", "--without-crops", "--draws", 100)
     assert "without crops" in without
+    assert "| 24, of 12 patients | 0 | 0 | 24, of 12 patients |" in without
+    with pytest.raises(
+        InvalidConfigError, match=r"the splits train, val, and no test.*--split val, or --split all"
+    ):
+        run("evaluate", best, data)
+    for option, value, said in (
+        ("--operating-point", "95", "from 0 to 1, got 95"),
+        ("--operating-point", "yuden", "no rule 'yuden' for a threshold"),
+        ("--operating-point", "youden", "needs frames to choose a threshold on"),
+        ("--pooling", "top", "no way 'top' to pool frames"),
+        ("--level", "exam", "needs every frame's exam: .* is grouped by patient"),
+    ):
+        with pytest.raises(InvalidConfigError, match=said):  # before the network is looked for
+            run("evaluate", "local-dir:nowhere", data, "--split", "val", option, value)
+    with pytest.raises(InvalidConfigError, match="needs frames to choose a threshold on"):
+        run("evaluate", "local-dir:nowhere", data, "--split", "all", "--operating-point", "youden")
+    (tmp_path / "file").touch()
+    for command in (("train", "finetune", data), ("cv", "finetune", data), ("evaluate", best, data)):
+        done = CliRunner().invoke(app, [*map(str, command), "-o", str(tmp_path / "file")])
+        told = " ".join(
+            done.output.replace("│", " ").split()
+        )  # typer draws a box around it, and breaks its lines
+        assert (done.exit_code, "is a file" in told) == (2, True)
     more = ("--beside", best, "--thumbnails", "--mistakes", 1, "--paper-table", "-o", tmp_path / "more")
     out = run("evaluate", best, data, *options, *more)
     assert "paper_table.md" in out
@@ -55,13 +82,13 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
     assert page.count(f"<td>{best}</td>") == 2
     assert "parts of frames" in page
     assert "parts of frames" not in (tmp_path / "report" / "report.html").read_text()
-    assert "| 0.000 (0.000 to 0.000) | 1.000 |" in (tmp_path / "more" / "report.md").read_text()
+    assert "| 0.000 (0.000 to 0.000), p 1.000 |" in (tmp_path / "more" / "report.md").read_text()
     assert "reported by the paper, LCI" in (tmp_path / "more" / "paper_table.md").read_text()
     assert "IM against normal, threshold" in run("evaluate", best, data, *options, "--paper-table")
     with pytest.raises(InvalidConfigError, match="needs --output"):
         run("evaluate", best, data, "--thumbnails")
     with pytest.raises(InvalidConfigError, match=r"the labels of lag_.*_polyp are .*'polyp'"):
-        run("evaluate", best, data, "--beside", "lag_mobilenetv3_small_100_polyp")
+        run("evaluate", best, data, "--split", "val", "--beside", "lag_mobilenetv3_small_100_polyp")
     (tmp_path / "no_im.csv").write_text((tmp_path / "data.csv").read_text().replace("IM", "polyp"))
     with pytest.raises(InvalidConfigError, match="the labels here are"):
         run("evaluate", best, tmp_path / "no_im.csv", "--paper-table")

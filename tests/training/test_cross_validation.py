@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from lag_zoo.cli.app import app
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.splits import folds
-from lag_zoo.errors import InvalidConfigError
-from lag_zoo.evaluate import compare, evaluate
-from lag_zoo.training import Stage, cross_validate, load_recipe
+from lag_zoo.errors import InvalidConfigError, UnreadableImageError
+from lag_zoo.evaluate import Scores, compare, evaluate
+from lag_zoo.training import Recipe, Stage, cross_validate, load_recipe
 from lag_zoo.training.cross_validation import _nested
 from tests.training.drawn_data import write_frames
 from tests.training.test_finetune import RECIPE
@@ -58,6 +58,36 @@ def test_each_frame_once_and_done_folds_stay_done(data: Manifest, tmp_path: Path
     assert (same.value, same.p) == (0.0, 1.0)
 
 
+def test_a_folder_of_another_recipe_or_other_data_is_refused(data: Manifest, tmp_path: Path) -> None:
+    def of(recipe: Recipe, frames: Manifest) -> list[Scores]:
+        return cross_validate({"a": recipe}, frames, tmp_path, folds=2, inner=0.3, cpu=True)["a"]
+
+    plain = dataclasses.replace(SHORT, stages=(Stage(epochs=1, crops=False),))
+    of(plain, data)
+    with pytest.raises(InvalidConfigError, match=r"learning_rate: .* there, .* here.*name a new folder"):
+        of(dataclasses.replace(plain, learning_rate=0.5), data)
+    with pytest.raises(InvalidConfigError, match="the data are not those of"):
+        of(plain, data.with_frames(data.frames[:-2]))
+
+
+def test_what_was_left_out_is_told_and_subgroups_are_kept(tmp_path: Path) -> None:
+    drawn = write_frames(tmp_path / "frames")
+    (tmp_path / "frames" / "3_1.png").write_bytes(b"no image")
+    sites = ["antrum" if number % 2 else "corpus" for number in range(len(drawn))]
+    drawn = drawn.with_column("site", sites).with_column("split", [""] * len(drawn))
+    left = drawn.with_column("excluded", ["blurred", *[""] * (len(drawn) - 1)])
+    plain = {"plain": dataclasses.replace(SHORT, stages=(Stage(epochs=1, crops=False),))}
+    options = {"folds": 2, "inner": 0.3, "cpu": True}
+    with pytest.raises(UnreadableImageError, match=r"3_1\.png"):
+        cross_validate(plain, left, tmp_path / "stops", **options)
+    for _ in range(2):  # trained, and read again
+        (scores,) = cross_validate(plain, left, tmp_path / "cv", **options, skip_unreadable=True)["plain"]
+        report = evaluate(scores, operating_point="stored", draws=100)
+        assert (report.found, report.excluded, report.skipped, report.analysed) == (24, 1, ("3_1.png",), 22)
+        assert (report.found_groups, report.analysed_groups) == (12, 12)
+        assert [value for column, value, _ in report.subgroups if column == "site"] == ["antrum", "corpus"]
+
+
 def test_the_command(data: Manifest, tmp_path: Path) -> None:
     (tmp_path / "short.yaml").write_text(SHORT.to_yaml())
     (tmp_path / "plain.yaml").write_text(SHORT.to_yaml().replace("crops: true", "crops: false"))
@@ -74,6 +104,26 @@ def test_the_command(data: Manifest, tmp_path: Path) -> None:
     assert "short, 2 folds, out of fold: IM AUROC" in done.output
     assert "short less plain, repeat 1: IM AUROC" in done.output
     assert (tmp_path / "cv" / "plain" / "repeat1" / "report.html").is_file()
+    page = (tmp_path / "cv" / "short" / "repeat1" / "report.md").read_text()
+    assert "Other networks on the same frames" in page
+    assert "| IM | plain |" in page
+
+
+def test_two_recipes_of_one_name(data: Manifest, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "r.yaml").write_text(SHORT.to_yaml())
+    arguments = [
+        "cv",
+        f"{tmp_path}/a/r.yaml",
+        str(data.root),
+        "-o",
+        f"{tmp_path}/cv",
+        "--against",
+        f"{tmp_path}/b/r.yaml",
+    ]
+    with pytest.raises(InvalidConfigError, match=r"a/r\.yaml and .*b/r\.yaml would both be called r"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
 
 
 def test_bad_input(data: Manifest, tmp_path: Path) -> None:

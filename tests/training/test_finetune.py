@@ -1,5 +1,6 @@
 """Training: it learns, leaves a whole run behind, and a run that was killed and resumed ends with the same numbers."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -14,7 +15,13 @@ import torch
 
 import lag_zoo
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.errors import DataError, InvalidConfigError, TrainingError, UnreadableImageError
+from lag_zoo.errors import (
+    DataError,
+    InvalidConfigError,
+    TrainingError,
+    UngroupedDataWarning,
+    UnreadableImageError,
+)
 from lag_zoo.evaluate import score
 from lag_zoo.training import Recipe, Stage, finetune, list_recipes, load_recipe
 from tests.networks import equal
@@ -182,36 +189,168 @@ def count(*arguments):
     global steps
     steps += 1
     if steps == int(sys.argv[3]):
-        os.kill(os.getpid(), signal.SIGKILL if sys.argv[4] == "kill" else signal.SIGINT)
+        stop()
     return seen(*arguments)
 
-loop.Run._loss = count
-finetune(None, open_data(sys.argv[1]), sys.argv[2], recipe=RECIPE, cpu=True)
+def stop():
+    if sys.argv[4] == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.killpg(os.getpgrp(), signal.SIGINT)  # as a terminal does: workers too
+
+validated = loop.Run._validate
+
+def validate(*arguments, **options):
+    if sys.argv[4] == "interrupt in validation" and steps == int(sys.argv[3]) - 1:
+        stop()
+    return validated(*arguments, **options)
+
+loop.Run._loss, loop.Run._validate = count, validate
+finetune(None, open_data(sys.argv[1]), sys.argv[2], recipe=RECIPE, cpu=True, workers=int(sys.argv[5]))
 """
 
 
-@pytest.mark.parametrize(("at", "how"), [(3, "kill"), (7, "kill"), (10, "interrupt")])
+@pytest.mark.parametrize(
+    ("at", "how", "workers"),
+    [
+        (3, "kill", 0),
+        (7, "kill", 0),
+        (10, "interrupt", 0),
+        (7, "interrupt", 2),
+        (9, "interrupt in validation", 0),
+    ],
+)
 def test_killed_and_resumed_is_as_if_it_had_not_been(
-    data: Manifest, tmp_path: Path, root: Path, at: int, how: str
+    data: Manifest, tmp_path: Path, root: Path, at: int, how: str, workers: int
 ) -> None:
     manifest = data.root / "data.csv"
     run = subprocess.run(
-        [sys.executable, "-c", KILLED, str(manifest), str(tmp_path / "killed"), str(at), how],
+        [sys.executable, "-c", KILLED, str(manifest), str(tmp_path / "killed"), str(at), how, str(workers)],
         cwd=root,
         capture_output=True,
         text=True,
+        start_new_session=True,
     )
-    assert run.returncode in (-signal.SIGKILL, -signal.SIGINT, 1, 130), run.stderr
+    assert run.returncode == (-signal.SIGKILL if how == "kill" else -signal.SIGINT), run.stderr
+    assert "DataLoader worker" not in run.stderr
     assert not (tmp_path / "killed" / "best").exists()
+    state = torch.load(tmp_path / "killed" / "last.pt", weights_only=True)["progress"]
+    done = 4 * state["epoch"] + state["step"]
+    assert done == (at if how == "interrupt" else at - 1 if how != "kill" else (at - 1) // 2 * 2)
     from lag_zoo.data.sources import open_data
 
-    again = finetune(None, open_data(manifest), tmp_path / "killed", recipe=RECIPE, cpu=True, resume=True)
-    whole = finetune(None, open_data(manifest), tmp_path / "whole", recipe=RECIPE, cpu=True)
+    how_then: dict[str, Any] = {"recipe": RECIPE, "cpu": True, "workers": workers}
+    again = finetune(None, open_data(manifest), tmp_path / "killed", **how_then, resume=True)
+    whole = finetune(None, open_data(manifest), tmp_path / "whole", **how_then)
     assert equal(again, whole)
     assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
 
 
+def test_a_short_run_is_no_average_with_its_beginning(data: Manifest, tmp_path: Path) -> None:
+    stages = (Stage(name="all", epochs=8),)
+    finetune(None, data, tmp_path / "run", recipe=RECIPE, stages=stages, cpu=True, average=0.999)
+    assert max(row["val_auroc"] for row in rows(tmp_path / "run")) > 0.9
+
+
+def test_a_stage_is_judged_by_its_own_modality(tmp_path: Path) -> None:
+    data = write_frames(tmp_path / "frames", patients=24, modality=True)
+    stages = (
+        Stage(name="both", epochs=1, crops=False),
+        Stage(name="lci", epochs=1, crops=False, modality="lci"),
+    )
+    finetune(None, data, tmp_path / "a", recipe=RECIPE, stages=stages, cpu=True)
+    # Other labels of the frames in white light, in validation: the second stage never sees them.
+    turned = data.with_frames(
+        dataclasses.replace(f, labels=(1 - f.labels[0],)) if f.split == "val" and f.modality == "wli" else f
+        for f in data.frames
+    )
+    finetune(None, turned, tmp_path / "b", recipe=RECIPE, stages=stages, cpu=True)
+    one, other = rows(tmp_path / "a"), rows(tmp_path / "b")
+    assert one[0]["val_loss"] != other[0]["val_loss"]
+    assert one[1]["val_loss"] == other[1]["val_loss"]
+    saved = [lag_zoo.create_model(f"local-dir:{tmp_path / name / 'best'}", pretrained=True) for name in "ab"]
+    specs = [model.weight_spec for model in saved]
+    assert specs[0] is not None
+    assert specs[1] is not None
+    assert (specs[0].temperature, specs[0].operating_points) == (
+        specs[1].temperature,
+        specs[1].operating_points,
+    )
+
+
+class TestAReadyNetwork:
+    def network(self, **fields: Any) -> lag_zoo.LAG:
+        return lag_zoo.LAG("mobilenetv3_small_050", global_size=32, num_crops=2, crop_size=32, **fields)
+
+    def test_without_names_gets_those_of_the_data(self, data: Manifest, tmp_path: Path) -> None:
+        finetune(self.network(num_classes=2), data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        saved = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True)
+        assert saved.label_names == data.label_names
+
+    def test_of_another_kind_is_refused_before_training(self, data: Manifest, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"tells 3 labels .multiclass., and drawn frames has 2"):
+            finetune(self.network(num_classes=3), data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        several = self.network(label_names=["IM", "normal"], task="multilabel")
+        with pytest.raises(DataError, match=r"tells 2 labels .multilabel."):
+            finetune(several, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        assert not (tmp_path / "run").exists()
+
+
 class TestBadInput:
+    def test_one_file_in_two_splits(self, tmp_path: Path) -> None:
+        data = write_frames(tmp_path)
+        seen, held = (next(f for f in data.frames if f.split == split) for split in ("train", "val"))
+        data.path(held).write_bytes(data.path(seen).read_bytes())
+        with pytest.raises(
+            DataError, match=rf"{seen.image} .train. and {held.image} .val. are the same file"
+        ):
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+
+    def test_frames_of_nobody_are_warned_of(self, data: Manifest, tmp_path: Path) -> None:
+        nobodys = data.with_column("patient", [""] * len(data))
+        with pytest.warns(UngroupedDataWarning, match="names neither patients nor examinations"):
+            finetune(
+                None,
+                nobodys,
+                tmp_path / "run",
+                recipe=RECIPE,
+                cpu=True,
+                stages=(Stage(epochs=1, crops=False),),
+            )
+
+    def test_a_label_that_no_validation_frame_lacks(self, data: Manifest, tmp_path: Path) -> None:
+        several = dataclasses.replace(
+            data,
+            task="multilabel",
+            frames=tuple(dataclasses.replace(f, labels=(1, f.labels[0])) for f in data.frames),
+        )
+        with pytest.raises(DataError, match="16 train frames is known to be without normal"):
+            finetune(None, several, tmp_path / "run", recipe=RECIPE, cpu=True)
+        assert not (tmp_path / "run").exists()
+
+    def test_a_later_stage_that_cannot_be(self, tmp_path: Path) -> None:
+        data = write_frames(tmp_path, modality=True)
+        stages = (Stage(epochs=1), Stage(epochs=1, modality="nbi"))
+        with pytest.raises(DataError, match="has no train frames in nbi"):
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, stages=stages)
+        assert not (tmp_path / "run").exists()
+
+    def test_what_a_worker_cannot_read_has_its_own_message(self, tmp_path: Path) -> None:
+        data = write_frames(tmp_path)
+        data.path(data.frames[2]).write_bytes(b"no picture")
+        with pytest.raises(UnreadableImageError) as seen:
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, workers=2)
+        assert "Traceback" not in str(seen.value)
+        assert str(seen.value).startswith(f"{data.path(data.frames[2])}: not a TIFF")
+        model = lag_zoo.create_model(RECIPE.model, label_names=list(data.label_names), **RECIPE.fields)
+        with pytest.raises(UnreadableImageError) as seen:
+            score(model, data, split=None, workers=2)
+        assert str(seen.value).startswith(f"{data.path(data.frames[2])}: not a TIFF")
+
+    def test_a_file_where_the_folder_should_be(self, data: Manifest, tmp_path: Path) -> None:
+        (tmp_path / "run").write_text("a file")
+        with pytest.raises(InvalidConfigError, match="is a file; a run needs a folder"):
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+
     def test_a_missing_file(self, tmp_path: Path) -> None:
         data = write_frames(tmp_path)
         data.path(data.frames[3]).unlink()
@@ -239,7 +378,7 @@ class TestBadInput:
 
     def test_no_split(self, data: Manifest, tmp_path: Path) -> None:
         bare = data.with_column("split", [""] * len(data))
-        with pytest.raises(DataError, match="has no val frames; its splits are none"):
+        with pytest.raises(DataError, match="has no train frames; its splits are none"):
             finetune(None, bare, tmp_path / "run", recipe=RECIPE, cpu=True)
 
     def test_a_label_that_is_not_there(self, data: Manifest, tmp_path: Path) -> None:
@@ -249,7 +388,7 @@ class TestBadInput:
 
     def test_one_image(self, data: Manifest, tmp_path: Path) -> None:
         one = data.with_frames([f for f in data.frames if f.split == "val"][:1])
-        with pytest.raises(DataError, match="none of the 1 val frames"):
+        with pytest.raises(DataError, match="has no train frames; its splits are val"):
             finetune(None, one, tmp_path / "run", recipe=RECIPE, cpu=True)
 
     def test_a_folder_that_holds_something(self, data: Manifest, tmp_path: Path) -> None:
@@ -294,7 +433,19 @@ class TestRecipes:
         with pytest.raises(InvalidConfigError, match="Did you mean epochs"):
             load_recipe("finetune", changes=["stages.0.epoch=1"])
 
+    def test_a_misspelt_field_of_the_model(self, data: Manifest, tmp_path: Path) -> None:
+        with pytest.raises(InvalidConfigError, match=r"no argument num_crop. Did you mean num_crops\?"):
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, fields={"num_crop": 2}, cpu=True)
+
+    @pytest.mark.parametrize("text", ["1e-3", "1E-3", "0.1e-2", "+1e-3", ".1e-2"])
+    def test_a_number_by_its_exponent(self, text: str, tmp_path: Path) -> None:
+        assert load_recipe("finetune", changes=[f"learning_rate={text}"]).learning_rate == pytest.approx(1e-3)
+        (tmp_path / "r.yaml").write_text(f"model: a\nstages: [{{epochs: 1}}]\nlearning_rate: {text}\n")
+        assert load_recipe(tmp_path / "r.yaml").learning_rate == pytest.approx(1e-3)
+
     def test_values_that_cannot_be(self) -> None:
+        with pytest.raises(InvalidConfigError, match="batch_size is a number from 1 to 1,048,576, got 0"):
+            load_recipe("finetune", changes=["batch_size=0"])
         for change in (
             "batch_size=0",
             "batch_size=many",

@@ -114,3 +114,15 @@ def test_folders_by_light_and_label(tmp_path: Path) -> None:
     assert {frame.modality for frame in manifest.frames} == {"wli", "lci"}
     assert manifest.grouping == "exam"
     assert (tmp_path / "run" / "best").is_dir()
+
+
+def test_one_label_alone(tmp_path: Path) -> None:
+    """One column of 0 and 1: polyp or none."""
+    drawn = write_frames(tmp_path / "frames")
+    rows = [f"{f.image},{f.labels[0]},{f.patient},{f.split}" for f in drawn.frames]
+    (drawn.root / "one.csv").write_text("\n".join(["image,polyp,patient,split", *rows]) + "\n")
+    data = open_data(drawn.root / "one.csv")
+    assert (data.task, data.label_names) == ("multilabel", ("polyp",))
+    model = finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+    (row,) = evaluate(score(model, data, split="val", workers=0), draws=100).rows
+    assert (row.label, row.n, row.positives) == ("polyp", 8, 4)
