@@ -47,7 +47,7 @@ class Plain:
 
 @torch.inference_mode()
 def rows(*, rounds: int = 15) -> list[Row]:
-    """Two rows a backbone and file: the network's answer alone, and all that a `Predictor` says."""
+    """Three rows a backbone and file: the network's answer alone, fused too, and all that a `Predictor` says."""
     found = []
     with tempfile.TemporaryDirectory() as scratch:
         for file, options in FILES.items():
@@ -60,24 +60,28 @@ def rows(*, rounds: int = 15) -> list[Row]:
 
 def _of_one_file(path: Path, name: str, rounds: int) -> list[Row]:
     model, plain = LAG(name, label_names=LABELS).eval(), Plain(name)
-    predictor = Predictor(model)
+    fused = model.fuse()
+    predictor = Predictor(model, fuse=True)
     times = interleaved(
         {
             "lag": lambda: model(read_image(path)[None]).softmax(1),
+            "fused": lambda: fused(read_image(path)[None]).softmax(1),
             "predictor": lambda: predictor(path),
             "plain": lambda: plain(path),
         },
         rounds=rounds,
     )
+    peer = f"PIL, torchvision, {name}"
+    what = {
+        "lag": f"file to probability, LAG on {name} / {peer}",
+        "fused": f"file to probability, LAG, `fuse()`d, on {name} / {peer}",
+        "predictor": f"file to `Prediction` (warnings, boxes), LAG, `fuse()`d, on {name} / {peer}",
+    }
+    goals = {"lag": GOALS[name], "fused": GOALS[name]}
     kind = path.suffix[1:].upper()
     return [
-        row(
-            f"{kind} file to probability, LAG on {name} / PIL, torchvision, {name}",
-            times["lag"],
-            times["plain"],
-            goal=GOALS[name],
-        ),
-        row(f"{kind} file to `Prediction` (warnings, boxes), the same", times["predictor"], times["plain"]),
+        row(f"{kind} {text}", times[case], times["plain"], goal=goals.get(case, ""))
+        for case, text in what.items()
     ]
 
 
