@@ -7,8 +7,9 @@ burnt into them: guard a cache as you guard the frames.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -176,8 +177,8 @@ def build_cache(
         missing = {key: path for key, path in zip(keys, images, strict=True) if key not in held}
         for _ in range(len(images) - len(missing)):
             progress()
-        found = _decoded(missing, global_size, workers or os.cpu_count() or 1)
-        unreadable = _write(folder, found, skip_unreadable, progress, shard_bytes)
+        with closing(_decoded(missing, global_size, workers or os.cpu_count() or 1)) as found:
+            unreadable = _write(folder, found, skip_unreadable, progress, shard_bytes)
         order = Order(
             [key for key in keys if key not in unreadable],
             [place for place, key in enumerate(keys) if key in unreadable],
@@ -215,7 +216,7 @@ def _require(images: Sequence[Path], keys: Sequence[str], held: Mapping[str, obj
 Decoded = tuple[str, CachedFrame | UnreadableImageError]
 
 
-def _decoded(missing: Mapping[str, Path], global_size: int, workers: int) -> Iterator[Decoded]:
+def _decoded(missing: Mapping[str, Path], global_size: int, workers: int) -> Generator[Decoded]:
     """The keys and frames of files, in their order; a few are decoded ahead, not all."""
     with ThreadPoolExecutor(workers) as pool:
         ahead: deque[Future[Decoded]] = deque()

@@ -166,19 +166,19 @@ def test_killed_it_has_kept_what_was_answered(frames: Path, root: Path) -> None:
 
 def test_two_processes_give_the_file_of_one(frames: Path, root: Path) -> None:
     whole = _whole(frames, root)
-    process = subprocess.Popen(
-        [sys.executable, *LAUNCH, *COMMAND],
-        cwd=frames.parent,
-        env=environment(root),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    parts: set[str] = set()
+    stderr, parts = frames.parent / "stderr.txt", set[str]()
+    with stderr.open("wb") as file:  # a pipe that nobody reads would stop the process when it is full
+        process = subprocess.Popen(
+            [sys.executable, *LAUNCH, *COMMAND],
+            cwd=frames.parent,
+            env=environment(root),
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+        )
     while process.poll() is None:
         parts |= {path.name for path in (frames.parent / "out.jsonl.parts").glob("*.part")}
         time.sleep(0.005)
-    said = process.communicate()[1]
+    said = stderr.read_text()
     assert process.returncode == 1, said
     assert said.count("1 of 10 files failed") == 1
     assert len(parts) == 2, parts

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -352,8 +353,10 @@ def test_unreadable_images(tmp_path: Path, decoded: list[Path]) -> None:
     images = plain(tmp_path / "frames", 5)
     images[1].write_bytes(images[1].read_bytes()[:2000])
     images[3].unlink()
-    with pytest.raises(UnreadableImageError, match=r"001\.bmp: damaged or truncated"):
+    threads = threading.active_count()
+    with pytest.raises(UnreadableImageError, match=r"001\.bmp: damaged or truncated") as stopped:
         build_cache(images, tmp_path / "cache", global_size=SIZE)
+    assert threading.active_count() == threads, stopped  # though the error is still held
     found = build_cache(images, tmp_path / "cache", global_size=SIZE, skip_unreadable=True)
     readable = [images[0], images[2], images[4]]
     assert found.skipped == FrameCache(tmp_path / "cache").skipped == (1, 3)

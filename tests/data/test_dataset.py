@@ -2,7 +2,10 @@
 
 import copy
 import itertools
+import multiprocessing
+import pickle
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 import torch
@@ -30,15 +33,17 @@ def frames() -> Tensor:
     return torch.stack([draw_frame((150, 190), seed=seed) for seed in range(COUNT)])
 
 
-def through(
-    loader: DataLoader[tuple[Views, Tensor]], dataset: ViewDataset, epoch: int
-) -> list[tuple[Views, Tensor]]:
-    dataset.set_epoch(epoch)
-    return list(loader)
+def two_epochs(
+    dataset: ViewDataset, workers: int, start: str | None
+) -> list[tuple[int, list[tuple[Views, Tensor]]]]:
+    """Epochs and batches, from a process of its own: one with threads, as pytest's is, may hang when it forks."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as clean:
+        found = clean.submit(_two_epochs, dataset, workers, start).result()
+    return list(pickle.loads(found))
 
 
-def loader_of(dataset: ViewDataset, workers: int, start: str | None) -> DataLoader[tuple[Views, Tensor]]:
-    return DataLoader(
+def _two_epochs(dataset: ViewDataset, workers: int, start: str | None) -> bytes:
+    loader: DataLoader[tuple[Views, Tensor]] = DataLoader(
         dataset,
         batch_size=3,
         shuffle=True,
@@ -47,6 +52,11 @@ def loader_of(dataset: ViewDataset, workers: int, start: str | None) -> DataLoad
         multiprocessing_context=start if workers else None,
         persistent_workers=workers > 0,
     )
+    found = []
+    for epoch in (0, 1):
+        dataset.set_epoch(epoch)
+        found.append((epoch, list(loader)))
+    return pickle.dumps(found)
 
 
 def equal(one: Sequence[Tensor], other: Sequence[Tensor]) -> bool:
@@ -66,10 +76,9 @@ def test_worker_and_model_give_the_same_bits(
     dataset = ViewDataset(
         TensorDataset(frames, torch.arange(COUNT)), transform
     )  # a label is the frame's number
-    loader = loader_of(dataset, workers, start)
     orders = []
-    for epoch in (0, 1):
-        for views, indices in through(loader, dataset, epoch):
+    for epoch, batches in two_epochs(dataset, workers, start):
+        for views, indices in batches:
             expected = model.sampler(policy="random", seed=SEED)(
                 frames[indices], epoch=epoch, index=indices.tolist()
             )
@@ -85,11 +94,10 @@ def test_training_draws_do_not_depend_on_the_workers(model: LAG, frames: Tensor)
         transform = create_transform(model, training=True)
         assert isinstance(transform, ViewTransform)
         dataset = ViewDataset(TensorDataset(frames, torch.arange(COUNT)), transform)
-        loader = loader_of(dataset, workers, start)
         return {
             (epoch, int(number)): Views(*(t[place] for t in views))
-            for epoch in (0, 1)
-            for views, numbers in through(loader, dataset, epoch)
+            for epoch, batches in two_epochs(dataset, workers, start)
+            for views, numbers in batches
             for place, number in enumerate(numbers)
         }
 

@@ -64,7 +64,9 @@ class Tab:
         )
         self.events.clear()
         self.call("Page.navigate", url=page.as_uri())
+        deadline = time.monotonic() + _PATIENCE
         while not self.told("Page.loadEventFired"):
+            assert time.monotonic() < deadline, f"{page} was not loaded in {_PATIENCE:.0f} s"
             self._next()
 
     def told(self, method: str) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import timm
 
 from tests.sweep.table import PAGE, attach_all, exercise_each, page, smallest_of_each_module
 
-pytestmark = pytest.mark.sweep
+pytestmark = [pytest.mark.sweep, pytest.mark.timeout(5000)]
 
 
 @pytest.fixture(scope="module")
