@@ -1,14 +1,16 @@
 """Does looking twice help? The backbone alone, larger, and as a LAG, on one budget:
 
-    python -m recipes.results run DATA OUT      trains and scores what OUT lacks (several processes share the runs)
-    python -m recipes.results report OUT        writes docs/results.md from what is there
+    python -m recipes.results run DATA OUT [PART ...]   trains and scores what OUT lacks (processes share the runs)
+    python -m recipes.results report OUT                writes the parts of docs/results.md whose runs are all there
 
 DATA is a Kvasir-SEG folder with manifest.csv; OUT holds parts of its frames, and is scratch. Each LAG is screened on
-the first fold; the two best by their validation frames there, and the plain backbones, are trained on all five.
+the first fold; the two best by their validation frames there, and the plain backbones, are trained on all five. Parts
+are the tasks' names, guards and floors; by default all. Without the runs of a screening made before, its finalists are
+the words of OUT/finalists.txt.
 """
 
 import argparse
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -17,21 +19,50 @@ from recipes.polyp.files import FOLDS
 from recipes.results import plan
 from recipes.results.data import write_manifests
 from recipes.results.report import write
-from recipes.results.runs import finals, guarded, mine, screening, train, write_floors
+from recipes.results.runs import (
+    FLOORS,
+    Run,
+    finalists,
+    finals,
+    guarded,
+    mine,
+    reference,
+    screening,
+    train,
+    write_floors,
+    write_without_crops,
+)
+
+GUARDS = "guards"
+PARTS = (*(task.name for task in plan.TASKS), GUARDS, FLOORS)
 
 
-def run(data: Path, out: Path) -> None:
+def run(data: Path, out: Path, parts: Sequence[str]) -> None:
     """Trains what is not there yet, and what no other process is at."""
     torch.set_num_threads(1)
     write_manifests(data, out)
-    for runs in (screening, *(partial(finals, task, out) for task in plan.TASKS), guarded):
-        for one in runs():
-            with mine(one, out) as free:
-                if free and not one.done(out):
-                    train(one, out)
     for task in plan.TASKS:
-        for fold in range(1, FOLDS + 1):
-            write_floors(task, fold, out)
+        if task.name in parts:
+            if finalists(out) is None:
+                _train(screening(), out)
+            _train(finals(task, out), out)
+    if GUARDS in parts:
+        _train(guarded(), out)
+        for one in guarded():
+            if one.with_crops and one.done(out):
+                write_without_crops(one, out)
+    if FLOORS in parts:
+        for task in plan.FLOORED:
+            for fold in range(1, FOLDS + 1):
+                _train([reference(task, fold)], out)
+                write_floors(task, fold, out)
+
+
+def _train(runs: Iterable[Run], out: Path) -> None:
+    for one in runs:
+        with mine(one, out) as free:
+            if free and not one.done(out):
+                train(one, out)
 
 
 def main() -> None:
@@ -40,10 +71,13 @@ def main() -> None:
     running = commands.add_parser("run")
     running.add_argument("data", type=Path)
     running.add_argument("out", type=Path)
+    running.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
     commands.add_parser("report").add_argument("out", type=Path)
     arguments = parser.parse_args()
     if arguments.command == "run":
-        run(arguments.data, arguments.out)
+        if unknown := set(arguments.parts) - set(PARTS):
+            parser.error(f"no part {', '.join(unknown)}; parts are {', '.join(PARTS)}")
+        run(arguments.data, arguments.out, arguments.parts or PARTS)
     else:
         write(arguments.out)
 

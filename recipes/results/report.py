@@ -4,7 +4,8 @@
 import datetime
 import json
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from lag_zoo.evaluate import Comparison, compare
@@ -15,7 +16,7 @@ from lag_zoo.training.cross_validation import SCORES
 from lag_zoo.training.run_folder import ENVIRONMENT, METRICS
 from recipes.polyp.files import FOLDS
 from recipes.results import plan
-from recipes.results.runs import FLOORS, Run, best_validation, finalists
+from recipes.results.runs import FLOORS, WITHOUT_CROPS, Run, best_validation, finalists
 
 PAGE = Path(__file__).parents[2] / "docs" / "results.md"
 INTRODUCTION = """# Results
@@ -26,59 +27,89 @@ about gastric intestinal metaplasia or atrophy, and nothing here is a medical de
 [elsewhere](models/reported.md), and has not been reproduced.
 
 Every network of a task has seen the same frames equally often, in the same five folds. Epoch, temperature and thresholds were
-chosen on inner validation frames. Intervals are 95%, by cluster bootstrap over groups; differences are paired, on the same resamples."""
+chosen on inner validation frames. Intervals are 95%, by cluster bootstrap over groups; differences are paired, on the same resamples.
+One seed: another one moves a network by more than nothing, which the intervals do not show.
+
+Each part says when it was measured. It is written by `python -m recipes.results report OUT`, from the runs of
+`python -m recipes.results run DATA OUT`. The backbone is MobileNetV3-small at half width; what all have in common is in
+`recipes/results/scratch.yaml`, what differs in `recipes/results/plan.py`."""
+
+
+class Missing(Exception):
+    """Runs that a part of the page is about, and that are not there."""
 
 
 def write(out: Path) -> None:
-    """Writes the page; a task whose runs are not all there says which are missing."""
-    parts = [INTRODUCTION, _how(out)]
-    for task in plan.TASKS:
-        parts += [f"## {task.title}", *_task(task, out)]
-    PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    """Writes the page. A part whose runs are not all in `out` stays as it was; without one, it says what is missing."""
+    kept = dict(_parts(PAGE.read_text(encoding="utf-8"))) if PAGE.is_file() else {}
+    made = {task.title: partial(_task, task, out) for task in plan.TASKS}
+    made |= {
+        "What keeps crops from costing": partial(_guards, out),
+        "What can be had without a network": partial(_floors, out),
+    }
+    page = [INTRODUCTION]
+    for title, lines in made.items():
+        try:
+            text = "\n\n".join([_how(out), *lines()])
+        except Missing as missing:
+            print(f"{title}: not trained yet: {missing}")
+            text = kept.get(title, f"Not trained yet: {missing}.")
+        page += [f"## {title}", text]
+    PAGE.write_text("\n\n".join(page) + "\n", encoding="utf-8")
     print(f"written: {PAGE}")
+
+
+def _parts(page: str) -> Iterator[tuple[str, str]]:
+    """The titles and texts of a page."""
+    for part in page.split("\n## ")[1:]:
+        title, _, text = part.partition("\n")
+        yield title, text.strip()
 
 
 def _how(out: Path) -> str:
     some = next(out.glob(f"*/*/fold1/{ENVIRONMENT}"))
     told = json.loads(some.read_text())
     versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
-    return (
-        f"- Written by `python -m recipes.results report OUT`, from the runs of `python -m recipes.results run DATA OUT`, on "
-        f"{datetime.date.today().isoformat()}\n- {told['machine']}, {told['threads']} thread, {versions}\n"
-        "- The backbone is MobileNetV3-small at half width; what all have in common is in `recipes/results/scratch.yaml`, what "
-        "differs in `recipes/results/plan.py`\n- One seed: another one moves a network by more than nothing, which the intervals "
-        "do not show"
-    )
+    return f"Measured on {datetime.date.today().isoformat()}: {told['machine']}, {told['threads']} thread, {versions}."
 
 
 def _task(task: plan.Task, out: Path) -> Iterator[str]:
     chosen = finalists(out)
     if chosen is None:
-        yield "Not all LAGs have been screened yet."
-        return
+        raise Missing("the LAGs on the first fold, to screen them")
     names = [*plan.backbones(task), *chosen]
-    found = {name: pooled(task, name, out) for name in names}
-    lacking = [name for name, scores in found.items() if scores is None]
-    if lacking:
-        yield f"Not trained on all folds yet: {', '.join(lacking)}."
-    whole = {name: scores for name, scores in found.items() if scores is not None}
-    if names[0] in whole:
-        yield _about(task, whole[names[0]])
-        yield _table(task, whole, names[0], out)
-        yield from _verdicts(whole, names[0])
+    whole = _whole(task, names, out)
+    yield _about(task, whole[names[0]])
+    yield _table(task, whole, names[0], out)
+    yield from _verdicts(whole, names[0])
     if task == plan.SCREENED_ON:
         yield "### Screened on one fold"
         yield _screening(task, out, chosen)
-        yield "### What keeps crops from costing"
-        yield _guards(task, out)
 
 
-def pooled(task: plan.Task, name: str, out: Path, folds: int = FOLDS) -> Scores | None:
+def _whole(
+    task: plan.Task, names: Iterable[str], out: Path, folds: int = FOLDS, *, file: str = SCORES
+) -> dict[str, Scores]:
+    """The scores of these networks.
+
+    Raises:
+        Missing: folds of some of them.
+    """
+    found = {name: pooled(task, name, out, folds, file=file) for name in names}
+    lacking = [name for name, scores in found.items() if scores is None]
+    if lacking:
+        raise Missing(f"{', '.join(lacking)} on {folds} folds")
+    return {name: scores for name, scores in found.items() if scores is not None}
+
+
+def pooled(task: plan.Task, name: str, out: Path, folds: int = FOLDS, *, file: str = SCORES) -> Scores | None:
     """The scores of the first `folds` folds; `None`: some are missing."""
-    files = [out / task.name / name / f"fold{fold}" / SCORES for fold in range(1, folds + 1)]
-    if not all(file.is_file() for file in files):
-        return None
-    first, *rest = [Scores.read(file) for file in files]
+    files = [out / task.name / name / f"fold{fold}" / file for fold in range(1, folds + 1)]
+    return _joined(files) if all(path.is_file() for path in files) else None
+
+
+def _joined(files: Sequence[Path]) -> Scores:
+    first, *rest = [Scores.read(path) for path in files]
     return first.joined(rest)
 
 
@@ -105,11 +136,6 @@ def _table(task: plan.Task, whole: Mapping[str, Scores], reference: str, out: Pa
         p = "" if name == reference else f"{_against(scores, whole[reference]).difference.p:.3f}"
         lines.append(
             f"| {title(name)} | {_shown(area(scores))} | {less} | {p} | {_seconds(task, name, out):.0f} |"
-        )
-    for name, floor in _floors(task, out).items():
-        against = _against(floor, whole[reference])
-        lines.append(
-            f"| floor: {name} | {_shown(area(floor))} | {_shown(against)} | {against.difference.p:.3f} | |"
         )
     return "\n".join(lines)
 
@@ -148,29 +174,29 @@ def _screening(task: plan.Task, out: Path, chosen: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _guards(task: plan.Task, out: Path) -> str:
+def _guards(out: Path) -> Iterator[str]:
     """Which guard keeps crops from costing."""
+    task = plan.SCREENED_ON
     reference = next(iter(plan.backbones(task)))
-    names = (reference, "concat10", *plan.guards(task))
-    found = {name: pooled(task, name, out, plan.GUARD_FOLDS) for name in names}
-    lacking = [name for name, scores in found.items() if scores is None]
-    if lacking:
-        return f"Not trained on the first {plan.GUARD_FOLDS} folds yet: {', '.join(lacking)}."
-    whole = {name: scores for name, scores in found.items() if scores is not None}
-    plain = whole.pop(reference)
+    names = ("concat10", *plan.guards(task))
+    whole = _whole(task, names, out, plan.GUARD_FOLDS)
+    inside = _whole(task, names, out, plan.GUARD_FOLDS, file=WITHOUT_CROPS)
+    plain = _whole(task, [reference], out, plan.GUARD_FOLDS)[reference]
+    yield (
+        f"{task.title}: the first {plan.GUARD_FOLDS} folds, {len(plain)} windows of {len(set(plain.groups))} groups; "
+        f"{title(reference)} has {_shown(area(plain))} there."
+    )
     lines = [
-        f"The first {plan.GUARD_FOLDS} folds: {len(plain)} windows of {len(set(plain.groups))} groups; {title(reference)} has "
-        f"{_shown(area(plain))} there.",
-        "",
-        f"| LAG, concat, ten crops; guards | AUROC | less {reference} | p |",
-        "| --- | --- | --- | ---: |",
+        f"| LAG, concat, ten crops; guards | AUROC | less {reference} | p | without its crops | less {reference} | p |",
+        "| --- | --- | --- | ---: | --- | --- | ---: |",
     ]
-    for name, scores in whole.items():
-        against = _against(scores, plain)
-        lines.append(
-            f"| {GUARDS[name]} | {_shown(area(scores))} | {_shown(against)} | {against.difference.p:.3f} |"
-        )
-    return "\n".join(lines)
+    for name in names:
+        cells = [GUARDS[name]]
+        for scores in (whole[name], inside[name]):
+            against = _against(scores, plain)
+            cells += [_shown(area(scores)), _shown(against), f"{against.difference.p:.3f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    yield "\n".join(lines)
 
 
 GUARDS = {
@@ -183,16 +209,23 @@ GUARDS = {
 }
 
 
-def _floors(task: plan.Task, out: Path) -> dict[str, Scores]:
-    folders = [out / task.name / FLOORS / f"fold{fold}" for fold in range(1, FOLDS + 1)]
-    if not all(folder.is_dir() for folder in folders):
-        return {}
-    names = sorted(path.stem for path in folders[0].glob("*.csv"))
-    found = {}
-    for name in names:
-        first, *rest = [Scores.read(folder / f"{name}.csv") for folder in folders]
-        found[name] = first.joined(rest)
-    return found
+def _floors(out: Path) -> Iterator[str]:
+    """What colours, metadata and the border give, beside the plain backbone."""
+    lines = ["| task | from | AUROC | less the plain backbone | p |", "| --- | --- | --- | --- | ---: |"]
+    for task in plan.FLOORED:
+        reference = next(iter(plan.backbones(task)))
+        plain = _whole(task, [reference], out)[reference]
+        lines.append(f"| {task.title} | {title(reference)} | {_shown(area(plain))} | | |")
+        folders = [out / task.name / FLOORS / f"fold{fold}" for fold in range(1, FOLDS + 1)]
+        if not all(folder.is_dir() for folder in folders):
+            raise Missing(f"floors of {task.name}")
+        for name in sorted(path.stem for path in folders[0].glob("*.csv")):
+            floor = _joined([folder / f"{name}.csv" for folder in folders])
+            against = _against(floor, plain)
+            lines.append(
+                f"| | {name} | {_shown(area(floor))} | {_shown(against)} | {against.difference.p:.3f} |"
+            )
+    yield "\n".join(lines)
 
 
 def _against(one: Scores, other: Scores) -> Comparison:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lag_zoo.evaluate.floors import floors
-from lag_zoo.evaluate.scores import Scores
+from lag_zoo.evaluate.scores import Scores, score
 from lag_zoo.factory import create_model
 from lag_zoo.training import Recipe
 from lag_zoo.training.cross_validation import SCORES, fold_scores
@@ -20,6 +20,8 @@ from recipes.results.data import opened
 
 FINALISTS = 2
 FLOORS = "floors"
+CHOSEN = "finalists.txt"
+WITHOUT_CROPS = "without_crops.csv"
 
 
 class Run(NamedTuple):
@@ -33,6 +35,11 @@ class Run(NamedTuple):
     def folder(self, out: Path) -> Path:
         """Where it is kept."""
         return out / self.task.name / self.name / f"fold{self.fold}"
+
+    @property
+    def with_crops(self) -> bool:
+        """Whether it is a LAG."""
+        return any(stage.crops for stage in self.recipe.stages)
 
     def done(self, out: Path) -> bool:
         """Whether its scores are there."""
@@ -54,16 +61,25 @@ def finals(task: plan.Task, out: Path) -> Iterator[Run]:
             yield Run(task, name, recipe, fold)
 
 
+def reference(task: plan.Task, fold: int) -> Run:
+    """The plain backbone at the task's size."""
+    name, recipe = next(iter(plan.backbones(task).items()))
+    return Run(task, name, recipe, fold)
+
+
 def guarded() -> Iterator[Run]:
-    """LAG of the paper's form with and without the guards."""
+    """LAG of the paper's form with and without the guards, and what they are compared with."""
     task = plan.SCREENED_ON
     for fold in range(1, plan.GUARD_FOLDS + 1):
+        yield reference(task, fold)
         for name, recipe in {"concat10": plan.lag(task), **plan.guards(task)}.items():
             yield Run(task, name, recipe, fold)
 
 
 def finalists(out: Path) -> list[str] | None:
-    """The two best by their validation frames where they were screened; `None`: not all have been."""
+    """The two best by their validation frames where they were screened, now or before; `None`: not all have been."""
+    if (out / CHOSEN).is_file():
+        return (out / CHOSEN).read_text(encoding="utf-8").split()
     runs = list(screening())
     if not all(run.done(out) for run in runs):
         return None
@@ -105,16 +121,27 @@ def train(run: Run, out: Path) -> None:
     )
 
 
+def write_without_crops(run: Run, out: Path) -> None:
+    """What the plain backbone inside a LAG says of the fold's frames."""
+    folder, manifest = run.folder(out), opened(out, run.task.manifests.format(fold=run.fold))
+    if (folder / WITHOUT_CROPS).is_file():
+        return
+    model = create_model(f"local-dir:{folder / BEST}", pretrained=True)
+    score(model.without_crops(), manifest, batch_size=run.recipe.batch_size).write(
+        folder / WITHOUT_CROPS, seed=run.recipe.seed
+    )
+
+
 def write_floors(task: plan.Task, fold: int, out: Path) -> None:
     """What colours, metadata and the border give on the fold, beside the plain backbone's frames."""
     folder = out / task.name / FLOORS / f"fold{fold}"
-    plain, recipe = next(iter(plan.backbones(task).items()))
-    scored = out / task.name / plain / f"fold{fold}"
-    if folder.is_dir() or not (scored / SCORES).is_file():
+    plain = reference(task, fold)
+    scored = plain.folder(out)
+    if folder.is_dir() or not plain.done(out):
         return
     config = create_model(f"local-dir:{scored / BEST}", pretrained=True).config
     manifest = opened(out, task.manifests.format(fold=fold))
     found = floors(manifest, Scores.read(scored / SCORES), config)
     folder.mkdir(parents=True, exist_ok=True)
     for name, scores in found.items():
-        scores.write(folder / f"{name}.csv", seed=recipe.seed)
+        scores.write(folder / f"{name}.csv", seed=plain.recipe.seed)
