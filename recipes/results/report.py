@@ -16,7 +16,7 @@ from lag_zoo.training.cross_validation import SCORES
 from lag_zoo.training.run_folder import ENVIRONMENT, METRICS
 from recipes.polyp.files import FOLDS
 from recipes.results import plan
-from recipes.results.runs import FLOORS, WITHOUT_CROPS, Run, best_validation, finalists
+from recipes.results.runs import FLOORS, WITHOUT_CROPS, best_validation, finalists, screening
 
 PAGE = Path(__file__).parents[2] / "docs" / "results.md"
 INTRODUCTION = """# Results
@@ -78,13 +78,21 @@ def _task(task: plan.Task, out: Path) -> Iterator[str]:
     if chosen is None:
         raise Missing("the LAGs on the first fold, to screen them")
     names = [*plan.backbones(task), *chosen]
-    whole = _whole(task, names, out)
-    yield _about(task, whole[names[0]])
+    whole = _whole(task, names, out, folds := _folds(task, names, out))
+    yield _about(task, whole[names[0]], folds)
     yield _table(task, whole, names[0], out)
     yield from _verdicts(whole, names[0])
     if task == plan.SCREENED_ON:
         yield "### Screened on one fold"
-        yield _screening(task, out, chosen)
+        yield _screening(out, chosen)
+
+
+def _folds(task: plan.Task, names: Sequence[str], out: Path) -> int:
+    """How many folds all of them have been trained on: if not all five, the first two at least."""
+    several = (
+        folds for folds in range(FOLDS, 2, -1) if all(pooled(task, name, out, folds) for name in names)
+    )
+    return next(several, 2)
 
 
 def _whole(
@@ -118,10 +126,11 @@ def area(scores: Scores) -> Interval:
     return cluster_bootstrap(auroc, scores.groups, scores.probabilities[:, 1], scores.targets == 1)
 
 
-def _about(task: plan.Task, scores: Scores) -> str:
+def _about(task: plan.Task, scores: Scores, folds: int) -> str:
+    part = "" if folds == FOLDS else f"The first {folds} of {FOLDS} folds: "
     positive = int((scores.targets == 1).sum())
     return (
-        f"{len(scores)} {'frames' if task.name == 'frames' else 'windows'} of {len(set(scores.groups))} groups, {positive} "
+        f"{part}{len(scores)} {'frames' if task.name == 'frames' else 'windows'} of {len(set(scores.groups))} groups, {positive} "
         f"{scores.label_names[1]}; {task.epochs} epochs."
     )
 
@@ -157,8 +166,10 @@ def _word(found: Comparison) -> str:
     return "is worse than" if found.difference.high < 0 else "cannot be told from"
 
 
-def _screening(task: plan.Task, out: Path, chosen: Sequence[str]) -> str:
-    count = len(plan.screened(task))
+def _screening(out: Path, chosen: Sequence[str]) -> str:
+    count = len(list(screening()))
+    if lacking := [run.name for run in screening() if not run.done(out)]:
+        raise Missing(f"{', '.join(lacking)} on the first fold, to screen them")
     lines = [
         f"{count} LAGs on the first fold; the two with the best validation AUROC ({' and '.join(map(title, chosen))}) went on. "
         f"Best of {count}: their first fold is a little too good.",
@@ -166,10 +177,10 @@ def _screening(task: plan.Task, out: Path, chosen: Sequence[str]) -> str:
         "| network | validation AUROC | AUROC on the fold |",
         "| --- | ---: | --- |",
     ]
-    for name, recipe in plan.screened(task).items():
-        folder = Run(task, name, recipe, 1).folder(out)
+    for run in screening():
+        scores = Scores.read(run.folder(out) / SCORES)
         lines.append(
-            f"| {title(name)} | {best_validation(folder):.3f} | {_shown(area(Scores.read(folder / SCORES)))} |"
+            f"| {title(run.name)} | {best_validation(run.folder(out)):.3f} | {_shown(area(scores))} |"
         )
     return "\n".join(lines)
 
@@ -241,8 +252,8 @@ def _shown(found: Interval | Comparison) -> str:
 def _seconds(task: plan.Task, name: str, out: Path) -> float:
     """Of one core, by the logs of frames a second; the median fold."""
     found = []
-    for fold in range(1, FOLDS + 1):
-        folder = out / task.name / name / f"fold{fold}"
+    for file in (out / task.name / name).glob(f"fold*/{SCORES}"):
+        folder = file.parent
         frames = json.loads((folder / "data.json").read_text())["splits"]["train"]
         rows = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
         found.append(sum(frames / row["frames_per_second"] for row in rows))

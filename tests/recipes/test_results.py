@@ -68,7 +68,7 @@ def test_from_screening_to_the_page(tmp_path: Path, page: Path) -> None:
         leave(run, tmp_path, skill=0.5 + 0.1 * order[run.name], validated=0.6 + 0.01 * order[run.name])
     assert finalists(tmp_path) == ["attention40", "mean40"], "the best two by validation"
     report.write(tmp_path)
-    assert "Not trained yet: plain96, plain192, attention40, mean40 on 5 folds." in page.read_text()
+    assert "Not trained yet: plain96, plain192, attention40, mean40 on 2 folds." in page.read_text()
     assert "Not trained yet: concat10, no_guard" in page.read_text()
     for run in (*finals(TASK, tmp_path), *guarded()):
         skill = {"attention40": 3.0, "mean40": 0.5, "no_guard": -2.0}.get(run.name, 0.5)
@@ -111,6 +111,19 @@ def test_what_was_measured_stays(tmp_path: Path, page: Path) -> None:
     text = page.read_text()
     assert f"## {TASK.title}\n\nMeasured before.\n\n### Screened\n\nThen.\n\n## What keeps crops" in text
     assert "Old." not in text
+
+
+def test_some_folds_are_told_as_some(tmp_path: Path, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = plan.TASKS[0]._replace(name="windows224", title="Another")
+    monkeypatch.setattr(plan, "TASKS", (TASK, task))
+    (tmp_path / "finalists.txt").write_text("attention40 mean40\n")
+    for run in (*finals(TASK, tmp_path), *finals(task, tmp_path)):
+        if run.fold <= (3 if run.name == "mean40" else 4):
+            leave(run, tmp_path, skill=1.0, validated=0.9)
+    report.write(tmp_path)
+    text = page.read_text()
+    assert "Not trained yet: concat10, mean10, attention10, concat40 on the first fold" in text
+    assert "The first 3 of 5 folds: 180 windows of 45 groups" in text.partition("## Another")[2]
 
 
 def test_two_processes_are_never_at_one_run(tmp_path: Path) -> None:
