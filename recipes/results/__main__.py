@@ -30,7 +30,6 @@ from recipes.results.runs import (
     screening,
     train,
     write_floors,
-    write_without_crops,
 )
 
 GUARDS = "guards"
@@ -48,20 +47,20 @@ def run(data: Path, out: Path, parts: Sequence[str]) -> None:
             _train(finals(task, out), out)
     if GUARDS in parts:
         _train(guarded(), out)
-        for one in guarded():
-            if one.with_crops and one.done(out):
-                write_without_crops(one, out)
     if FLOORS in parts:
         for task in plan.FLOORED:
             for fold in range(1, FOLDS + 1):
-                _train([reference(task, fold)], out)
-                write_floors(task, fold, out)
+                plain = reference(task, fold)
+                with mine(plain, out) as free:
+                    if free:
+                        train(plain, out)
+                        write_floors(plain, out)
 
 
 def _train(runs: Iterable[Run], out: Path) -> None:
     for one in runs:
         with mine(one, out) as free:
-            if free and not one.done(out):
+            if free:
                 train(one, out)
 
 

@@ -42,8 +42,9 @@ class Run(NamedTuple):
         return any(stage.crops for stage in self.recipe.stages)
 
     def done(self, out: Path) -> bool:
-        """Whether its scores are there."""
-        return (self.folder(out) / SCORES).is_file()
+        """Whether its scores are there, and those of the backbone inside a LAG."""
+        files = (SCORES, WITHOUT_CROPS) if self.with_crops else (SCORES,)
+        return all((self.folder(out) / file).is_file() for file in files)
 
 
 def screening() -> Iterator[Run]:
@@ -109,11 +110,17 @@ def mine(run: Run, out: Path) -> Iterator[bool]:
 
 
 def train(run: Run, out: Path) -> None:
-    """Trains and scores, and says what it took."""
+    """Trains and scores what is not done yet, and says what it took."""
+    if run.done(out):
+        return
     begun, used = time.perf_counter(), time.process_time()
     manifest = opened(out, run.task.manifests.format(fold=run.fold))
     cache = out / f"cache_{run.task.manifests[:4]}_{run.recipe.fields['global_size']}"
     fold_scores(manifest, run.folder(out), run.recipe, name=f"fold{run.fold}", cpu=True, cache=cache)
+    if run.with_crops:
+        model = create_model(f"local-dir:{run.folder(out) / BEST}", pretrained=True).without_crops()
+        inside = score(model, manifest, batch_size=run.recipe.batch_size)
+        inside.write(run.folder(out) / WITHOUT_CROPS, seed=run.recipe.seed)
     print(
         f"{run.task.name} {run.name} fold {run.fold}: {time.perf_counter() - begun:.0f} s, "
         f"{time.process_time() - used:.0f} CPU seconds",
@@ -121,26 +128,13 @@ def train(run: Run, out: Path) -> None:
     )
 
 
-def write_without_crops(run: Run, out: Path) -> None:
-    """What the plain backbone inside a LAG says of the fold's frames."""
-    folder, manifest = run.folder(out), opened(out, run.task.manifests.format(fold=run.fold))
-    if (folder / WITHOUT_CROPS).is_file():
-        return
-    model = create_model(f"local-dir:{folder / BEST}", pretrained=True)
-    score(model.without_crops(), manifest, batch_size=run.recipe.batch_size).write(
-        folder / WITHOUT_CROPS, seed=run.recipe.seed
-    )
-
-
-def write_floors(task: plan.Task, fold: int, out: Path) -> None:
+def write_floors(plain: Run, out: Path) -> None:
     """What colours, metadata and the border give on the fold, beside the plain backbone's frames."""
-    folder = out / task.name / FLOORS / f"fold{fold}"
-    plain = reference(task, fold)
-    scored = plain.folder(out)
-    if folder.is_dir() or not plain.done(out):
+    folder, scored = out / plain.task.name / FLOORS / f"fold{plain.fold}", plain.folder(out)
+    if folder.is_dir():
         return
     config = create_model(f"local-dir:{scored / BEST}", pretrained=True).config
-    manifest = opened(out, task.manifests.format(fold=fold))
+    manifest = opened(out, plain.task.manifests.format(fold=plain.fold))
     found = floors(manifest, Scores.read(scored / SCORES), config)
     folder.mkdir(parents=True, exist_ok=True)
     for name, scores in found.items():
