@@ -200,6 +200,11 @@ def _warnings(scores: Scores, rows: tuple[Row, ...], options: Options) -> Iterat
             f"Among these frames are {told}: a network that was trained with this manifest knows them, and what it "
             "reaches on them says nothing of other patients."
         )
+    if scores.trained_on:
+        yield (
+            f"The weights, or those they were made from, were trained on {scores.trained_on} of these frames: what the "
+            "network says of them is apparent, not evidence."
+        )
     if any(row.apparent for row in rows):
         yield "Thresholds were chosen on the very frames that are reported: what stands on them is apparent, too good."
     if options.level != "frame" and options.operating_point == "stored":

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from lag_zoo.data.images import read_image
+from lag_zoo.data.known_frames import frame_digest, frames_behind
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.workers import as_raised, leave_interrupts
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
@@ -46,6 +47,7 @@ class Scores:
         found, excluded, skipped: frames in the split, those left out (also before there was a split), and those that
             could not be read.
         found_groups: patients or examinations among the found; `None`: nobody says.
+        trained_on: how many of the n a model of the zoo was trained on that the network is, or was made from.
     """
 
     label_names: tuple[str, ...]
@@ -64,6 +66,7 @@ class Scores:
     found_groups: int | None = None
     excluded: int = 0
     skipped: tuple[str, ...] = ()
+    trained_on: int = 0
 
     def __post_init__(self) -> None:
         n = len(self.images)
@@ -201,6 +204,7 @@ class Scores:
             found_groups=_sum([scores.found_groups for scores in every]),
             excluded=sum(scores.excluded for scores in every),
             skipped=tuple(name for scores in every for name in scores.skipped),
+            trained_on=sum(scores.trained_on for scores in every),
         )
 
 
@@ -214,23 +218,24 @@ def _together(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
     return np.concatenate(there) if len(there) == len(parts) else None
 
 
-class _Frames(torch.utils.data.Dataset["tuple[Views | None, int]"]):
-    """Views of the frames of a manifest; `None` of one that cannot be read and may be skipped."""
+class _Frames(torch.utils.data.Dataset["tuple[Views | None, int, bool]"]):
+    """Views of a manifest's frames, `None` of one that cannot be read and may be skipped; and whether it is known."""
 
-    def __init__(self, manifest: Manifest, sampler: ViewSampler, skip: bool) -> None:
+    def __init__(self, manifest: Manifest, sampler: ViewSampler, skip: bool, known: frozenset[str]) -> None:
         self.paths = [str(path) for path in manifest.paths()]
-        self.sampler, self.skip = sampler, skip
+        self.sampler, self.skip, self.known = sampler, skip, known
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> "tuple[Views | None, int]":
+    def __getitem__(self, index: int) -> "tuple[Views | None, int, bool]":
         try:
-            return self.sampler(read_image(self.paths[index])), index
+            pixels = read_image(self.paths[index])
         except UnreadableImageError:
             if self.skip:
-                return None, index
+                return None, index, False
             raise
+        return self.sampler(pixels), index, bool(self.known) and frame_digest(pixels) in self.known
 
 
 @torch.inference_mode()
@@ -262,18 +267,20 @@ def score(
         f for f in manifest.frames if split in (None, f.split) or (f.excluded and not f.split)
     )
     lag = model.lag if isinstance(model, GlobalPath) else model
+    known = frozenset[str]() if lag.weight_spec is None else frames_behind(lag.weight_spec)
     loader = torch.utils.data.DataLoader(
-        _Frames(chosen, ViewSampler.from_config(lag.config), skip_unreadable),
+        _Frames(chosen, ViewSampler.from_config(lag.config), skip_unreadable, known),
         batch_size=batch_size,
         num_workers=workers,
         collate_fn=_collate,
         worker_init_fn=leave_interrupts,
         generator=torch.Generator(),
     )
-    mode, found = model.training, np.full((len(chosen), lag.num_classes), np.nan)
+    mode, found, trained_on = model.training, np.full((len(chosen), lag.num_classes), np.nan), 0
     model.eval()
     try:
-        for views, numbers, count in as_raised(loader):
+        for views, numbers, count, of_training in as_raised(loader):
+            trained_on += of_training
             if views is not None:
                 found[numbers] = model(views.to(lag.pixel_mean.device)).double().cpu().numpy()
             for _ in range(count):
@@ -306,12 +313,14 @@ def score(
         found_groups=whole.count_groups(),
         excluded=len(whole) - len(chosen),
         skipped=tuple(f.image for f, ok in zip(chosen.frames, seen, strict=True) if not ok),
+        trained_on=trained_on,
     )
 
 
-def _collate(items: "list[tuple[Views | None, int]]") -> "tuple[Views | None, list[int], int]":
-    good = [(views, number) for views, number in items if views is not None]
+def _collate(items: "list[tuple[Views | None, int, bool]]") -> "tuple[Views | None, list[int], int, int]":
+    """The views and numbers of those that could be read; how many there were, and how many of them are known."""
+    good = [(views, number) for views, number, _ in items if views is not None]
     if not good:
-        return None, [], len(items)
+        return None, [], len(items), 0
     views = Views(*(torch.stack(parts) for parts in zip(*(v for v, _ in good), strict=True)))
-    return views, [number for _, number in good], len(items)
+    return views, [number for _, number in good], len(items), sum(known for *_, known in items)

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import scipy.special
 import sklearn.metrics
+from PIL import Image
 
 import lag_zoo
+from lag_zoo.data import open_data
+from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate import Scores, evaluate, score
 from lag_zoo.evaluate.pages import html, markdown
@@ -336,6 +339,25 @@ class TestScoring:
         expected = model.eval()(read_image(place)[None]).detach().double().numpy()[0]
         model.train()
         assert scores.logits[0] == pytest.approx(expected, abs=1e-5)
+
+    def test_frames_behind_the_weights_are_told(self, shared: Path, tmp_path: Path) -> None:
+        """Whatever they are called here, and of the plain backbone inside too."""
+        real = sorted((shared / "kvasir_seg" / "images").iterdir())[:3]
+        for number, name in enumerate(["mucosa", "polyp"] * 3):
+            (tmp_path / name).mkdir(exist_ok=True)
+            if number < 3:
+                (tmp_path / name / f"{number}.jpg").symlink_to(real[number])
+            else:
+                pixels = draw_frame((200, 260), seed=number).permute(1, 2, 0).numpy()
+                Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
+        data = open_data(tmp_path)
+        network = lag_zoo.create_model("lag_mobilenetv3_small_100_polyp", pretrained=True)
+        for model in (network, network.without_crops()):
+            scores = score(model, data, split=None, workers=0)
+            assert (len(scores), scores.trained_on) == (6, 3)
+        assert any("trained on 3 of these frames" in line for line in evaluate(scores, draws=100).warnings)
+        unknown = lag_zoo.create_model("lag_mobilenetv3_small_050", label_names=["mucosa", "polyp"])
+        assert score(unknown, data, split=None, workers=0).trained_on == 0
 
     def test_there_and_back(self, model: lag_zoo.LAG, tmp_path: Path) -> None:
         scores = score(model, write_frames(tmp_path), split=None, workers=0)
