@@ -96,9 +96,10 @@ def _insets(thumb: Tensor) -> Tensor:
 
 def _without_bars(bright: Tensor, lit: Tensor) -> Tensor:
     """The mask without status bars: rows, not many, lit over the width of all light, and flat, as mucosa rarely is."""
-    width, height = lit.any(1).sum(1)[:, None], lit.any(2).sum(1)[:, None]
+    across, down = lit.sum(1), lit.sum(2)
+    width, height = (across > 0).sum(1, keepdim=True), (down > 0).sum(1, keepdim=True)
     flat = ((bright[:, :, 1:] - bright[:, :, :-1]).abs() <= 1) & lit[:, :, 1:] & lit[:, :, :-1]
-    bar = (lit.sum(2) >= 0.9 * width) & (flat.sum(2) >= 0.5 * width)
+    bar = (down >= 0.9 * width) & (flat.sum(2) >= 0.5 * width)
     bar &= bar.sum(1, keepdim=True) <= _BAR * height  # a frame that is smooth all over is no bar
     return lit & ~bar[:, :, None]
 
@@ -166,8 +167,10 @@ def _sharpened(
         torch.addcmul(origin[..., i, None], ways[:, :, i, None], reach).floor_().long() for i in range(2)
     )  # (B, R, T)
     within = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    frame = torch.arange(len(frames), device=frames.device)[:, None, None]
-    seen = frames[frame, :, y.clamp_(0, height - 1), x.clamp_(0, width - 1)].amax(3)
+    place = (y.clamp_(0, height - 1) * width + x.clamp_(0, width - 1)).flatten(1)
+    # Colour by colour: no copy, whichever of planes and pixels stand side by side in memory.
+    red, green, blue = (colour.flatten(1).gather(1, place) for colour in frames.unbind(1))
+    seen = torch.maximum(torch.maximum(red, green), blue).view(x.shape)
     scale = 255 if frames.is_floating_point() else 1
     on = (seen.float() * scale > level[:, None, None]) & within
     # From the inside out, up to the first dark pixel after a lit one: what lies beyond it is a mark of its own.
