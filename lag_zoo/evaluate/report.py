@@ -19,7 +19,7 @@ from lag_zoo.evaluate.questions import (
     one_against_rest,
 )
 from lag_zoo.evaluate.rows import Row, row_of
-from lag_zoo.evaluate.scores import SUBGROUPS, Scores
+from lag_zoo.evaluate.scores import APPARENT, SUBGROUPS, Scores
 from lag_zoo.metrics.intervals import Difference
 from lag_zoo.metrics.levels import Pooling
 from lag_zoo.metrics.thresholds import choose_threshold
@@ -200,10 +200,10 @@ def _warnings(scores: Scores, rows: tuple[Row, ...], options: Options) -> Iterat
             f"Among these frames are {told}: a network that was trained with this manifest knows them, and what it "
             "reaches on them says nothing of other patients."
         )
-    if scores.trained_on:
+    if known := scores.columns.get(APPARENT, ()).count("yes"):
         yield (
-            f"The weights, or those they were made from, were trained on {scores.trained_on} of these frames: what the "
-            "network says of them is apparent, not evidence."
+            f"The weights, or those they were made from, were trained on {known} of these frames: what the network "
+            "says of them is apparent, not evidence."
         )
     if any(row.apparent for row in rows):
         yield "Thresholds were chosen on the very frames that are reported: what stands on them is apparent, too good."

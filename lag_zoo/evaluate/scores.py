@@ -23,7 +23,9 @@ from lag_zoo.specs import Task
 from lag_zoo.views import Views, ViewSampler
 
 SUBGROUPS = ("site", "device", "modality", "centre")
-_COLUMNS = (*SUBGROUPS, "exam")
+APPARENT = "apparent"
+_TOLD = (*SUBGROUPS, "exam")
+_COLUMNS = (*_TOLD, APPARENT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,8 @@ class Scores:
         targets: (n,) numbers of exclusive labels, or (n, C) of 0, 1 and -1 (unknown).
         groups: (n,) whose each frame is; without a `grouping` each is its own.
         grouping: patient or exam; `None`: nobody says.
-        columns: of each of site, device, modality, centre and exam that the manifest has, what it says of each frame.
+        columns: of each of site, device, modality, centre and exam that the manifest has, what it says of each frame;
+            and `apparent`, yes where a model of the zoo was trained on the frame that the network is, or was made from.
         parts: (n,) the split or fold of each frame; `seed` of the run that gave the logits, where there was one.
         temperature: by which the logits are divided; `operating_points`: threshold of each label; both stored with the
             weights, from data that these are not.
@@ -47,7 +50,6 @@ class Scores:
         found, excluded, skipped: frames in the split, those left out (also before there was a split), and those that
             could not be read.
         found_groups: patients or examinations among the found; `None`: nobody says.
-        trained_on: how many of the n a model of the zoo was trained on that the network is, or was made from.
     """
 
     label_names: tuple[str, ...]
@@ -66,7 +68,6 @@ class Scores:
     found_groups: int | None = None
     excluded: int = 0
     skipped: tuple[str, ...] = ()
-    trained_on: int = 0
 
     def __post_init__(self) -> None:
         n = len(self.images)
@@ -204,7 +205,6 @@ class Scores:
             found_groups=_sum([scores.found_groups for scores in every]),
             excluded=sum(scores.excluded for scores in every),
             skipped=tuple(name for scores in every for name in scores.skipped),
-            trained_on=sum(scores.trained_on for scores in every),
         )
 
 
@@ -276,12 +276,13 @@ def score(
         worker_init_fn=leave_interrupts,
         generator=torch.Generator(),
     )
-    mode, found, trained_on = model.training, np.full((len(chosen), lag.num_classes), np.nan), 0
+    mode, found = model.training, np.full((len(chosen), lag.num_classes), np.nan)
+    apparent = np.zeros(len(chosen), bool)
     model.eval()
     try:
         for views, numbers, count, of_training in as_raised(loader):
-            trained_on += of_training
             if views is not None:
+                apparent[numbers] = of_training
                 found[numbers] = model(views.to(lag.pixel_mean.device)).double().cpu().numpy()
             for _ in range(count):
                 progress()
@@ -304,7 +305,12 @@ def score(
         groups=kept.groups(),
         grouping=kept.grouping,
         columns={
-            c: tuple(getattr(f, c) for f in frames) for c in _COLUMNS if any(getattr(f, c) for f in frames)
+            **{c: tuple(getattr(f, c) for f in frames) for c in _TOLD if any(getattr(f, c) for f in frames)},
+            **(
+                {APPARENT: tuple("yes" if known else "" for known in apparent[seen])}
+                if apparent.any()
+                else {}
+            ),
         },
         parts=tuple(frame.split for frame in frames),
         temperature=1.0 if weights is None else weights.temperature,
@@ -313,14 +319,15 @@ def score(
         found_groups=whole.count_groups(),
         excluded=len(whole) - len(chosen),
         skipped=tuple(f.image for f, ok in zip(chosen.frames, seen, strict=True) if not ok),
-        trained_on=trained_on,
     )
 
 
-def _collate(items: "list[tuple[Views | None, int, bool]]") -> "tuple[Views | None, list[int], int, int]":
-    """The views and numbers of those that could be read; how many there were, and how many of them are known."""
-    good = [(views, number) for views, number, _ in items if views is not None]
+def _collate(
+    items: "list[tuple[Views | None, int, bool]]",
+) -> "tuple[Views | None, list[int], int, list[bool]]":
+    """The views and numbers of those that could be read, how many there were, and which of the first are known."""
+    good = [(views, number, known) for views, number, known in items if views is not None]
     if not good:
-        return None, [], len(items), 0
-    views = Views(*(torch.stack(parts) for parts in zip(*(v for v, _ in good), strict=True)))
-    return views, [number for _, number in good], len(items), sum(known for *_, known in items)
+        return None, [], len(items), []
+    views = Views(*(torch.stack(parts) for parts in zip(*(v for v, *_ in good), strict=True)))
+    return views, [number for _, number, _ in good], len(items), [known for *_, known in good]

@@ -354,10 +354,16 @@ class TestScoring:
         network = lag_zoo.create_model("lag_mobilenetv3_small_100_polyp", pretrained=True)
         for model in (network, network.without_crops()):
             scores = score(model, data, split=None, workers=0)
-            assert (len(scores), scores.trained_on) == (6, 3)
+            told = dict(zip(scores.images, scores.columns["apparent"], strict=True))
+            assert [name for name, known in told.items() if known == "yes"] == [
+                name for name in scores.images if name.endswith(".jpg")
+            ]
+            assert len(told) == 6
+        scores.write(tmp_path / "scores.csv")
+        assert Scores.read(tmp_path / "scores.csv").columns["apparent"] == scores.columns["apparent"]
         assert any("trained on 3 of these frames" in line for line in evaluate(scores, draws=100).warnings)
         unknown = lag_zoo.create_model("lag_mobilenetv3_small_050", label_names=["mucosa", "polyp"])
-        assert score(unknown, data, split=None, workers=0).trained_on == 0
+        assert "apparent" not in score(unknown, data, split=None, workers=0).columns
 
     def test_there_and_back(self, model: lag_zoo.LAG, tmp_path: Path) -> None:
         scores = score(model, write_frames(tmp_path), split=None, workers=0)
