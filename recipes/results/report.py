@@ -18,6 +18,8 @@ from recipes.polyp.files import FOLDS
 from recipes.results import plan
 from recipes.results.runs import FLOORS, WITHOUT_CROPS, best_validation, finalists, screening
 
+WORDS = "What comes out"
+"""The part that is written by hand, from the others."""
 PAGE = Path(__file__).parents[2] / "docs" / "results.md"
 INTRODUCTION = """# Results
 
@@ -40,7 +42,7 @@ class Missing(Exception):
 
 
 def write(out: Path) -> None:
-    """Writes the page. A part whose runs are not all in `out` stays as it was; without one, it says what is missing."""
+    """Writes the page. What is said in words stays. A part whose runs are not all in `out` stays as it was; without one, it says what is missing."""
     kept = dict(_parts(PAGE.read_text(encoding="utf-8"))) if PAGE.is_file() else {}
     made = {task.title: partial(_task, task, out) for task in plan.TASKS}
     made |= {
@@ -48,6 +50,8 @@ def write(out: Path) -> None:
         "What can be had without a network": partial(_floors, out),
     }
     page = [INTRODUCTION]
+    if WORDS in kept:
+        page += [f"## {WORDS}", kept[WORDS]]
     for title, lines in made.items():
         try:
             text = "\n\n".join([_how(out), *lines()])
@@ -88,11 +92,11 @@ def _task(task: plan.Task, out: Path) -> Iterator[str]:
 
 
 def _folds(task: plan.Task, names: Sequence[str], out: Path) -> int:
-    """How many folds all of them have been trained on: if not all five, the first two at least."""
+    """How many folds all of them have been trained on: the first at least."""
     several = (
-        folds for folds in range(FOLDS, 2, -1) if all(pooled(task, name, out, folds) for name in names)
+        folds for folds in range(FOLDS, 1, -1) if all(pooled(task, name, out, folds) for name in names)
     )
-    return next(several, 2)
+    return next(several, 1)
 
 
 def _whole(
@@ -106,7 +110,7 @@ def _whole(
     found = {name: pooled(task, name, out, folds, file=file) for name in names}
     lacking = [name for name, scores in found.items() if scores is None]
     if lacking:
-        raise Missing(f"{', '.join(lacking)} on {folds} folds")
+        raise Missing(f"{', '.join(lacking)} on the first {folds} of {FOLDS} folds")
     return {name: scores for name, scores in found.items() if scores is not None}
 
 
@@ -127,7 +131,7 @@ def area(scores: Scores) -> Interval:
 
 
 def _about(task: plan.Task, scores: Scores, folds: int) -> str:
-    part = "" if folds == FOLDS else f"The first {folds} of {FOLDS} folds: "
+    part = "" if folds == FOLDS else f"So far the first {folds} of {FOLDS} folds: "
     positive = int((scores.targets == 1).sum())
     return (
         f"{part}{len(scores)} {'frames' if task.name == 'frames' else 'windows'} of {len(set(scores.groups))} groups, {positive} "

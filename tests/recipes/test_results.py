@@ -68,7 +68,7 @@ def test_from_screening_to_the_page(tmp_path: Path, page: Path) -> None:
         leave(run, tmp_path, skill=0.5 + 0.1 * order[run.name], validated=0.6 + 0.01 * order[run.name])
     assert finalists(tmp_path) == ["attention40", "mean40"], "the best two by validation"
     report.write(tmp_path)
-    assert "Not trained yet: plain96, plain192, attention40, mean40 on 2 folds." in page.read_text()
+    assert "Not trained yet: plain96, plain192 on the first 1 of 5 folds." in page.read_text()
     assert "Not trained yet: concat10, no_guard" in page.read_text()
     for run in (*finals(TASK, tmp_path), *guarded()):
         skill = {"attention40": 3.0, "mean40": 0.5, "no_guard": -2.0}.get(run.name, 0.5)
@@ -101,7 +101,8 @@ def test_from_screening_to_the_page(tmp_path: Path, page: Path) -> None:
 def test_what_was_measured_stays(tmp_path: Path, page: Path) -> None:
     """A part whose runs are not at hand is left as it is."""
     page.write_text(
-        f"# Results\n\n## {TASK.title}\n\nMeasured before.\n\n### Screened\n\nThen.\n\n## Gone\n\nOld.\n"
+        f"# Results\n\n## What comes out\n\nLittle.\n\n"
+        f"## {TASK.title}\n\nMeasured before.\n\n### Screened\n\nThen.\n\n## Gone\n\nOld.\n"
     )
     (tmp_path / "finalists.txt").write_text("attention40 mean40\n")
     assert finalists(tmp_path) == ["attention40", "mean40"]
@@ -110,6 +111,7 @@ def test_what_was_measured_stays(tmp_path: Path, page: Path) -> None:
     report.write(tmp_path)
     text = page.read_text()
     assert f"## {TASK.title}\n\nMeasured before.\n\n### Screened\n\nThen.\n\n## What keeps crops" in text
+    assert text.index("## What comes out\n\nLittle.\n\n## Polyp") < text.index("Measured before.")
     assert "Old." not in text
 
 
@@ -123,7 +125,7 @@ def test_some_folds_are_told_as_some(tmp_path: Path, page: Path, monkeypatch: py
     report.write(tmp_path)
     text = page.read_text()
     assert "Not trained yet: concat10, mean10, attention10, concat40 on the first fold" in text
-    assert "The first 3 of 5 folds: 180 windows of 45 groups" in text.partition("## Another")[2]
+    assert "So far the first 3 of 5 folds: 180 windows of 45 groups" in text.partition("## Another")[2]
 
 
 def test_two_processes_are_never_at_one_run(tmp_path: Path) -> None:
