@@ -20,6 +20,7 @@ from recipes.results.runs import FLOORS, WITHOUT_CROPS, best_validation, finalis
 
 WORDS = "What comes out"
 """The part that is written by hand, from the others."""
+NOT_YET, SO_FAR = "Not trained yet", "So far"
 PAGE = Path(__file__).parents[2] / "docs" / "results.md"
 INTRODUCTION = """# Results
 
@@ -55,9 +56,11 @@ def write(out: Path) -> None:
     for title, lines in made.items():
         try:
             text = "\n\n".join([_how(out), *lines()])
+            if SO_FAR in text and SO_FAR not in kept.get(title, SO_FAR) and NOT_YET not in kept[title]:
+                raise Missing("more folds")
         except Missing as missing:
-            print(f"{title}: not trained yet: {missing}")
-            text = kept.get(title, f"Not trained yet: {missing}.")
+            print(f"{title}: {NOT_YET}: {missing}")
+            text = kept.get(title, f"{NOT_YET}: {missing}.")
         page += [f"## {title}", text]
     PAGE.write_text("\n\n".join(page) + "\n", encoding="utf-8")
     print(f"written: {PAGE}")
@@ -131,7 +134,7 @@ def area(scores: Scores) -> Interval:
 
 
 def _about(task: plan.Task, scores: Scores, folds: int) -> str:
-    part = "" if folds == FOLDS else f"So far the first {folds} of {FOLDS} folds: "
+    part = "" if folds == FOLDS else f"{SO_FAR} the first {folds} of {FOLDS} folds: "
     positive = int((scores.targets == 1).sum())
     return (
         f"{part}{len(scores)} {'frames' if task.name == 'frames' else 'windows'} of {len(set(scores.groups))} groups, {positive} "

@@ -125,6 +125,9 @@ def test_some_folds_are_told_as_some(tmp_path: Path, page: Path, monkeypatch: py
     report.write(tmp_path)
     text = page.read_text()
     assert "Not trained yet: concat10, mean10, attention10, concat40 on the first fold" in text
+    page.write_text(f"# Results\n\n## {task.title}\n\nAll folds.\n")
+    report.write(tmp_path)
+    assert "All folds." in page.read_text(), "some do not replace all"
     assert "So far the first 3 of 5 folds: 180 windows of 45 groups" in text.partition("## Another")[2]
 
 
