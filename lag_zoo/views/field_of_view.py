@@ -36,6 +36,21 @@ def normals(device: torch.device) -> Tensor:
 
 
 @functools.lru_cache(maxsize=16)
+def _reaches(device: torch.device) -> Tensor:
+    """(4, K) float64: a box x1 y1 x2 y2 times this is how far it reaches in each direction of `NORMALS`."""
+    with torch.inference_mode(False):
+        n = normals(device)
+        return torch.cat([n.clamp(max=0), n.clamp(min=0)], 1).T.contiguous()
+
+
+@functools.lru_cache(maxsize=64)
+def _middles(parts: int, length: int, device: torch.device) -> Tensor:
+    """(parts,) float64: the middles of that many equal parts of a length."""
+    with torch.inference_mode(False):
+        return (torch.arange(parts, device=device, dtype=torch.float64) + 0.5) * (length / parts)
+
+
+@functools.lru_cache(maxsize=16)
 def _sides(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """The edges to the right, then those to the left: their numbers, x of their normals, and their slopes (k, 1)."""
     with torch.inference_mode(False):
@@ -84,14 +99,7 @@ class FieldOfView(NamedTuple):
 
     def contains(self, boxes: Tensor) -> Tensor:
         """(B, N, 4) int64 xyxy boxes -> (B, N) bool: wholly inside the convex shape, touching no cutout."""
-        x1, y1, x2, y2 = boxes.to(torch.float64).unbind(-1)
-        n = normals(self.offsets.device)
-        reach = (
-            n[:, 0] * ((x1 + x2) / 2)[..., None]
-            + n[:, 1] * ((y1 + y2) / 2)[..., None]
-            + n[:, 0].abs() * ((x2 - x1) / 2)[..., None]
-            + n[:, 1].abs() * ((y2 - y1) / 2)[..., None]
-        )
+        reach = boxes.double() @ _reaches(self.offsets.device)
         inside = (reach <= self.offsets[:, None, :] + _TOLERANCE).all(-1)
         box, cut = boxes[:, :, None], self.cutouts[:, None]
         touch = (box[..., :2] < cut[..., 2:]) & (cut[..., :2] < box[..., 2:])
@@ -132,9 +140,7 @@ class FieldOfView(NamedTuple):
     def _centres(self, h: int, w: int) -> tuple[Tensor, Tensor]:
         """The x (w,) and y (h,) of the middles of h x w equal parts of the frame, float64."""
         device, (height, width) = self.offsets.device, self.size
-        x = (torch.arange(w, device=device, dtype=torch.float64) + 0.5) * (width / w)
-        y = (torch.arange(h, device=device, dtype=torch.float64) + 0.5) * (height / h)
-        return x, y
+        return _middles(w, width, device), _middles(h, height, device)
 
     def _rows(self, h: int) -> tuple[Tensor, Tensor]:
         """The convex shape's interval [lo, hi) of x on the centre line of h rows, (B, h) float64; lo = hi: none."""
