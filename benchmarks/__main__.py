@@ -22,6 +22,7 @@ from benchmarks import (
     growth,
     imports,
     loading,
+    stages,
     training_step,
 )
 from benchmarks.timing import Row, markdown
@@ -135,9 +136,11 @@ def main() -> None:
     for title, (_, rows) in SECTIONS.items():
         tables[title] = rows(**options)
         print(markdown(title, tables[title]), flush=True)
+    parts = stages.section(stages.measure(**options))
+    print(parts, flush=True)
     found = growth.measure()
     growth.draw(found, arguments.out.with_name(growth.PICTURE.name))
-    text = page(tables, growth.section(found), date=datetime.date.today())
+    text = page(tables, f"{parts}\n{growth.section(found)}", date=datetime.date.today())
     arguments.out.write_text(text, encoding="utf-8")
     print(f"written: {arguments.out}")
 

@@ -4,6 +4,7 @@ Both read the same file of 1280 x 1024 pixels from disk and end at a probability
 """
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import v2
+from torchvision.transforms.v2.functional import pil_to_tensor
 
 from benchmarks.timing import Row, interleaved, row
 from lag_zoo.data import read_image
@@ -45,14 +47,25 @@ class Plain:
         return probabilities
 
 
+def _read_by_pil(path: Path) -> Tensor:
+    with Image.open(path) as image:
+        pixels: Tensor = pil_to_tensor(image.convert("RGB"))
+    return pixels
+
+
 @torch.inference_mode()
 def rows(*, rounds: int = 15) -> list[Row]:
-    """Three rows a backbone and file: the network's answer alone, fused too, and all that a `Predictor` says."""
+    """A file's reading; and three rows a backbone: the network's answer, fused too, and all that a `Predictor` says."""
     found = []
     with tempfile.TemporaryDirectory() as scratch:
         for file, options in FILES.items():
             path = Path(scratch) / file
             Image.fromarray(draw_frame().permute(1, 2, 0).numpy()).save(path, **options)
+            times = interleaved(
+                {"ours": partial(read_image, path), "pil": partial(_read_by_pil, path)}, rounds=2 * rounds
+            )
+            kind = path.suffix[1:].upper()
+            found.append(row(f"{kind} file read / PIL, to a tensor", times["ours"], times["pil"]))
             for name in GOALS:
                 found += _of_one_file(path, name, rounds)
     return found
