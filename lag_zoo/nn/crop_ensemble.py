@@ -19,6 +19,10 @@ from lag_zoo.errors import InvalidImageError
 from lag_zoo.nn.folding import fold
 from lag_zoo.specs import LAGConfig
 
+# Bytes of the largest map of a block of crops. Larger ones leave the cache, and the system hands them out page by page:
+# they take two to three times as long.
+_BLOCK = 24 << 20
+
 
 class ConvNorm(nn.Sequential):
     """3 x 3 convolution and batch norm on `columns` groups of channels that never mix."""
@@ -143,7 +147,25 @@ class CropEnsemble(nn.Module):
             raise InvalidImageError(
                 f"each of {self.num_crops} crops has weights of its own; got {count} crops"
             )
+        # In training the norms need all crops at once, and a gradient keeps every map anyway.
+        whole = (
+            self.training
+            or torch.is_grad_enabled()
+            or x.device.type != "cpu"
+            or torch.compiler.is_compiling()
+        )
+        blocks = [x] if whole else torch.split(x, self._block_length(x))
+        x = torch.cat([self._embed(block) for block in blocks])
+        return x.reshape(crops.shape[0], count, self.embed_dim)
+
+    def _embed(self, x: Tensor) -> Tensor:
+        """(R, columns * 3, c, c) -> (R, columns * D, 1, 1)."""
         x = self.last(self.se(self.blocks(x))).relu()
-        x = self.fc(x.mean((2, 3), keepdim=True))
-        features: Tensor = x.reshape(crops.shape[0], count, self.embed_dim)
-        return features
+        embedded: Tensor = self.fc(x.mean((2, 3), keepdim=True))
+        return embedded
+
+    def _block_length(self, x: Tensor) -> int:
+        """How many rows of x (R, columns * 3, c, c) keep the largest map, each level a quarter, within `_BLOCK`."""
+        area, columns = x.shape[2] * x.shape[3], x.shape[1] // 3
+        largest = max(width * area >> 2 * level for level, width in enumerate(self.widths))
+        return max(1, _BLOCK // (columns * largest * x.element_size()))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lag_zoo.errors import InvalidConfigError, InvalidImageError
-from lag_zoo.nn import CropEnsemble
+from lag_zoo.nn import CropEnsemble, crop_ensemble
 from lag_zoo.nn.crop_ensemble import ConvNorm, _PooledReLU
 from tests.plain_lag import _column
 
@@ -55,6 +55,36 @@ def test_shared_weights_see_each_crop_alone() -> None:
     crops = torch.rand(1, 4, 3, 32, 32)
     order = torch.tensor([2, 0, 3, 1])
     torch.testing.assert_close(ensemble(crops)[:, order], ensemble(crops[:, order]))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("limit", [1, 400_000, crop_ensemble._BLOCK])
+def test_blocks_without_a_gradient_change_nothing(
+    shared: bool, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crop_ensemble, "_BLOCK", limit)
+    ensemble = CropEnsemble(5, 33, shared=shared, widths=(4, 24, 8, 8)).eval()
+    crops = torch.rand(7, 5, 3, 33, 33)
+    expected = ensemble(crops)
+    largest: list[int] = []
+    for conv in (m for m in ensemble.blocks if isinstance(m, ConvNorm)):
+        conv.register_forward_hook(lambda _m, _x, y: largest.append(y.nbytes if len(y) > 1 else 0))
+    with torch.no_grad():
+        torch.testing.assert_close(ensemble(crops), expected)
+        assert ensemble(crops[:0]).shape == (0, 5, 64)
+    assert max(largest) <= limit
+    assert len(largest) > 6 or limit == crop_ensemble._BLOCK
+
+
+def test_statistics_are_taken_of_all_crops_without_a_gradient_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crop_ensemble, "_BLOCK", 1)
+    crops = torch.rand(3, 10, 3, 32, 32)
+    with_gradient, without = CropEnsemble(10, 32).train(), CropEnsemble(10, 32).train()
+    without.load_state_dict(with_gradient.state_dict())
+    with_gradient(crops)
+    with torch.no_grad():
+        without(crops)
+    torch.testing.assert_close(without.state_dict(), with_gradient.state_dict())
 
 
 def test_shared_weights_take_any_number_and_own_weights_do_not() -> None:
