@@ -64,9 +64,9 @@ def section(found: Mapping[str, Sequence[Point]]) -> str:
         "",
         f"LAG on {BACKBONE}, one frame of 1280 x 1024 and ten crops where nothing else is said; *files* are JPEG files "
         "through `Predictor`, all of them. *The plain backbone* is the peer, on views that lie ready: from batches of "
-        "about 40 its maps have more than 32 MB, which the system hands out anew, page by page, at every call. Each point "
-        "is a fresh process; memory is its peak, torch and its libraries included. The exponent is that of a power law "
-        "through the larger half of the points: 1 is linear, 0 constant.",
+        "about 40 its maps have more than 32 MB, which the system hands out anew, page by page, at every call. Each "
+        "point is a fresh process; memory is its peak, torch and its libraries included. The exponent is that of a "
+        "power law through the larger half of the points: 1 is linear, 0 constant.",
         "",
         "![Time and memory against crops, frame size, batch and files](growth.svg)",
         "",
