@@ -143,7 +143,7 @@ def _beneath(rows: Sequence[Row], spread: bool) -> list[str]:
     if spread:
         lines.append("± standard deviation over draws of the crops: not the model's error.")
     if apparent:
-        lines.append(f"apparent: the model was trained on {apparent} of these frames")
+        lines.append(f"apparent: the model was trained on {apparent} of these frames, or chosen by them")
     return [*lines, "A research demonstration, not a medical device."]
 
 

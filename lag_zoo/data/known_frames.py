@@ -1,10 +1,12 @@
 """The frames that a model was trained on, by digest: what it says of them is apparent, not evidence.
 
-A list holds digests only, one a line; no picture can be had back from them.
+A list holds digests only, one a line; no picture can be had back from them. Lists of the zoo's own models ship with
+them; `finetune` leaves one in the folder of a run, beside its `best/`, and not in it: it is not published.
 """
 
 import functools
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -13,8 +15,8 @@ from torch import Tensor
 import lag_zoo.models
 from lag_zoo.errors import InvalidImageError
 from lag_zoo.registry import list_models, model_info
-from lag_zoo.specs import WeightSpec
 
+FRAMES = "frames.txt"
 _DIGITS = 16
 _STEP = 8  # every eighth pixel each way tells frames apart as well as all do, and costs next to nothing
 
@@ -39,24 +41,32 @@ def known_frames(name: str) -> frozenset[str]:
     >>> known_frames("lag_resnet50_lci")
     frozenset()
     """
-    path = Path(lag_zoo.models.__file__).with_name(f"{name}_frames.txt")
-    if not path.is_file():
-        return frozenset()
-    lines = path.read_text(encoding="ascii").splitlines()
-    return frozenset(line for line in lines if line and not line.startswith("#"))
+    return _listed(Path(lag_zoo.models.__file__).with_name(f"{name}_{FRAMES}"))
 
 
-def frames_behind(weights: WeightSpec) -> frozenset[str]:
-    """The digests of the frames behind a set of weights, wherever it lies: of each model of the zoo whose training data
-    it names, as the weights themselves, a copy of them, or what was trained on from them.
+def frames_behind(trained_on: Iterable[str], path: Path | None = None) -> frozenset[str]:
+    """The digests of the frames behind a set of weights: of each model of the zoo whose training data it names, as the
+    weights themselves, a copy of them, or what was trained on from them; and of the run whose `best/` it lies in.
 
-    >>> len(frames_behind(model_info("lag_mobilenetv3_small_100_polyp").weights[0]))
+    Args:
+        trained_on: the training data that are named, as in `WeightSpec`.
+        path: the file of the weights.
+
+    >>> len(frames_behind(model_info("lag_mobilenetv3_small_100_polyp").weights[0].training_data))
     798
     """
-    named = set(weights.training_data)
+    named = set(trained_on)
     shared = (
         name
         for name in list_models(pretrained=True)
         if named & set(model_info(name).weights[0].training_data)
     )
-    return frozenset().union(*(known_frames(name) for name in shared))
+    of_run = frozenset[str]() if path is None else _listed(path.absolute().parent.with_name(FRAMES))
+    return of_run.union(*(known_frames(name) for name in shared))
+
+
+def _listed(path: Path) -> frozenset[str]:
+    if not path.is_file():
+        return frozenset()
+    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    return frozenset(line for line in lines if line and not line.startswith("#"))

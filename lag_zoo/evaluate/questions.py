@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.evaluate.scores import Scores
+from lag_zoo.evaluate.scores import APPARENT, Scores
 from lag_zoo.metrics.levels import Association, Pooling, frames_and_label, pool
 from lag_zoo.metrics.thresholds import choose_threshold, number_or_rule
 
@@ -164,6 +164,6 @@ def _stored(question: Question, scores: Scores) -> Line:
             "(youden, sens>=0.95) and validation frames"
         )
     threshold = scores.operating_points[question.label]
-    if set(scores.parts) & set(TRAINED_ON):
+    if set(scores.parts) & set(TRAINED_ON) or "yes" in scores.columns.get(APPARENT, ()):
         return Line(threshold, "stored with the weights, apparent: chosen on such frames", True)
     return Line(threshold, "stored with the weights", False)

@@ -202,8 +202,8 @@ def _warnings(scores: Scores, rows: tuple[Row, ...], options: Options) -> Iterat
         )
     if known := scores.columns.get(APPARENT, ()).count("yes"):
         yield (
-            f"The weights, or those they were made from, were trained on {known} of these frames: what the network "
-            "says of them is apparent, not evidence."
+            f"The weights, or those they were made from, were trained on {known} of these frames, or chosen by them: "
+            "what the network says of them is apparent, not evidence."
         )
     if any(row.apparent for row in rows):
         yield "Thresholds were chosen on the very frames that are reported: what stands on them is apparent, too good."

@@ -26,6 +26,10 @@ SUBGROUPS = ("site", "device", "modality", "centre")
 APPARENT = "apparent"
 _TOLD = (*SUBGROUPS, "exam")
 _COLUMNS = (*_TOLD, APPARENT)
+_KINDS: dict[Task, str] = {
+    "multiclass": "exclusive (one column `label`, or folders by class)",
+    "multilabel": "each for itself (one column a label, with 0 and 1)",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +45,8 @@ class Scores:
         groups: (n,) whose each frame is; without a `grouping` each is its own.
         grouping: patient or exam; `None`: nobody says.
         columns: of each of site, device, modality, centre and exam that the manifest has, what it says of each frame;
-            and `apparent`, yes where a model of the zoo was trained on the frame that the network is, or was made from.
+            and `apparent`, yes where the network's weights, or those that they were made from, were trained on the
+            frame or chosen by it, as far as that is known (`lag_zoo.data.known_frames`).
         parts: (n,) the split or fold of each frame; `seed` of the run that gave the logits, where there was one.
         temperature: by which the logits are divided; `operating_points`: threshold of each label; both stored with the
             weights, from data that these are not.
@@ -257,17 +262,24 @@ def score(
         progress: called after each frame.
 
     Raises:
-        DataError: no such split, or other labels than the network's.
+        DataError: no such split, other labels than the network's, or labels of another kind (`task`); no frame can be
+            read; or the network's answer to one is no number.
         UnreadableImageError: a frame that cannot be read.
     """
+    lag = model.lag if isinstance(model, GlobalPath) else model
+    if lag.config.task != manifest.task:
+        raise DataError(
+            f"the network's labels are {_KINDS[lag.config.task]}, those of {manifest.source} are "
+            f"{_KINDS[manifest.task]}: bring the data into the network's form, or evaluate a network of this one"
+        )
     manifest = manifest.with_label_names(model.label_names or manifest.label_names)
     chosen = manifest.where(split=split)
     # `lag-zoo data split` deals no excluded frames; they were left out before, and belong to the way of the frames.
     whole = manifest.with_frames(
         f for f in manifest.frames if split in (None, f.split) or (f.excluded and not f.split)
     )
-    lag = model.lag if isinstance(model, GlobalPath) else model
-    known = frozenset[str]() if lag.weight_spec is None else frames_behind(lag.weight_spec)
+    origin = lag.load_report
+    known = frozenset[str]() if origin is None else frames_behind(origin.trained_on, origin.path)
     loader = torch.utils.data.DataLoader(
         _Frames(chosen, ViewSampler.from_config(lag.config), skip_unreadable, known),
         batch_size=batch_size,
@@ -276,19 +288,23 @@ def score(
         worker_init_fn=leave_interrupts,
         generator=torch.Generator(),
     )
-    mode, found = model.training, np.full((len(chosen), lag.num_classes), np.nan)
-    apparent = np.zeros(len(chosen), bool)
+    mode, found = model.training, np.zeros((len(chosen), lag.num_classes))
+    seen, apparent = np.zeros(len(chosen), bool), np.zeros(len(chosen), bool)
     model.eval()
     try:
         for views, numbers, count, of_training in as_raised(loader):
             if views is not None:
-                apparent[numbers] = of_training
+                seen[numbers], apparent[numbers] = True, of_training
                 found[numbers] = model(views.to(lag.pixel_mean.device)).double().cpu().numpy()
             for _ in range(count):
                 progress()
     finally:
         model.train(mode)
-    seen = ~np.isnan(found).any(axis=1)
+    if not np.isfinite(found).all():
+        first = chosen.frames[int(np.argmin(np.isfinite(found).all(axis=1)))]
+        raise DataError(
+            f"the network's answer to {first.image} is no number: its weights are damaged, or diverged"
+        )
     frames = [frame for frame, ok in zip(chosen.frames, seen, strict=True) if ok]
     if not frames:
         raise DataError(f"{manifest.source}: no frame of {split or 'all'} could be read")

@@ -89,7 +89,8 @@ class Predictor:
         self.operating_points: Mapping[str, float] = {} if weights is None else weights.operating_points
         self.temperature = 1.0 if weights is None else weights.temperature
         self.modality = None if weights is None else weights.modality or None
-        self._known = frozenset() if weights is None else frames_behind(weights)
+        origin = network.load_report
+        self._known = frozenset() if origin is None else frames_behind(origin.trained_on, origin.path)
         if not network.num_classes:
             raise InvalidConfigError(f"{self.name} has no classifier (num_classes=0), so nothing to predict")
         self.label_names = network.label_names or tuple(map(str, range(network.num_classes)))

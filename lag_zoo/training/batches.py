@@ -1,7 +1,5 @@
 """Which frames make which batch: settled by seed, epoch and step, so that a resumed run and a second process agree."""
 
-import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,18 +9,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from lag_zoo.data.cache import build_cache
+from lag_zoo.data.cache import FrameCache
 from lag_zoo.data.cached_views import CachedViews
 from lag_zoo.data.dataset import ViewDataset
 from lag_zoo.data.images import read_image
-from lag_zoo.data.manifest import Frame, Manifest
+from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.workers import leave_interrupts
-from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
+from lag_zoo.errors import DataError, InvalidConfigError
 from lag_zoo.training.augment import AugmentedViews
 from lag_zoo.training.recipe import Recipe, Stage
 from lag_zoo.views import Views, ViewTransform
-
-_SHOWN = 3
 
 
 class Batch(NamedTuple):
@@ -140,6 +136,12 @@ def stage_frames(manifest: Manifest, split: str, stage: Stage | None) -> np.ndar
         ],
         dtype=np.int64,
     )
+    told = {manifest.frames[number].modality for number in numbers} - {""}
+    if stage is not None and stage.alignment and split == "train" and len(numbers) and len(told) < 2:
+        raise DataError(
+            f"{manifest.source}: the stage {stage.name} aligns modalities, and its frames are of "
+            f"{'one' if told else 'none that is told'}{f': {told.pop()}' if told else ' (column modality)'}"
+        )
     what = f"{split} frames{f' in {wanted}' if wanted else ''}"
     if not len(numbers):
         raise DataError(
@@ -159,53 +161,6 @@ def stage_frames(manifest: Manifest, split: str, stage: Stage | None) -> np.ndar
     return numbers
 
 
-def require_files(manifest: Manifest) -> None:
-    """Refuses a manifest whose files are not all there, or of which one stands in two splits under two names.
-
-    Raises:
-        DataError: with the first that are missing, and their lines; or the first copy.
-    """
-    gone = [frame for frame in manifest.frames if not frame.excluded and not manifest.path(frame).is_file()]
-    if gone:
-        first = ", ".join(f"{manifest.path(f)}{f' (line {f.line})' if f.line else ''}" for f in gone[:_SHOWN])
-        raise DataError(f"{manifest.source}: {len(gone)} of {len(manifest)} files are missing: {first}")
-    _require_no_copies(manifest)
-
-
-def _require_no_copies(manifest: Manifest) -> None:
-    """Only files of the same size can be the same: few have to be read."""
-    by_size: dict[int, list[Frame]] = {}
-    for frame in manifest.frames:
-        if frame.split and not frame.excluded:
-            by_size.setdefault(manifest.path(frame).stat().st_size, []).append(frame)
-    for frames in by_size.values():
-        if len({frame.split for frame in frames}) < 2:
-            continue
-        seen: dict[str, Frame] = {}
-        for frame in frames:
-            with manifest.path(frame).open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            first = seen.setdefault(digest, frame)
-            if first.split != frame.split:
-                raise DataError(
-                    f"{manifest.source}: {first.image} ({first.split}) and {frame.image} ({frame.split}) are the same "
-                    "file; a frame stands in one split (lag-zoo data check finds near-copies too)"
-                )
-
-
-def readable(manifest: Manifest) -> tuple[Manifest, dict[str, str]]:
-    """The frames that can be read, and why each of the others cannot, by image; excluded ones are not tried."""
-    kept, skipped = [], {}
-    for frame in manifest.frames:
-        try:
-            if not frame.excluded:
-                read_image(manifest.path(frame))
-            kept.append(frame)
-        except UnreadableImageError as error:
-            skipped[frame.image] = str(error)
-    return manifest.with_frames(kept), skipped
-
-
 Source = Callable[[ViewTransform], Dataset[tuple[Views, int]]]
 """Makes the data set of (Views, number of the frame) for a transform: from files, or from a cache."""
 
@@ -216,10 +171,9 @@ def from_files(manifest: Manifest) -> Source:
     return lambda transform: ViewDataset(images, transform)
 
 
-def from_cache(manifest: Manifest, folder: str | os.PathLike[str], *, global_size: int) -> Source:
-    """Frames from a cache in this folder, which gets those that it lacks; the same views, bit for bit."""
-    cache = build_cache(manifest.paths(), folder, global_size=global_size)
-    return lambda transform: CachedViews(cache, range(len(manifest)), transform)
+def from_cache(cache: FrameCache) -> Source:
+    """Frames from a cache; the same views, bit for bit."""
+    return lambda transform: CachedViews(cache, range(len(cache)), transform)
 
 
 def training_set(source: Source, transform: ViewTransform, recipe: Recipe) -> Dataset[tuple[Views, int]]:

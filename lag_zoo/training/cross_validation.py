@@ -18,8 +18,8 @@ from lag_zoo.data.splits import split
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate.scores import Scores, score
 from lag_zoo.factory import create_model
-from lag_zoo.training.batches import readable
 from lag_zoo.training.finetuning import finetune
+from lag_zoo.training.inspection import Inspected, inspected
 from lag_zoo.training.recipe import Recipe
 from lag_zoo.training.run_folder import BEST, RECIPE, RunFolder
 
@@ -61,7 +61,9 @@ def cross_validate(
     if bad or not recipes:
         raise InvalidConfigError(f"recipes have names that a folder can have; got {sorted(recipes)}")
     root = Path(output)
-    manifest, skipped = readable(data.where()) if skip_unreadable else (data.where(), {})
+    manifest, skipped, _ = (
+        inspected(data.where(), skip_unreadable=True) if skip_unreadable else Inspected(data.where(), {}, [])
+    )
     found: dict[str, list[Scores]] = {name: [] for name in recipes}
     for repeat in range(repeats):
         dealt = into_folds(manifest, folds, seed=repeat)

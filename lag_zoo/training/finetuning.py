@@ -9,9 +9,12 @@ from typing import Any, TypedDict, Unpack, cast
 
 import torch
 
+from lag_zoo.data.cache import build_cache
+from lag_zoo.data.known_frames import frame_digest, frames_behind
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.sources import open_data
 from lag_zoo.errors import DataError, InvalidConfigError, UngroupedDataWarning, extra
+from lag_zoo.evaluate.questions import TRAINED_ON
 from lag_zoo.evaluate.report import operating_points
 from lag_zoo.evaluate.scores import score
 from lag_zoo.factory import create_model
@@ -20,13 +23,13 @@ from lag_zoo.nn import LAG
 from lag_zoo.publishing import About, save_pretrained
 from lag_zoo.specs import Json
 from lag_zoo.training.batches import (
+    Source,
     drawing_weights,
     from_cache,
     from_files,
-    readable,
-    require_files,
     stage_frames,
 )
+from lag_zoo.training.inspection import Inspected, inspected, require_files
 from lag_zoo.training.recipe import Balance, Precision, Recipe, Stage, load_recipe
 from lag_zoo.training.run_folder import BEST, RunFolder
 
@@ -86,8 +89,8 @@ def finetune(
         output: the run's folder: empty, or the run to resume.
         recipe: by name or file (`lag_zoo.training.list_recipes`), or ready.
         resume: go on from the folder's last checkpoint, with the same recipe and data.
-        skip_unreadable: list frames that cannot be read in `skipped.txt` and leave them out; by default they stop the
-            run before it begins.
+        skip_unreadable: list frames that cannot be read in `skipped.txt` and leave them out; by default one of them,
+            of whatever split, stops the run before it begins.
         cpu: leave GPUs alone.
         cache: a folder for decoded frames, which are read from there in each epoch; it gets those that it lacks. By
             default frames are decoded anew each time.
@@ -121,12 +124,7 @@ def finetune(
         torch.manual_seed(chosen.seed)
         network = _named(model, manifest) if isinstance(model, LAG) else _network(chosen, manifest)
         manifest = manifest.with_label_names(network.label_names or manifest.label_names)
-        manifest, skipped = readable(manifest.where()) if skip_unreadable else (manifest.where(), {})
-        source = (
-            from_files(manifest)
-            if cache is None
-            else from_cache(manifest, cache, global_size=network.config.global_size or 0)
-        )
+        (manifest, skipped, digests), source = _frames(manifest.where(), network, cache, skip_unreadable)
         run = Run(
             network,
             manifest,
@@ -142,9 +140,9 @@ def finetune(
             state = folder.resume(chosen, manifest)
         elif accelerator.is_main_process:
             folder.start(chosen, manifest)
+        if accelerator.is_main_process:
+            folder.note_frames(_behind(network) | _known_to(manifest, digests), skipped.values())
         accelerator.wait_for_everyone()
-        if skipped and accelerator.is_main_process:
-            (folder.path / "skipped.txt").write_text("\n".join(skipped.values()) + "\n", encoding="utf-8")
         accelerator.init_trackers("tensorboard")
         trained = run.go(state)
         if not any(stage.crops for stage in chosen.stages):
@@ -174,6 +172,31 @@ def _recipe(
             "stages": [s.to_dict() if isinstance(s, Stage) else s for s in changes["stages"]],
         }
     return Recipe.from_dict({**data, **changes})
+
+
+def _frames(
+    manifest: Manifest, network: LAG, cache: str | os.PathLike[str] | None, skip_unreadable: bool
+) -> tuple[Inspected, Source]:
+    """The frames, each read once, and where they are read from in training; a cache spares the reading."""
+    if cache is None:
+        found = inspected(manifest, skip_unreadable=skip_unreadable)
+        return found, from_files(found.manifest)
+    found = inspected(manifest, skip_unreadable=True) if skip_unreadable else Inspected(manifest, {}, [])
+    cached = build_cache(found.manifest.paths(), cache, global_size=network.config.global_size or 0)
+    digests = [frame_digest(cached.mapped(number).pixels) for number in range(len(cached))]
+    return found._replace(digests=digests), from_cache(cached)
+
+
+def _known_to(manifest: Manifest, digests: Sequence[str]) -> frozenset[str]:
+    """The digests of the frames that the run trains on or chooses by."""
+    told = zip(manifest.frames, digests, strict=True)
+    return frozenset(digest for frame, digest in told if frame.split in TRAINED_ON)
+
+
+def _behind(network: LAG) -> frozenset[str]:
+    """Those of the frames behind the weights that it starts from."""
+    origin = network.load_report
+    return frozenset() if origin is None else frames_behind(origin.trained_on, origin.path)
 
 
 def _silence_crops(model: LAG) -> None:

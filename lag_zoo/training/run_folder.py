@@ -1,7 +1,8 @@
 """The folder that a run leaves: what was asked, on what, how it went, and what came of it.
 
 `recipe.yaml`, `data.json`, `environment.json`, `metrics.jsonl` (one line an epoch), `last.pt` (to go on from),
-`curves.png`, and `best/` as `lag_zoo.save_pretrained` writes it. Files appear whole or not at all.
+`curves.png`, and `best/` as `lag_zoo.save_pretrained` writes it; `frames.txt`, by which frames that it trained on are
+known again, and `skipped.txt`, where some could not be read. Files appear whole or not at all.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ import io
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 
 import lag_zoo
+from lag_zoo.data.known_frames import FRAMES
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import InvalidConfigError, TrainingError
 from lag_zoo.processes import launched
@@ -56,6 +58,15 @@ class RunFolder:
         self._write(RECIPE, recipe.to_yaml())
         self._write(DATA, json.dumps(described(manifest), indent=2) + "\n")
         self._write(ENVIRONMENT, json.dumps(_environment(), indent=2) + "\n")
+
+    def note_frames(self, digests: Iterable[str], skipped: Iterable[str]) -> None:
+        """Lists the frames behind the run's weights by digest (`lag_zoo.data.known_frames`), and what was left out."""
+        about = (
+            "# Digests of the frames that the weights of this run were trained on or chosen by; no pictures."
+        )
+        self._write(FRAMES, "\n".join([about, *sorted(digests)]) + "\n")
+        if why := list(skipped):
+            self._write("skipped.txt", "\n".join(why) + "\n")
 
     def resume(self, recipe: Recipe, manifest: Manifest) -> dict[str, Any] | None:
         """The checkpoint to go on from; `None`: the run was stopped before its first."""

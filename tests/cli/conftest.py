@@ -5,6 +5,7 @@ import torch
 
 import lag_zoo
 import lag_zoo.predict.predictor as predict_module
+from tests.networks import as_loaded
 
 
 @pytest.fixture
@@ -14,5 +15,5 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     model = lag_zoo.LAG(
         "mobilenetv3_small_050", label_names=("mucosa", "polyp"), global_size=64, num_crops=4, crop_size=32
     )
-    model.weight_spec = lag_zoo.model_info("lag_mobilenetv3_small_100_polyp").weights[0]
+    as_loaded(model, lag_zoo.model_info("lag_mobilenetv3_small_100_polyp").weights[0])
     monkeypatch.setattr(predict_module, "create_model", lambda name, pretrained: model)

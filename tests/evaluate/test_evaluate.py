@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.special
 import sklearn.metrics
+import torch
 from PIL import Image
 
 import lag_zoo
@@ -17,7 +18,8 @@ from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate import Scores, evaluate, score
 from lag_zoo.evaluate.pages import html, markdown
-from lag_zoo.metrics.intervals import wilson
+from lag_zoo.evaluate.rows import _with_width
+from lag_zoo.metrics.intervals import Interval, wilson
 from tests.networks import small
 from tests.training.drawn_data import write_frames
 
@@ -160,6 +162,22 @@ class TestNumbers:
             interval = row.measures[name]
             assert (interval.value, interval.low) == pytest.approx((1.0, wilson(count, count).low)), name
         assert not np.isfinite(row.calibration["slope"].value), "any steeper slope fits better"
+
+    @pytest.mark.parametrize(
+        ("value", "count", "lowest", "highest"),
+        [(0.75, 4, 3, 3), (0.75, 2, 1, 2), (0.0, 5, 0, 0), (1.0, 5, 5, 5)],
+    )
+    def test_an_interval_without_width_is_that_of_as_large_a_share(
+        self, value: float, count: int, lowest: int, highest: int
+    ) -> None:
+        exact = Interval(value, value, value, 8, 4, "cluster bootstrap")
+        wide = _with_width(exact, count)
+        assert (wide.low, wide.high) == (wilson(lowest, count).low, wilson(highest, count).high)
+        assert wide.low < value + 1e-12
+        assert wide.high > value - 1e-12
+        assert wide.method == "Wilson over groups, where all resamples came to the same"
+        real = exact._replace(high=0.9 + value)
+        assert _with_width(real, count) == real
 
     def test_few_groups_are_told(self) -> None:
         few = evaluate(drawn(40), draws=100)
@@ -364,6 +382,29 @@ class TestScoring:
         assert any("trained on 3 of these frames" in line for line in evaluate(scores, draws=100).warnings)
         unknown = lag_zoo.create_model("lag_mobilenetv3_small_050", label_names=["mucosa", "polyp"])
         assert "apparent" not in score(unknown, data, split=None, workers=0).columns
+
+    def test_labels_of_another_kind_are_refused(self, model: lag_zoo.LAG, tmp_path: Path) -> None:
+        data = write_frames(tmp_path)
+        marks = tuple((1, 0) if frame.labels == (0,) else (0, 1) for frame in data.frames)
+        several = dataclasses.replace(
+            data,
+            task="multilabel",
+            frames=tuple(dataclasses.replace(f, labels=m) for f, m in zip(data.frames, marks, strict=True)),
+        )
+        with pytest.raises(
+            DataError, match=r"labels are exclusive .*, those of drawn frames are each for itself"
+        ):
+            score(model, several, split="val", workers=0)
+        with pytest.raises(
+            DataError, match=r"labels are each for itself .*, those of drawn frames are exclusive"
+        ):
+            score(small(global_size=32, task="multilabel"), data, split="val", workers=0)
+
+    def test_an_answer_that_is_no_number(self, model: lag_zoo.LAG, tmp_path: Path) -> None:
+        with torch.no_grad():
+            model.head.bias[0] = float("nan")
+        with pytest.raises(DataError, match=r"the network's answer to .*\.png is no number"):
+            score(model, write_frames(tmp_path), split="val", workers=0, skip_unreadable=True)
 
     def test_there_and_back(self, model: lag_zoo.LAG, tmp_path: Path) -> None:
         scores = score(model, write_frames(tmp_path), split=None, workers=0)

@@ -18,6 +18,7 @@ from lag_zoo.errors import FieldOfViewWarning, InvalidConfigError, InvalidImageE
 from lag_zoo.nn import LAG
 from lag_zoo.predict import Failure, Prediction, Predictor
 from lag_zoo.specs import WeightSpec
+from tests.networks import as_loaded
 
 BUILT_IN = "lag_mobilenetv3_small_100_polyp"
 SIZE = (300, 400)
@@ -204,7 +205,7 @@ def named(monkeypatch: pytest.MonkeyPatch) -> Predictor:
         training_data=lag_zoo.model_info(BUILT_IN).weights[0].training_data,
         licence="Apache-2.0", operating_points={"polyp": 0.35}, temperature=2.0,
     )  # fmt: skip
-    model.weight_spec = weights
+    as_loaded(model, weights)
     monkeypatch.setattr(predict, "create_model", lambda name, pretrained: model)
     return Predictor(BUILT_IN)
 

@@ -22,7 +22,8 @@ from lag_zoo.errors import (
     UngroupedDataWarning,
     UnreadableImageError,
 )
-from lag_zoo.evaluate import score
+from lag_zoo.evaluate import evaluate, score
+from lag_zoo.evaluate.scores import APPARENT
 from lag_zoo.training import Recipe, Stage, finetune, list_recipes, load_recipe
 from tests.networks import equal
 from tests.training.drawn_data import write_frames
@@ -60,6 +61,7 @@ class TestARun:
             "metrics.jsonl",
             "last.pt",
             "curves.png",
+            "frames.txt",
             "best",
         } <= names
         assert model.label_names == ("IM", "normal") or model.label_names == ("normal", "IM")
@@ -295,6 +297,41 @@ class TestAReadyNetwork:
         assert not (tmp_path / "run").exists()
 
 
+class TestFramesThatTheRunKnows:
+    @pytest.mark.parametrize("cached", [False, True])
+    def test_are_apparent_however_they_are_split_anew(self, cached: bool, tmp_path: Path) -> None:
+        data = write_frames(tmp_path / "data")
+        half = data.with_column("split", [*["test"] * 12, *(frame.split for frame in data.frames[12:])])
+        cache = tmp_path / "cache" if cached else None
+        finetune(None, half, tmp_path / "run", recipe=RECIPE, cpu=True, cache=cache)
+        place = f"local-dir:{tmp_path / 'run' / 'best'}"
+        best = lag_zoo.create_model(place, pretrained=True)
+        assert APPARENT not in score(best, half, split="test", workers=0).columns
+        anew = data.with_column("split", ["test"] * len(data))
+        scores = score(best, anew, workers=0)
+        assert scores.columns[APPARENT] == ("",) * 12 + ("yes",) * 12
+        report = evaluate(scores, operating_point="stored", draws=100)
+        assert all(row.apparent for row in report.rows)
+        assert any("were trained on 12 of these frames, or chosen by them" in w for w in report.warnings)
+        predictor = lag_zoo.Predictor(place)
+        assert [p.apparent for p in predictor([data.path(data.frames[n]) for n in (0, 12)])] == [False, True]
+
+    def test_pass_to_what_is_trained_on_from_there(self, data: Manifest, tmp_path: Path) -> None:
+        place = f"local-dir:{tmp_path / 'run' / 'best'}"
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        other = write_frames(tmp_path / "other", patients=24)
+        other = other.with_frames(other.frames[24:])
+        finetune(place, other, tmp_path / "more", recipe=RECIPE, fields={}, pretrained=True, cpu=True)
+        more = lag_zoo.create_model(f"local-dir:{tmp_path / 'more' / 'best'}", pretrained=True)
+        assert score(more, data, split=None, workers=0).columns[APPARENT] == ("yes",) * len(data)
+
+    def test_are_not_published_with_the_weights(self, data: Manifest, tmp_path: Path) -> None:
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        listed = (tmp_path / "run" / "frames.txt").read_text().splitlines()
+        assert len(listed) == 1 + len(data)
+        assert not list((tmp_path / "run" / "best").glob("frames*"))
+
+
 class TestBadInput:
     def test_one_file_in_two_splits(self, tmp_path: Path) -> None:
         data = write_frames(tmp_path)
@@ -358,14 +395,15 @@ class TestBadInput:
             finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
         assert not (tmp_path / "run").exists()
 
-    def test_an_image_that_vanishes(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_an_image_that_vanishes(self, workers: int, tmp_path: Path) -> None:
         data = write_frames(tmp_path)
 
         def remove(row: Mapping[str, Any]) -> None:
             data.path(data.frames[3]).unlink(missing_ok=True)
 
         with pytest.raises(UnreadableImageError, match=r"1_1\.png: no such file"):
-            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, log=remove)
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, log=remove, workers=workers)
         assert rows(tmp_path / "run")[0]["epoch"] == 1
 
     def test_an_unreadable_image(self, tmp_path: Path) -> None:
@@ -373,8 +411,32 @@ class TestBadInput:
         data.path(data.frames[2]).write_bytes(b"no picture")
         with pytest.raises(UnreadableImageError, match=r"1_0\.png: not a TIFF"):
             finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
-        finetune(None, data, tmp_path / "again", recipe=RECIPE, cpu=True, skip_unreadable=True)
-        assert "1_0.png: not a TIFF" in (tmp_path / "again" / "skipped.txt").read_text()
+        assert not (tmp_path / "run").exists()
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, skip_unreadable=True)
+        assert "1_0.png: not a TIFF" in (tmp_path / "run" / "skipped.txt").read_text()
+
+    def test_an_unreadable_image_that_is_only_tested_on(self, tmp_path: Path) -> None:
+        data = write_frames(tmp_path)
+        data = data.with_column("split", ["test", "test", *(frame.split for frame in data.frames[2:])])
+        data.path(data.frames[0]).write_bytes(b"no picture")
+        for cache in (None, tmp_path / "cache"):
+            with pytest.raises(UnreadableImageError, match=r"0_0\.png: not a TIFF"):
+                finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, cache=cache)
+            assert not (tmp_path / "run").exists()
+
+    def test_modalities_to_align_of_which_there_is_one(self, tmp_path: Path) -> None:
+        data = write_frames(tmp_path)
+        stages = (Stage(name="joint", epochs=1, alignment=1.0),)
+        for told, said in (("wli", "of one: wli"), ("", r"of none that is told .column modality.")):
+            one = data.with_column("modality", [told] * len(data))
+            with pytest.raises(
+                DataError, match=f"the stage joint aligns modalities, and its frames are {said}"
+            ):
+                finetune(None, one, tmp_path / "run", recipe=RECIPE, stages=stages, cpu=True)
+        with pytest.raises(
+            InvalidConfigError, match="alignment draws modalities together, and the stage sees lci"
+        ):
+            Stage(name="joint", epochs=1, alignment=1.0, modality="lci")
 
     def test_no_split(self, data: Manifest, tmp_path: Path) -> None:
         bare = data.with_column("split", [""] * len(data))
@@ -453,6 +515,10 @@ class TestRecipes:
             "stages=[]",
             "crop_drop=1",
             "stages.9.epochs=1",
+            "stages.0.learning_rate=-1",
+            "weight_decay=-1",
+            "layer_decay=3",
+            "layer_decay=0",
         ):
             with pytest.raises(InvalidConfigError):
                 load_recipe("finetune", changes=[change])
@@ -468,6 +534,9 @@ class TestRecipes:
         (tmp_path / "b.yaml").write_text("model: [")
         with pytest.raises(InvalidConfigError, match="is no YAML"):
             load_recipe(tmp_path / "b.yaml")
+        (tmp_path / "c.yaml").write_text("model: a\nbatch_size: 8\nstages: [{epochs: 1}]\nbatch_size: 4\n")
+        with pytest.raises(InvalidConfigError, match=r"the key 'batch_size' stands there twice(.|\n)*line 4"):
+            load_recipe(tmp_path / "c.yaml")
         (tmp_path / "c.yaml").write_text("model: !!python/object/apply:os.system ['true']")
         with pytest.raises(InvalidConfigError, match="is no YAML"):
             load_recipe(tmp_path / "c.yaml")

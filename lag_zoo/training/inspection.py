@@ -1,0 +1,86 @@
+"""What is looked at before a run begins: that every file is there, is read, and stands in one split only."""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from lag_zoo.data.images import read_image
+from lag_zoo.data.known_frames import frame_digest
+from lag_zoo.data.manifest import Frame, Manifest
+from lag_zoo.errors import DataError, UnreadableImageError
+
+_SHOWN = 3
+
+
+class Inspected(NamedTuple):
+    """The frames that can be read; why each of the others cannot, by image; and the digests of the first, in order."""
+
+    manifest: Manifest
+    skipped: dict[str, str]
+    digests: list[str]
+
+
+def require_files(manifest: Manifest) -> None:
+    """Refuses a manifest whose files are not all there, or of which one stands in two splits under two names.
+
+    Raises:
+        DataError: with the first that are missing, and their lines; or the first copy.
+    """
+    gone = [frame for frame in manifest.frames if not frame.excluded and not manifest.path(frame).is_file()]
+    if gone:
+        first = ", ".join(f"{manifest.path(f)}{f' (line {f.line})' if f.line else ''}" for f in gone[:_SHOWN])
+        raise DataError(f"{manifest.source}: {len(gone)} of {len(manifest)} files are missing: {first}")
+    _require_no_copies(manifest)
+
+
+def _require_no_copies(manifest: Manifest) -> None:
+    """Only files of the same size can be the same: few have to be read."""
+    by_size: dict[int, list[Frame]] = {}
+    for frame in manifest.frames:
+        if frame.split and not frame.excluded:
+            by_size.setdefault(manifest.path(frame).stat().st_size, []).append(frame)
+    for frames in by_size.values():
+        if len({frame.split for frame in frames}) < 2:
+            continue
+        seen: dict[str, Frame] = {}
+        for frame in frames:
+            with manifest.path(frame).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            first = seen.setdefault(digest, frame)
+            if first.split != frame.split:
+                raise DataError(
+                    f"{manifest.source}: {first.image} ({first.split}) and {frame.image} ({frame.split}) are the same "
+                    "file; a frame stands in one split (lag-zoo data check finds near-copies too)"
+                )
+
+
+def inspected(manifest: Manifest, *, skip_unreadable: bool = False) -> Inspected:
+    """Reads each image once.
+
+    Args:
+        skip_unreadable: leave out frames that cannot be read.
+
+    Raises:
+        UnreadableImageError: the first that cannot be read, unless they are to be skipped.
+    """
+    kept, digests, skipped = [], [], {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        looks = [pool.submit(_digest, manifest.path(frame)) for frame in manifest.frames]
+        try:
+            for frame, look in zip(manifest.frames, looks, strict=True):
+                try:
+                    digests.append(look.result())
+                    kept.append(frame)
+                except UnreadableImageError as error:
+                    if not skip_unreadable:
+                        raise
+                    skipped[frame.image] = str(error)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return Inspected(manifest.with_frames(kept), skipped, digests)
+
+
+def _digest(path: Path) -> str:
+    return frame_digest(read_image(path))
