@@ -9,6 +9,7 @@ import typer
 
 from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
 from lag_zoo.errors import InvalidConfigError
+from lag_zoo.processes import is_first
 
 if TYPE_CHECKING:
     from lag_zoo.evaluate import Report
@@ -42,17 +43,22 @@ def cv(
     from lag_zoo.training import cross_validate
 
     recipes = _recipes((recipe, *(against or ())), set_ or ())
-    found = cross_validate(
-        recipes,
-        opened(data, column, labels),
-        output,
-        folds=folds,
-        repeats=repeats,
-        cpu=cpu,
-        cache=cache,
-        skip_unreadable=skip_unreadable,
-        log=_say,
-    )
+    try:
+        found = cross_validate(
+            recipes,
+            opened(data, column, labels),
+            output,
+            folds=folds,
+            repeats=repeats,
+            cpu=cpu,
+            cache=cache,
+            skip_unreadable=skip_unreadable,
+            log=_say,
+        )
+    except KeyboardInterrupt:
+        if is_first():
+            typer.echo(f"stopped; {output} is whole, and the same command goes on", err=True)
+        raise typer.Exit(130) from None
     first, *others = found
     for number in range(repeats):
         scores = {name: repeated[number] for name, repeated in found.items()}

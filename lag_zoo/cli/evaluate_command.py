@@ -1,5 +1,6 @@
 """`lag-zoo evaluate MODEL DATA`: what a network is worth on frames that it has not seen."""
 
+import dataclasses
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -88,6 +89,7 @@ def evaluate(
         ),
     ] = None,
     draws: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = 2000,
+    device: Annotated[str, typer.Option(help="Where the networks run, such as cpu or cuda:1.")] = "cpu",
     column: Columns = None,
     labels: Labels = None,
 ) -> None:
@@ -115,14 +117,20 @@ def evaluate(
         chosen, operating_point, level.value, pooling, apparent, prevalence, draws, skip_unreadable
     )
     _require_possible(asked, manifest, floors=floors)
-    network = _network(model, manifest)
-    others = {place: _network(place, manifest) for place in beside or ()}
+    network = _network(model, manifest, device)
+    others = {place: _network(place, manifest, device) for place in beside or ()}
     scores, validation, report = _measured(network, manifest, asked, crops=not without_crops)
     if floors:
         report = _with_floors(report, scores, manifest, network, asked)
     found = {place: _measured(other, manifest, asked, crops=True) for place, other in others.items()}
-    if floors and not without_crops and operating_point != "stored":  # what is stored was chosen with crops
+    if floors and not without_crops and operating_point != "stored":
         found[f"{model}, without crops"] = _measured(network, manifest, asked, crops=False)
+    elif floors and not without_crops:
+        left_out = (
+            "The plain backbone inside is not among the floors: what is stored was chosen with the crops. A "
+            "probability or a rule (youden, sens>=0.95) in its place shows it too."
+        )
+        report = dataclasses.replace(report, warnings=(*report.warnings, left_out))
     if found:
         from lag_zoo.evaluate.beside import with_others
 
@@ -193,10 +201,10 @@ def _require_possible(asked: _Asked, manifest: "Manifest", *, floors: bool) -> N
         raise InvalidConfigError(f"floors are fitted on a split train, and {manifest.source} has none")
 
 
-def _network(place: str, manifest: "Manifest") -> "LAG":
+def _network(place: str, manifest: "Manifest", device: str) -> "LAG":
     from lag_zoo.factory import create_model
 
-    network = create_model(place, pretrained=True)
+    network = create_model(place, pretrained=True, device=device)
     if network.label_names is not None and set(network.label_names) != set(manifest.label_names):
         raise InvalidConfigError(
             f"the labels of {place} are {list(network.label_names)}, those of {manifest.source} "

@@ -8,6 +8,7 @@ import typer
 
 from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
 from lag_zoo.cli.progress import steps
+from lag_zoo.errors import InvalidConfigError
 from lag_zoo.processes import is_first
 
 
@@ -41,6 +42,8 @@ def train(
     """
     from lag_zoo.training import finetune, load_recipe
 
+    if model is not None and any(change.partition("=")[0].strip() == "model" for change in set_ or ()):
+        raise InvalidConfigError(f"--model {model} and --set model=... both name the model: say one of them")
     chosen = load_recipe(recipe, changes=set_ or ())
     manifest = opened(data, column, labels)
     try:

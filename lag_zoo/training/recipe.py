@@ -44,6 +44,12 @@ class Stage(Spec):
     def __post_init__(self) -> None:
         _between("epochs", self.epochs, 1, 100_000)
         _between("alignment", self.alignment, 0, 1e6)
+        if self.learning_rate is not None:
+            _between("learning_rate", self.learning_rate, 0, 100)
+        if self.alignment and self.modality:
+            raise InvalidConfigError(
+                f"stage {self.name}: alignment draws modalities together, and the stage sees {self.modality} alone"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +119,9 @@ class Recipe(Spec):
         _between("batch_size", self.batch_size, 1, 1 << 20)
         _between("learning_rate", self.learning_rate, 0, 100)
         _between("crop_learning_rate", self.crop_learning_rate, 0, 1000)
+        _between("weight_decay", self.weight_decay, 0, 1000)
+        if self.layer_decay is not None:
+            _between("layer_decay", self.layer_decay, 0.01, 1)
         _between("warmup", self.warmup, 0, 0.99)
         _between("label_smoothing", self.label_smoothing, 0, 0.99)
         _between("average", self.average, 0, 0.99999)
@@ -165,9 +174,10 @@ def load_recipe(source: str | Path, *, changes: Mapping[str, Any] | Sequence[str
         import yaml
     text, where = _text(source)
 
-    # YAML 1.1 takes 1e-3 for a word; here it is the number that everyone means.
+    # YAML 1.1 takes 1e-3 for a word; here it is the number that everyone means. Of equal keys the last would win.
     loader: Any = type("Loader", (yaml.SafeLoader,), {})
     loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
+    loader.add_constructor("tag:yaml.org,2002:map", _mapping)
     try:
         data = yaml.load(text, loader)
     except yaml.YAMLError as error:
@@ -187,6 +197,20 @@ def load_recipe(source: str | Path, *, changes: Mapping[str, Any] | Sequence[str
         return Recipe.from_dict(data)
     except InvalidConfigError as error:
         raise InvalidConfigError(f"{where}: {error}") from error
+
+
+def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
+    """A mapping whose keys stand there once."""
+    from yaml.constructor import ConstructorError
+
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    for place, key in enumerate(keys):
+        if key in keys[:place]:
+            raise ConstructorError(
+                None, None, f"the key {key!r} stands there twice", node.value[place][0].start_mark
+            )
+    loader.flatten_mapping(node)
+    return dict(loader.construct_mapping(node, deep=True))
 
 
 def _text(source: str | Path) -> tuple[str, str]:

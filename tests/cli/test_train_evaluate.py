@@ -75,6 +75,11 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
             done.output.replace("│", " ").split()
         )  # typer draws a box around it, and breaks its lines
         assert (done.exit_code, "is a file" in told) == (2, True)
+    assert "backbone inside is not among the floors" in run(
+        "evaluate", best, data, "--split", "val", "--operating-point", "stored", "--floors", "--draws", 100
+    )
+    with pytest.raises(InvalidConfigError, match="both name the model"):
+        run("train", "finetune", data, "-o", tmp_path / "two", "--model", "a", "--set", "model=b")
     more = ("--beside", best, "--thumbnails", "--mistakes", 1, "--paper-table", "-o", tmp_path / "more")
     out = run("evaluate", best, data, *options, *more)
     assert "paper_table.md" in out
@@ -115,3 +120,16 @@ def test_a_rule_needs_other_frames(tmp_path: Path) -> None:
     assert "**apparent**" in run(*common, "--split", "val", "--apparent")
     with pytest.raises(InvalidConfigError, match="or --apparent"):
         run(*common, "--split", "val")
+
+
+def test_a_stopped_cross_validation_says_how_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    data = write_frames(tmp_path).root / "data.csv"
+    monkeypatch.setattr("lag_zoo.training.cross_validate", stopped)
+    done = CliRunner().invoke(app, ["cv", "finetune", str(data), "-o", str(tmp_path / "out")])
+    assert done.exit_code == 130
+    assert "is whole, and the same command goes on" in " ".join(done.output.split())
