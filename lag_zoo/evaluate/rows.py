@@ -1,5 +1,6 @@
 """What one question comes to: a row of a report, each number with its interval."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -150,13 +151,14 @@ def _measures(
 
 
 def _with_width(interval: Interval, count: int) -> Interval:
-    """The interval; where all resamples came to the same 0 or 1, that of so many groups, all of them right or wrong."""
-    if interval.value not in (0.0, 1.0) or interval.low < interval.high:
+    """The interval; where all resamples came to the same, that of as large a share of so many groups."""
+    if interval.low != interval.high:
         return interval
-    of_groups = wilson(count if interval.value else 0, count)
+    share = round(interval.value * count, 9)
+    low, high = wilson(math.floor(share), count).low, wilson(math.ceil(share), count).high
     what = "frames" if interval.groups is None else "groups"
     method = f"Wilson over {what}, where all resamples came to the same"
-    return interval._replace(low=of_groups.low, high=of_groups.high, method=method)
+    return interval._replace(low=low, high=high, method=method)
 
 
 def _calibration(
