@@ -185,7 +185,10 @@ def _counts(manifest: "Manifest") -> list[int]:
 
 def _show(report: "DataReport") -> None:
     out = console()
-    grouping = report.grouping or "none: no column patient or exam"
+    grouping = report.grouping or (
+        "none: no column patient or exam, so a split may put frames of one patient on both sides, and what is measured "
+        "will be too good"
+    )
     out.print(f"{report.source}: {report.frames} frames, {report.excluded} excluded; grouping: {grouping}\n")
     table = plain_table()
     splits = list(report.labels[0].splits)

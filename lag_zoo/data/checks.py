@@ -43,7 +43,7 @@ class DataReport:
         grouping: by what frames belong together, patient or exam; `None`: nobody says.
         labels: one row a label.
         sizes: "width x height" and how many frames have it, the most frequent first.
-        unreadable: (image, line, reason).
+        unreadable: (image, line, reason); `unreadable_excluded`: the images of them that are excluded.
         same: images whose pixels are the same.
         alike: images that are near-copies, by perceptual hash; with their groups where these differ.
         across: those of `same` and `alike` that stand in more than one split.
@@ -58,6 +58,7 @@ class DataReport:
     labels: tuple[LabelCount, ...]
     sizes: dict[str, int]
     unreadable: tuple[tuple[str, int, str], ...]
+    unreadable_excluded: tuple[str, ...]
     same: tuple[tuple[str, ...], ...]
     alike: tuple[tuple[str, ...], ...]
     across: tuple[tuple[str, ...], ...]
@@ -66,9 +67,11 @@ class DataReport:
 
     @property
     def errors(self) -> list[str]:
-        """What has to be mended before training."""
+        """What has to be mended before training, which does not look at excluded frames."""
         found = [
-            f"{image}{f' (line {line})' if line else ''}: {reason}" for image, line, reason in self.unreadable
+            f"{image}{f' (line {line})' if line else ''}: {reason}"
+            for image, line, reason in self.unreadable
+            if image not in self.unreadable_excluded
         ]
         found += [f"like frames in more than one split: {', '.join(images)}" for images in self.across]
         found += [f"no frame has the label {row.label}" for row in self.labels if not row.frames]
@@ -132,6 +135,9 @@ def check_data(
         sizes=dict(Counter(seen[number].size for number in good).most_common()),
         unreadable=tuple(
             (frame.image, frame.line, one.error) for frame, one in zip(frames, seen, strict=True) if one.error
+        ),
+        unreadable_excluded=tuple(
+            frame.image for frame, one in zip(frames, seen, strict=True) if one.error and frame.excluded
         ),
         same=_names(frames, same),
         alike=_names(frames, alike),

@@ -61,7 +61,7 @@ def read_manifest(
         MissingExtraError: a Parquet file needs the extra `data`.
     """
     path = Path(path)
-    table = _renamed(_parquet(path) if path.suffix == ".parquet" else _csv(path), columns or {})
+    table = _renamed(_parquet(path) if _is_parquet(path) else _csv(path), columns or {})
     if "image" not in table.header:
         raise DataError(
             f"{path} has no column image; its columns are {', '.join(table.header)}{_hint(table)}"
@@ -89,6 +89,10 @@ def read_manifest(
     )
 
 
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
+
+
 def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
     """Writes a manifest as CSV or, by the ending `.parquet`, as Parquet; whole or not at all.
 
@@ -98,7 +102,7 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
         MissingExtraError: a Parquet file needs the extra `data`.
     """
     path = Path(path)
-    if path.suffix not in _SUFFIXES:
+    if path.suffix.lower() not in _SUFFIXES:
         raise InvalidConfigError(f"a manifest is written as .csv or .parquet, not as {path.name}")
     used = [name for name in COLUMNS if any(manifest.column(name))]
     exclusive = manifest.task == "multiclass"
@@ -114,7 +118,7 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.part")
     try:
-        (_write_parquet if path.suffix == ".parquet" else _write_csv)(scratch, header, rows)
+        (_write_parquet if _is_parquet(path) else _write_csv)(scratch, header, rows)
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)

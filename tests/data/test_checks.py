@@ -38,6 +38,10 @@ def test_what_cannot_be_read(data: Manifest) -> None:
     assert [(image, line) for image, line, _ in report.unreadable] == [("0_0.png", 2), ("0_1.png", 3)]
     assert "0_0.png (line 2): not a TIFF" in report.errors[0]
     assert report.to_dict()["errors"] == report.errors
+    reasons = ["broken", "lost", *[""] * (len(data) - 2)]
+    report = check_data(data.with_column("excluded", reasons))
+    assert (report.errors, report.unreadable_excluded) == ([], ("0_0.png", "0_1.png"))
+    assert len(report.unreadable) == 2
 
 
 def test_copies_across_splits(data: Manifest) -> None:

@@ -154,7 +154,9 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 texts = st.text(st.characters(exclude_categories=["Cc", "Cs", "Z"]), min_size=1, max_size=8)
 
 
-@given(data=st.data(), suffix=st.sampled_from([".csv", ".parquet"]), exclusive=st.booleans())
+@given(
+    data=st.data(), suffix=st.sampled_from([".csv", ".parquet", ".CSV", ".Parquet"]), exclusive=st.booleans()
+)
 def test_there_and_back(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, suffix: str, exclusive: bool
 ) -> None:
