@@ -20,6 +20,7 @@ from lag_zoo.evaluate.scores import score
 from lag_zoo.factory import create_model
 from lag_zoo.metrics.calibration import fit_temperature, fit_temperature_and_intercepts
 from lag_zoo.nn import LAG
+from lag_zoo.processes import is_first
 from lag_zoo.publishing import About, save_pretrained
 from lag_zoo.specs import Json
 from lag_zoo.training.batches import (
@@ -113,6 +114,8 @@ def finetune(
     manifest = data if isinstance(data, Manifest) else open_data(data)
     chosen = _recipe(recipe, model, changes)
     folder = RunFolder(output)
+    if not resume and is_first():  # now, not after an hour of reading
+        folder.require_empty()
     require_files(manifest)
     for stage in chosen.stages:
         for split in ("train", "val"):

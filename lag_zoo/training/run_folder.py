@@ -46,14 +46,18 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
 
-    def start(self, recipe: Recipe, manifest: Manifest) -> None:
-        """Writes what was asked, into an empty folder."""
+    def require_empty(self) -> None:
+        """Refuses a folder that holds something already."""
         if self.path.is_file():
             raise InvalidConfigError(f"{self.path} is a file; a run needs a folder")
         if self.path.exists() and any(self.path.iterdir()):
             raise InvalidConfigError(
                 f"{self.path} holds something already: name a new folder, or resume the run in it (--resume)"
             )
+
+    def start(self, recipe: Recipe, manifest: Manifest) -> None:
+        """Writes what was asked, into an empty folder."""
+        self.require_empty()
         self.path.mkdir(parents=True, exist_ok=True)
         self._write(RECIPE, recipe.to_yaml())
         self._write(DATA, json.dumps(described(manifest), indent=2) + "\n")
