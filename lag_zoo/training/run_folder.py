@@ -64,11 +64,21 @@ class RunFolder:
         self._write(ENVIRONMENT, json.dumps(_environment(), indent=2) + "\n")
 
     def note_frames(self, digests: Iterable[str], skipped: Iterable[str]) -> None:
-        """Lists the frames behind the run's weights by digest (`lag_zoo.data.known_frames`), and what was left out."""
+        """Lists the frames behind the run's weights by digest (`lag_zoo.data.known_frames`), and what was left out.
+
+        Raises:
+            InvalidConfigError: the run to resume began on frames that showed something else.
+        """
         about = (
             "# Digests of the frames that the weights of this run were trained on or chosen by; no pictures."
         )
-        self._write(FRAMES, "\n".join([about, *sorted(digests)]) + "\n")
+        text = "\n".join([about, *sorted(digests)]) + "\n"
+        if (self.path / FRAMES).is_file() and (self.path / FRAMES).read_text(encoding="ascii") != text:
+            raise InvalidConfigError(
+                f"the pixels of some frames are not those that {self.path / FRAMES} lists: files have changed since "
+                "the run began; put them back, or name a new folder"
+            )
+        self._write(FRAMES, text)
         if why := list(skipped):
             self._write("skipped.txt", "\n".join(why) + "\n")
 

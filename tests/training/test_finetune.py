@@ -470,6 +470,15 @@ class TestBadInput:
         with pytest.raises(InvalidConfigError, match="the data are not those"):
             finetune(None, fewer, tmp_path / "run", recipe=RECIPE, cpu=True, resume=True)
 
+    def test_a_resume_after_an_image_has_changed(self, tmp_path: Path) -> None:
+        data = write_frames(tmp_path)
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        data.path(data.frames[1]).write_bytes(data.path(data.frames[0]).read_bytes())
+        with pytest.raises(
+            InvalidConfigError, match=r"frames\.txt lists: files have changed since the run began"
+        ):
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, resume=True)
+
     def test_a_loss_that_is_no_number(self, data: Manifest, tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match=r"loss is (nan|inf) in epoch \d+, before step"):
             finetune(
