@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
+from lag_zoo.cli.progress import progress
+from lag_zoo.cli.report_options import Draws, Level, LevelOption, PoolingOption, Prevalence, require_level
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.processes import is_first
 
 if TYPE_CHECKING:
-    from lag_zoo.evaluate import Report
+    from lag_zoo.data.manifest import Manifest
+    from lag_zoo.evaluate import Report, Scores
     from lag_zoo.metrics.intervals import Difference, Interval
     from lag_zoo.training import Recipe
 
@@ -34,6 +37,17 @@ def cv(
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="List frames that cannot be read, and leave them out.")
     ] = False,
+    level: LevelOption = Level.FRAME,
+    pooling: PoolingOption = "maximum",
+    prevalence: Prevalence = None,
+    floors: Annotated[
+        bool,
+        typer.Option(
+            "--floors",
+            help="Beside them: what colours, metadata and the border give, fitted on the other folds.",
+        ),
+    ] = False,
+    draws: Draws = 2000,
     column: Columns = None,
     labels: Labels = None,
 ) -> None:
@@ -43,10 +57,12 @@ def cv(
     from lag_zoo.training import cross_validate
 
     recipes = _recipes((recipe, *(against or ())), set_ or ())
+    manifest = opened(data, column, labels)
+    require_level(level, pooling, manifest)
     try:
         found = cross_validate(
             recipes,
-            opened(data, column, labels),
+            manifest,
             output,
             folds=folds,
             repeats=repeats,
@@ -62,11 +78,26 @@ def cv(
     first, *others = found
     for number in range(repeats):
         scores = {name: repeated[number] for name, repeated in found.items()}
-        reports = {name: evaluate(one, operating_point="stored") for name, one in scores.items()}
+        reports = {
+            name: evaluate(
+                one,
+                operating_point="stored",
+                level=level.value,
+                pooling=pooling,
+                prevalence=prevalence,
+                draws=draws,
+            )
+            for name, one in scores.items()
+        }
         beside = {name: (scores[name], reports[name]) for name in others}
-        reports[first] = with_others(reports[first], scores[first], beside)
+        reports[first] = with_others(reports[first], scores[first], beside, draws=draws)
+        if floors:
+            runs = output / first / f"repeat{number + 1}"
+            reports[first] = _with_floors(reports[first], scores[first], manifest, runs, draws)
         for name, report in reports.items():
-            what = f"{name}, {folds} folds{f', repeat {number + 1}' if repeats > 1 else ''}, out of fold"
+            repeat = f", repeat {number + 1}" if repeats > 1 else ""
+            counted = "" if level is Level.FRAME else f", by {level.value}"
+            what = f"{name}, {folds} folds{repeat}, out of fold{counted}"
             _write(report, output / name / f"repeat{number + 1}", what)
             for row in report.rows:
                 typer.echo(f"{what}: {row.label} AUROC {_told(row.measures['auroc'])}")
@@ -91,6 +122,19 @@ def _recipes(places: Sequence[str], changes: Sequence[str]) -> "dict[str, Recipe
             )
         found[name] = place
     return {name: load_recipe(place, changes=changes) for name, place in found.items()}
+
+
+def _with_floors(
+    report: "Report", scores: "Scores", manifest: "Manifest", runs: Path, draws: int
+) -> "Report":
+    from lag_zoo.evaluate.floors import floors_out_of_fold, with_floors
+    from lag_zoo.factory import create_model
+    from lag_zoo.training.run_folder import BEST
+
+    network = create_model(f"local-dir:{runs / scores.parts[0] / BEST}", pretrained=True)
+    with progress(len(scores), "floors") as step:
+        found = floors_out_of_fold(manifest, scores, network.config, progress=step)
+    return with_floors(report, found, draws=draws)
 
 
 def _write(report: "Report", folder: Path, title: str) -> None:

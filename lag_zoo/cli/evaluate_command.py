@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -10,6 +9,7 @@ import typer
 
 from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
 from lag_zoo.cli.progress import progress
+from lag_zoo.cli.report_options import Draws, Level, LevelOption, PoolingOption, Prevalence, require_level
 from lag_zoo.errors import InvalidConfigError
 
 if TYPE_CHECKING:
@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from lag_zoo.evaluate.mistakes import Mistake
     from lag_zoo.evaluate.questions import Level as ReportLevel
     from lag_zoo.nn import LAG
-
-
-class Level(StrEnum):
-    """What is counted."""
-
-    FRAME = "frame"
-    EXAM = "exam"
-    PATIENT = "patient"
 
 
 def evaluate(
@@ -39,16 +31,9 @@ def evaluate(
     operating_point: Annotated[
         str, typer.Option(help="stored, a probability, youden, or sens>=0.95 (chosen on the split val).")
     ] = "0.5",
-    level: Annotated[Level, typer.Option(help="Count frames, examinations or patients.")] = Level.FRAME,
-    pooling: Annotated[
-        str,
-        typer.Option(
-            help="How frames become one probability: maximum, mean, top3 or another number, noisy-or."
-        ),
-    ] = "maximum",
-    prevalence: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Tell predictive values at this prevalence too.")
-    ] = None,
+    level: LevelOption = Level.FRAME,
+    pooling: PoolingOption = "maximum",
+    prevalence: Prevalence = None,
     apparent: Annotated[
         bool, typer.Option("--apparent", help="Choose the threshold on the very frames reported, and say so.")
     ] = False,
@@ -88,7 +73,7 @@ def evaluate(
             help="A folder for report.json, report.md, report.html, scores.csv.",
         ),
     ] = None,
-    draws: Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")] = 2000,
+    draws: Draws = 2000,
     device: Annotated[str, typer.Option(help="Where the networks run, such as cpu or cuda:1.")] = "cpu",
     column: Columns = None,
     labels: Labels = None,
@@ -116,6 +101,7 @@ def evaluate(
     asked = _Asked(
         chosen, operating_point, level.value, pooling, apparent, prevalence, draws, skip_unreadable
     )
+    require_level(level, pooling, manifest, split=chosen)
     _require_possible(asked, manifest, floors=floors)
     network = _network(model, manifest, device)
     others = {place: _network(place, manifest, device) for place in beside or ()}
@@ -181,21 +167,11 @@ def _split(asked: str | None, manifest: "Manifest") -> str | None:
 
 def _require_possible(asked: _Asked, manifest: "Manifest", *, floors: bool) -> None:
     """Refuses now what could not be told after an hour of scoring."""
-    from lag_zoo.metrics.levels import require_pooling
-
-    require_pooling(asked.pooling)
     others = "val" in manifest.splits and asked.split not in (None, "val")
     if _is_rule(asked.operating_point) and not asked.apparent and not others:
         raise InvalidConfigError(
             f"{asked.operating_point} needs frames to choose a threshold on that are not the ones reported: a split "
             "val, or --apparent to choose it on these, which the report then says"
-        )
-    if asked.level != "frame" and not all(
-        getattr(frame, asked.level) for frame in manifest.where(split=asked.split).frames
-    ):
-        raise InvalidConfigError(
-            f"--level {asked.level} needs every frame's {asked.level}: {manifest.source} is grouped by "
-            f"{manifest.grouping or 'nothing'} (--column case_id={asked.level} says which column it is)"
         )
     if floors and "train" not in manifest.splits:
         raise InvalidConfigError(f"floors are fitted on a split train, and {manifest.source} has none")

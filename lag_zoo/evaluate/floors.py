@@ -2,12 +2,13 @@
 
 A network that is no better than colour statistics has learnt colours. One that is matched by the files' metadata, or by
 what lies outside the field of view, may have learnt the hospital. Each floor is a logistic regression, fitted on the
-training frames and scored on the very frames that the network is scored on.
+training frames, or on the other folds, and scored on the very frames that the network is scored on.
 """
 
 import dataclasses
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.errors import DataError, FieldOfViewWarning, UnreadableImageError
+from lag_zoo.errors import DataError, FieldOfViewWarning, InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate.report import Report, evaluate
 from lag_zoo.evaluate.rows import Row
 from lag_zoo.evaluate.scores import Scores
@@ -56,7 +57,7 @@ def floors(
         progress: called after each frame that was read.
 
     Raises:
-        DataError: no training frames besides those that are scored.
+        DataError: no training frames besides those that are scored, or none that can be read.
         UnreadableImageError: a frame that cannot be read.
     """
     scored = set(scores.images)
@@ -65,37 +66,38 @@ def floors(
         raise DataError(
             f"floors are fitted on training frames, and {manifest.source} has none in a split {train!r}"
         )
-    manifest = manifest.with_label_names(scores.label_names)
-    by_name = {frame.image: frame for frame in manifest.frames}
-    probe = _untrained(config)
-    seen: dict[str, list[np.ndarray]] = {}
-    read = []
-    for image in (*(frame.image for frame in fitted), *scores.images):
-        try:
-            found_in = _looked_at(manifest.path(by_name[image]), probe)
-        except UnreadableImageError:
-            if not skip_unreadable:
-                raise
-            continue
-        finally:
-            progress()
-        read.append(by_name[image])
-        for name, numbers in found_in.items():
-            seen.setdefault(name, []).append(numbers)
-    known = manifest.with_frames(frame for frame in read if frame.image not in scored)
-    found = {}
-    for name, rows in seen.items():
-        features = np.stack(rows)
-        logits = _regressed(features[: len(known)], known.targets(), features[len(known) :], scores)
-        found[name] = dataclasses.replace(
-            scores,
-            logits=logits,
-            temperature=1.0,
-            operating_points={},
-            thresholds=None,
-            columns={name: values for name, values in scores.columns.items() if name == "exam"},
+    manifest = manifest.with_frames([*fitted, *(f for f in manifest.frames if f.image in scored)])
+    seen = _seen(manifest, config, skip_unreadable, progress)
+    return _fitted(manifest, seen, {frame.image for frame in fitted} & set(seen), scores)
+
+
+def floors_out_of_fold(
+    manifest: Manifest, scores: Scores, config: LAGConfig, *, progress: Callable[[], None] = lambda: None
+) -> dict[str, Scores]:
+    """As `floors`, of the scores of a cross-validation: each fold's are fitted on the frames of all other folds.
+
+    Args:
+        manifest: has the frames of `scores`; its own splits are not used.
+        scores: their `parts` are the folds, as `lag_zoo.training.cross_validate` gives them.
+
+    Raises:
+        InvalidConfigError: the scores are not of several folds.
+        UnreadableImageError: a frame that cannot be read.
+    """
+    parts = np.array(scores.parts)
+    if len(set(scores.parts)) < 2:
+        raise InvalidConfigError(
+            f"scores of several folds are needed; these are of {sorted(set(scores.parts))}"
         )
-    return found
+    scored = set(scores.images)
+    manifest = manifest.with_frames(frame for frame in manifest.frames if frame.image in scored)
+    seen = _seen(manifest, config, False, progress)
+    of_folds = []
+    for fold in sorted(set(scores.parts)):
+        one = scores.taken(np.flatnonzero(parts == fold))
+        of_folds.append(_fitted(manifest, seen, scored - set(one.images), one))
+    first, *others = of_folds
+    return {name: of_first.joined([other[name] for other in others]) for name, of_first in first.items()}
 
 
 def with_floors(report: Report, found: dict[str, Scores], *, draws: int = 2000) -> Report:
@@ -116,6 +118,47 @@ def with_floors(report: Report, found: dict[str, Scores], *, draws: int = 2000) 
         if row.measures["auroc"].low > 0.5
     ]
     return dataclasses.replace(report, floors=tuple(rows.items()), warnings=(*warned, *report.warnings))
+
+
+def _seen(
+    manifest: Manifest, config: LAGConfig, skip_unreadable: bool, progress: Callable[[], None]
+) -> dict[str, dict[str, np.ndarray]]:
+    """What each floor knows of each image: by image, then by floor."""
+    probe = _untrained(config)
+    seen = {}
+    for frame in manifest.frames:
+        try:
+            seen[frame.image] = _looked_at(manifest.path(frame), probe)
+        except UnreadableImageError:
+            if not skip_unreadable:
+                raise
+        finally:
+            progress()
+    return seen
+
+
+def _fitted(
+    manifest: Manifest, seen: Mapping[str, Mapping[str, np.ndarray]], known: AbstractSet[str], scores: Scores
+) -> dict[str, Scores]:
+    """Scores of each floor, fitted on the known images."""
+    if not known:
+        raise DataError(f"none of the training frames of {manifest.source} can be read: no floor")
+    of_known = manifest.with_label_names(scores.label_names).with_frames(
+        frame for frame in manifest.frames if frame.image in known
+    )
+    found = {}
+    for name in seen[scores.images[0]]:
+        features = np.stack([seen[frame.image][name] for frame in of_known.frames])
+        asked = np.stack([seen[image][name] for image in scores.images])
+        found[name] = dataclasses.replace(
+            scores,
+            logits=_regressed(features, of_known.targets(), asked, scores),
+            temperature=1.0,
+            operating_points={},
+            thresholds=None,
+            columns={column: values for column, values in scores.columns.items() if column == "exam"},
+        )
+    return found
 
 
 def _looked_at(path: Path, probe: LAG) -> dict[str, np.ndarray]:
@@ -173,6 +216,8 @@ def _untrained(config: LAGConfig) -> LAG:
 def _regressed(known: np.ndarray, targets: np.ndarray, asked: np.ndarray, scores: Scores) -> np.ndarray:
     """Logits (n, C) of the asked frames, from a regression on the known ones."""
     if targets.ndim == 1:
+        if len(set(targets)) < 2:
+            raise DataError(f"the training frames are all {scores.label_names[targets[0]]}: no floor")
         fitted = _fit(known, targets)
         decision = fitted.decision_function(asked)
         if decision.ndim == 1:  # two labels: one number

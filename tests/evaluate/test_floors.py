@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -11,9 +12,9 @@ from typer.testing import CliRunner
 import lag_zoo
 from lag_zoo.cli.app import app
 from lag_zoo.data import Manifest, write_manifest
-from lag_zoo.errors import DataError, UnreadableImageError
-from lag_zoo.evaluate import evaluate, score
-from lag_zoo.evaluate.floors import floors, with_floors
+from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
+from lag_zoo.evaluate import Scores, evaluate, score
+from lag_zoo.evaluate.floors import floors, floors_out_of_fold, with_floors
 from lag_zoo.evaluate.pages import html, markdown
 from tests.networks import small
 from tests.training.drawn_data import write_frames
@@ -25,8 +26,12 @@ def data(tmp_path: Path) -> Manifest:
     return write_frames(tmp_path, patients=36)
 
 
+def score_of(data: Manifest, split: str) -> Scores:
+    return score(small(global_size=32), data, split=split, workers=0)
+
+
 def areas(data: Manifest) -> dict[str, float]:
-    scores = score(small(global_size=32), data, split="val", workers=0)
+    scores = score_of(data, "val")
     found = floors(data, scores, small(global_size=32).config)
     report = with_floors(evaluate(scores, draws=100), found, draws=100)
     assert all(len(rows) == 2 for _, rows in report.floors)
@@ -46,7 +51,7 @@ def test_a_leak_in_the_files(data: Manifest) -> None:
             with Image.open(data.path(frame)) as image:
                 larger = image.resize((180, 140))
             larger.save(data.path(frame))
-    scores = score(small(global_size=32), data, split="val", workers=0)
+    scores = score_of(data, "val")
     report = with_floors(
         evaluate(scores, draws=100), floors(data, scores, small(global_size=32).config), draws=100
     )
@@ -54,14 +59,14 @@ def test_a_leak_in_the_files(data: Manifest) -> None:
 
 
 def test_by_patient(data: Manifest) -> None:
-    scores = score(small(global_size=32), data, split="val", workers=0)
+    scores = score_of(data, "val")
     found = floors(data, scores, small(global_size=32).config)
     report = with_floors(evaluate(scores, level="patient", draws=100), found, draws=100)
     assert {row.n for _, rows in report.floors for row in rows} == {report.rows[0].n} == {12}
 
 
 def test_an_unreadable_training_frame(data: Manifest) -> None:
-    scores = score(small(global_size=32), data, split="val", workers=0)
+    scores = score_of(data, "val")
     data.path(next(f for f in data.frames if f.split == "train")).write_bytes(b"no image")
     with pytest.raises(UnreadableImageError):
         floors(data, scores, small(global_size=32).config)
@@ -95,8 +100,53 @@ def test_not_exclusive_labels(data: Manifest) -> None:
     assert dict(report.floors)["colour statistics"][0].measures["auroc"].value > 0.9
 
 
+def of_two_folds(data: Manifest) -> Scores:
+    """Scores as a cross-validation gives them; the folds are by patient."""
+    parts = [score_of(data, split) for split in data.splits]
+    scores = parts[0].joined(parts[1:])
+    return dataclasses.replace(
+        scores, parts=tuple(f"fold{1 + int(group[1:]) // 2 % 2}" for group in scores.groups)
+    )
+
+
+def test_out_of_fold_is_each_fold_by_the_others(data: Manifest) -> None:
+    """The same numbers as by two splits, one fold the training frames and the other those that are scored."""
+    scores = of_two_folds(data)
+    found = floors_out_of_fold(data, scores, small(global_size=32).config)
+    assert list(found) == list(floors(data, score_of(data, "val"), small(global_size=32).config))
+    fold = dict(zip(scores.images, scores.parts, strict=True))
+    split = data.with_column(
+        "split", ["val" if fold[frame.image] == "fold1" else "train" for frame in data.frames]
+    )
+    alone = floors(split, score_of(split, "val"), small(global_size=32).config)
+    for name, whole in found.items():
+        assert sorted(whole.images) == sorted(scores.images)
+        places = [whole.images.index(image) for image in alone[name].images]
+        np.testing.assert_allclose(whole.logits[places], alone[name].logits, atol=1e-9)
+
+
+def test_out_of_one_fold(data: Manifest) -> None:
+    with pytest.raises(InvalidConfigError, match=r"several folds are needed; these are of \['val'\]"):
+        floors_out_of_fold(data, score_of(data, "val"), small(global_size=32).config)
+
+
+def test_no_training_frame_can_be_read(data: Manifest) -> None:
+    scores = score_of(data, "val")
+    for frame in data.frames:
+        if frame.split == "train":
+            data.path(frame).write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"none of the training frames .* can be read"):
+        floors(data, scores, small(global_size=32).config, skip_unreadable=True)
+
+
+def test_training_frames_of_one_label(data: Manifest) -> None:
+    one = data.with_frames(f for f in data.frames if f.split == "val" or f.labels == (0,))
+    with pytest.raises(DataError, match="training frames are all normal: no floor"):
+        floors(one, score_of(data, "val"), small(global_size=32).config)
+
+
 def test_without_training_frames(data: Manifest) -> None:
-    scores = score(small(global_size=32), data, split="val", workers=0)
+    scores = score_of(data, "val")
     only = data.with_frames(f for f in data.frames if f.split == "val")
     with pytest.raises(DataError, match="has none in a split 'train'"):
         floors(only, scores, small(global_size=32).config)

@@ -96,17 +96,21 @@ def test_the_command(data: Manifest, tmp_path: Path) -> None:
         app,
         [
             "cv", str(tmp_path / "short.yaml"), str(data.root / "data.csv"), "-o", str(tmp_path / "cv"), "--folds", "2",
-            "--against", str(tmp_path / "plain.yaml"), "--cpu",
+            "--against", str(tmp_path / "plain.yaml"), "--cpu", "--floors", "--level", "patient", "--pooling", "mean",
+            "--prevalence", "0.1", "--draws", "100",
         ],
         catch_exceptions=False,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert "short, 2 folds, out of fold: IM AUROC" in done.output
+    assert "short, 2 folds, out of fold, by patient: IM AUROC" in done.output
     assert "short less plain, repeat 1: IM AUROC" in done.output
     assert (tmp_path / "cv" / "plain" / "repeat1" / "report.html").is_file()
     page = (tmp_path / "cv" / "short" / "repeat1" / "report.md").read_text()
     assert "Other networks on the same frames" in page
     assert "| IM | plain |" in page
+    assert "| colour statistics | IM |" in page
+    assert "cluster bootstrap, 100 resamples" in page
+    assert "prevalence of 0.1" in page
 
 
 def test_two_recipes_of_one_name(data: Manifest, tmp_path: Path) -> None:
