@@ -157,6 +157,8 @@ def _as_loaded(model: LAG, state: Mapping[str, Tensor]) -> bool:
 
 
 def _require_rebuildable(model: LAG) -> None:
+    if model.is_fused:
+        raise InvalidConfigError("a fused network cannot be saved: save the one that it was made from")
     check_backbone(model.config)
     with torch.device("meta"):
         rebuilt = LAG.from_config(model.config).state_dict()

@@ -8,6 +8,7 @@ import fnmatch
 import functools
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from lag_zoo.errors import DuplicateModelError, InvalidConfigError, PluginWarning, UnknownModelError
 from lag_zoo.models import CATALOGUE
@@ -109,7 +110,9 @@ def resolve(name: str) -> tuple[ModelSpec, str | None]:
     raise UnknownModelError(
         name,
         [*models, *_architectures(name)],
-        hint="lag_zoo.list_models() lists the zoo; lag_<any timm name> is an architecture.",
+        hint=f"Weights in this folder are called local-dir:{name}."
+        if name and Path(name).is_dir()
+        else "lag_zoo.list_models() lists the zoo; lag_<any timm name> is an architecture.",
     )
 
 

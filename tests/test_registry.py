@@ -105,6 +105,12 @@ class TestModelInfo:
         with pytest.raises(UnknownModelError, match="list_models"):
             model_info(name)
 
+    def test_unknown_but_a_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "mine").mkdir()
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(UnknownModelError, match="in this folder are called local-dir:mine"):
+            model_info("mine")
+
     @pytest.mark.usefixtures("own")
     def test_a_tag_picks_weights(self) -> None:
         register(a_model(weights=(some_weights("base"), some_weights("im"))))

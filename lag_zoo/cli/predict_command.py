@@ -52,7 +52,9 @@ class Precision(StrEnum):
 
 def predict(
     paths: Annotated[list[Path], typer.Argument(help="Image files, or folders, which are walked.")],
-    model: Annotated[str, typer.Option(help="A name of the zoo whose weights exist.")] = BUILT_IN,
+    model: Annotated[
+        str, typer.Option(help="A name whose weights exist, or a place: local-dir:runs/1/best.")
+    ] = BUILT_IN,
     draws: Annotated[
         int, typer.Option(min=0, help="Look so often, each time with crops at random: mean and spread.")
     ] = 0,

@@ -64,6 +64,8 @@ class LAG(nn.Module):
     """What loading did, where `create_model` loaded weights."""
     weight_spec: "WeightSpec | None" = None
     """What is vouched for of the weights that were loaded whole."""
+    is_fused: bool = False
+    """Made by `fuse`: it predicts, and cannot be trained or saved."""
 
     def __init__(
         self,
@@ -201,7 +203,7 @@ class LAG(nn.Module):
 
         On the CPU, in float32, the backbone's weights are also laid out once for the processor; such a copy stays
         there (`pack=False` leaves that out, as `torch.compile` likes it). It is in evaluation mode, and for prediction
-        only: it cannot be trained, nor saved (`save_pretrained` refuses what its configuration does not rebuild).
+        only: `train` and `save_pretrained` refuse it. One that is fused already is copied.
 
         >>> model = LAG("mobilenetv3_small_050", num_classes=3).eval()
         >>> frames = torch.zeros(1, 3, 300, 400, dtype=torch.uint8) + 90
@@ -209,6 +211,8 @@ class LAG(nn.Module):
         True
         """
         fused = copy.deepcopy(self).eval()
+        if fused.is_fused:
+            return fused
         side = fused.config.global_size or 0
         example = torch.zeros(1, 3, side, side, device=self.pixel_mean.device, dtype=self.pixel_mean.dtype)
         fold_norms(fused.backbone, lambda: backbone_features(fused.backbone, example))
@@ -216,7 +220,18 @@ class LAG(nn.Module):
         fused.to(memory_format=torch.channels_last)
         if pack:
             pack_convolutions(fused.backbone, lambda: backbone_features(fused.backbone, example))
+        fused.is_fused = True
         return fused
+
+    def train(self, mode: bool = True) -> "LAG":
+        """As torch's.
+
+        Raises:
+            InvalidConfigError: a fused network is to be trained, of whose norms nothing is left.
+        """
+        if mode and self.is_fused:
+            raise InvalidConfigError("a fused network only predicts: train the one that it was made from")
+        return super().train(mode)
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
         """Fused features -> logits (B, num_classes), or with `pre_logits` what the classifier sees (B, hidden_dim)."""

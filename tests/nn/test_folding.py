@@ -82,8 +82,21 @@ def test_weights_of_each_crop_s_own() -> None:
 
 def test_it_cannot_be_saved(tmp_path: Path) -> None:
     fused = lag_zoo.create_model("lag_mobilenetv3_small_100_polyp", pretrained=True).fuse()
-    with pytest.raises(InvalidConfigError):
+    with pytest.raises(InvalidConfigError, match="a fused network cannot be saved"):
         lag_zoo.save_pretrained(fused, tmp_path)
+
+
+def test_it_only_predicts_and_can_be_fused_again() -> None:
+    model = lag_zoo.LAG("mobilenetv3_small_050", num_classes=3).eval()
+    fused = model.fuse()
+    with pytest.raises(InvalidConfigError, match="only predicts: train the one"):
+        fused.train()
+    assert not fused.eval().training
+    again, frames = fused.fuse(), draw_frame((300, 360))[None]
+    assert again is not fused
+    with torch.inference_mode():
+        assert torch.equal(again(frames), fused(frames))
+    assert model.train().training
 
 
 class Traps(nn.Module):
