@@ -166,24 +166,33 @@ def test_killed_it_has_kept_what_was_answered(frames: Path, root: Path) -> None:
 
 def test_two_processes_give_the_file_of_one(frames: Path, root: Path) -> None:
     whole = _whole(frames, root)
-    stderr, parts = frames.parent / "stderr.txt", set[str]()
-    with stderr.open("wb") as file:  # a pipe that nobody reads would stop the process when it is full
-        process = subprocess.Popen(
-            [sys.executable, *LAUNCH, *COMMAND],
-            cwd=frames.parent,
-            env=environment(root),
-            stdout=subprocess.DEVNULL,
-            stderr=file,
-        )
-    while process.poll() is None:
-        parts |= {path.name for path in (frames.parent / "out.jsonl.parts").glob("*.part")}
-        time.sleep(0.005)
-    said = stderr.read_text()
-    assert process.returncode == 1, said
-    assert said.count("1 of 10 files failed") == 1
-    assert len(parts) == 2, parts
+    parts = frames.parent / "out.jsonl.parts"
+    in_the_way = parts / "out.jsonl"  # so that the parts stay, and it shows who wrote them
+    in_the_way.mkdir(parents=True)
+    said = _launch(frames, root)
+    assert "cannot be written: Is a directory" in said
+    assert sorted(len(part.read_text().splitlines()) for part in parts.glob("*.part")) == [4, 6]
+    assert not (frames.parent / "out.jsonl").exists()
+    in_the_way.rmdir()
+    said = _launch(frames, root, "--resume")
+    assert said.count("10 of 10 images are answered already") == 1, said
+    assert said.count("1 of 10 files failed") == 1, said
     assert (frames.parent / "out.jsonl").read_text() == whole
-    assert not (frames.parent / "out.jsonl.parts").exists()
+    assert not parts.exists()
+
+
+def _launch(frames: Path, root: Path, *arguments: str) -> str:
+    """What two processes say that share the work and fail, if only for the broken frame."""
+    done = subprocess.run(
+        [sys.executable, *LAUNCH, *COMMAND, *arguments],
+        cwd=frames.parent,
+        env=environment(root),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == 1, done.stderr
+    return done.stderr
 
 
 def _whole(frames: Path, root: Path) -> str:
