@@ -75,6 +75,8 @@ def cv(
         if is_first():
             typer.echo(f"stopped; {output} is whole, and the same command goes on", err=True)
         raise typer.Exit(130) from None
+    if not is_first():
+        return  # the first tells what all have measured
     first, *others = found
     for number in range(repeats):
         scores = {name: repeated[number] for name, repeated in found.items()}

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, is_initialized
 from accelerate.utils import DynamoBackend
@@ -20,11 +21,14 @@ from lag_zoo.training.recipe import Recipe
 def accelerator_for(recipe: Recipe, *, cpu: bool, folder: str | os.PathLike[str]) -> Iterator[Accelerator]:
     """The accelerator of a run; at the end its trackers are closed, and its settings are forgotten.
 
+    Processes that knew of each other before the run do so after it: they cannot be joined anew for certain.
+
     Raises:
         InvalidConfigError: somebody made an accelerator before, with other settings than the recipe's; or the processes
             do not know of each other.
     """
     somebodys = is_initialized()
+    joined = torch.distributed.is_available() and torch.distributed.is_initialized()
     backend = DynamoBackend.INDUCTOR if recipe.compile else DynamoBackend.NO
     try:
         accelerator = Accelerator(
@@ -45,6 +49,9 @@ def accelerator_for(recipe: Recipe, *, cpu: bool, folder: str | os.PathLike[str]
             )
         yield accelerator
     finally:
-        accelerator.end_training()
+        for tracker in accelerator.trackers:
+            tracker.finish()
+        if not joined:
+            accelerator.state.destroy_process_group()
         if not somebodys:
-            AcceleratorState._reset_state(reset_partial_state=True)
+            AcceleratorState._reset_state(reset_partial_state=not joined)

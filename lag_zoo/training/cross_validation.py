@@ -18,6 +18,7 @@ from lag_zoo.data.splits import split
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate.scores import Scores, score
 from lag_zoo.factory import create_model
+from lag_zoo.processes import is_first, processes
 from lag_zoo.training.finetuning import finetune
 from lag_zoo.training.inspection import Inspected, inspected
 from lag_zoo.training.recipe import Recipe
@@ -84,7 +85,8 @@ def cross_validate(
                 excluded=len(data) - len(data.where()),
                 skipped=tuple(skipped),
             )
-            whole.write(place / SCORES, seed=seeded.seed)
+            if is_first():
+                whole.write(place / SCORES, seed=seeded.seed)
             found[name].append(whole)
     return found
 
@@ -110,30 +112,35 @@ def fold_scores(
     """The scores of the split `test`, by a network trained on the splits `train` and `val`, if that is not done yet.
 
     They can be joined with those of other folds: logits are divided by the temperature, and each frame has its own
-    thresholds. Kept as `FOLDER/scores.csv`, beside the run.
+    thresholds. Kept as `FOLDER/scores.csv`, beside the run. Of several processes all train, and the first scores.
 
     Raises:
         InvalidConfigError: the folder holds a run of another recipe, or of other data.
     """
-    if not (folder / SCORES).is_file():
-        resume = (folder / RECIPE).is_file()
+    scored, resume = (folder / SCORES).is_file(), (folder / RECIPE).is_file()
+    processes(cpu=cpu).wait()  # until all have looked: the first one writes
+    if not scored:
         model = finetune(None, manifest, folder, recipe=recipe, resume=resume, cpu=cpu, cache=cache, log=log)
-        trained = create_model(f"local-dir:{folder / BEST}", pretrained=True).to(model.pixel_mean.device)
-        scores = score(trained, manifest, batch_size=recipe.batch_size, workers=recipe.workers)
-        thresholds = np.array([scores.operating_points[name] for name in scores.label_names])
-        calibrated = Scores(
-            **{
-                **vars(scores),
-                "logits": scores.logits / scores.temperature,
-                "temperature": 1.0,
-                "thresholds": np.tile(thresholds, (len(scores), 1)),
-                "parts": (name,) * len(scores),
-            }
-        )
-        calibrated.write(folder / SCORES, seed=recipe.seed)
+        if is_first():
+            trained = create_model(f"local-dir:{folder / BEST}", pretrained=True).to(model.pixel_mean.device)
+            scores = score(trained, manifest, batch_size=recipe.batch_size, workers=recipe.workers)
+            _joinable(scores, name).write(folder / SCORES, seed=recipe.seed)
+        processes(cpu=cpu).wait()
     kept = Scores.read(folder / SCORES)
     RunFolder(folder).require_same(recipe, manifest.with_label_names(kept.label_names).where())
     return kept
+
+
+def _joinable(scores: Scores, part: str) -> Scores:
+    """One fold's scores, with what differs from fold to fold taken into them: temperature and thresholds."""
+    thresholds = np.array([scores.operating_points[name] for name in scores.label_names])
+    return dataclasses.replace(
+        scores,
+        logits=scores.logits / scores.temperature,
+        temperature=1.0,
+        thresholds=np.tile(thresholds, (len(scores), 1)),
+        parts=(part,) * len(scores),
+    )
 
 
 def _teller(

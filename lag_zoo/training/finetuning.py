@@ -153,6 +153,7 @@ def finetune(
         about = _calibrated(trained, manifest, chosen)
         if accelerator.is_main_process:
             save_pretrained(trained, folder.path / BEST, about=about)
+        accelerator.wait_for_everyone()
     return trained
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lag_zoo.training import Recipe
 from tests.launch import LAUNCH
 from tests.training.drawn_data import write_frames
 from tests.training.test_finetune import RECIPE
@@ -18,25 +19,10 @@ def test_two_processes_give_the_losses_of_one(tmp_path: Path, root: Path) -> Non
     """For the same batches over all processes; batch norms would see half of each, so their statistics are frozen."""
     write_frames(tmp_path)
     recipe = dataclasses.replace(RECIPE, freeze_norm=True, average=0.0)
-    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     found = []
     for name, launch in (("one", []), ("two", LAUNCH)):
-        command = [
-            sys.executable,
-            *launch,
-            "-m",
-            "lag_zoo.cli",
-            "train",
-            "recipe.yaml",
-            "data.csv",
-            "-o",
-            name,
-            "--cpu",
-        ]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("epoch 1,") == done.stdout.count("the best epoch's network") == 1
+        said = _run(launch, "train", recipe, name, tmp_path, root)
+        assert said.count("epoch 1,") == said.count("the best epoch's network") == 1
         started = json.loads((tmp_path / name / "environment.json").read_text())["processes"]
         assert started == (2 if launch else 1)
         found.append(
@@ -45,3 +31,34 @@ def test_two_processes_give_the_losses_of_one(tmp_path: Path, root: Path) -> Non
     for one, two in zip(*found, strict=True):
         for key in ("train_loss", "val_loss", "val_auroc"):
             assert two[key] == pytest.approx(one[key], abs=1e-4)
+
+
+def test_two_processes_cross_validate_and_one_tells(tmp_path: Path, root: Path) -> None:
+    """Stopped after the first fold too: whoever comes last must not take the other's beginning for an earlier run."""
+    write_frames(tmp_path)
+    recipe = dataclasses.replace(RECIPE, stages=RECIPE.stages[:1])
+    said = _run(LAUNCH, "cv", recipe, "out", tmp_path, root)
+    assert said.count("fold1, epoch 1:") == said.count("fold2, epoch 1:") == said.count("IM AUROC") == 1
+    run = tmp_path / "out" / "recipe" / "repeat1"
+    kept = {name: (run / name).read_bytes() for name in ("scores.csv", "report.json", "report.html")}
+    (run / "fold2" / "scores.csv").unlink()
+    said = _run(LAUNCH, "cv", recipe, "out", tmp_path, root)
+    assert "epoch" not in said
+    assert {name: (run / name).read_bytes() for name in kept} == kept
+
+
+def _run(launch: list[str], command: str, recipe: Recipe, output: str, folder: Path, root: Path) -> str:
+    """What a command says that trains in a folder of drawn frames."""
+    (folder / "recipe.yaml").write_text(recipe.to_yaml())
+    arguments = [command, "recipe.yaml", "data.csv", "-o", output, "--cpu"]
+    if command == "cv":
+        arguments += ["--folds", "2"]
+    done = subprocess.run(
+        [sys.executable, *launch, "-m", "lag_zoo.cli", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
