@@ -62,7 +62,6 @@ def stages(model: LAG) -> dict[str, Callable[[], object]]:
         "finding the field of view": lambda: sampler.field(frames),
         "placing the crops": place,
         "cutting them out": lambda: crops_of(frames, views.boxes),
-        "the share of the field that they see": lambda: field.share_seen(views.boxes),
         "the plain backbone": lambda: backbone_features(model.backbone, ready),
         "the crop ensemble": lambda: model.crop_features(views),
         "fusion and head": lambda: model.forward_head(

@@ -281,7 +281,7 @@ def score(
     origin = lag.load_report
     known = frozenset[str]() if origin is None else frames_behind(origin.trained_on, origin.path)
     loader = torch.utils.data.DataLoader(
-        _Frames(chosen, ViewSampler.from_config(lag.config), skip_unreadable, known),
+        _Frames(chosen, ViewSampler.from_config(lag.config, with_share=False), skip_unreadable, known),
         batch_size=batch_size,
         num_workers=workers,
         collate_fn=_collate,

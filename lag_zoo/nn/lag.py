@@ -168,9 +168,11 @@ class LAG(nn.Module):
         """What the network sees of these frames: `Views`, batched, on the network's device."""
         return self.sampler()(x, epoch=epoch, index=index).batched().to(self.pixel_mean.device)
 
-    def sampler(self, *, policy: Policy | None = None, seed: int = 0) -> ViewSampler:
+    def sampler(
+        self, *, policy: Policy | None = None, seed: int = 0, with_share: bool = True
+    ) -> ViewSampler:
         """What makes this network's views; `policy` and `seed` in place of its own."""
-        return ViewSampler.from_config(self.config, policy=policy, seed=seed)
+        return ViewSampler.from_config(self.config, policy=policy, seed=seed, with_share=with_share)
 
     def forward_features(self, x: Frames | Views) -> Tensor:
         """Frames or views -> global and crop features, fused: (B, num_features)."""
@@ -178,7 +180,7 @@ class LAG(nn.Module):
 
     def fused(self, x: Frames | Views) -> Fused:
         """Frames or views -> fused features, and each crop's weight where the fusion has weights."""
-        views = x.batched() if isinstance(x, Views) else self.views(x)
+        views = self._seen(x)
         return self.fusion(self.global_features(views), self.crop_features(views), views.inside)  # type: ignore[no-any-return]
 
     def global_features(self, views: Views) -> Tensor:
@@ -191,7 +193,7 @@ class LAG(nn.Module):
 
     def forward_global(self, x: Frames | Views) -> Tensor:
         """Frames or views -> logits (B, num_classes) of the global view alone, as if the crops had nothing to say."""
-        views = x.batched() if isinstance(x, Views) else self.views(x)
+        views = self._seen(x, with_crops=False)
         return self.forward_head(self.fusion.without_crops(self.global_features(views)))
 
     def without_crops(self) -> GlobalPath:
@@ -237,6 +239,13 @@ class LAG(nn.Module):
         """Fused features -> logits (B, num_classes), or with `pre_logits` what the classifier sees (B, hidden_dim)."""
         features = self.hidden(features)
         return features if pre_logits else self.head(features)
+
+    def _seen(self, x: Frames | Views, *, with_crops: bool = True) -> Views:
+        """Views as they come; of frames those that a forward looks at, and no more."""
+        if isinstance(x, Views):
+            return x.batched()
+        sampler = ViewSampler.from_config(self.config, with_crops=with_crops, with_share=False)
+        return sampler(x).batched().to(self.pixel_mean.device)
 
     def _normalised(self, pixels: Tensor) -> Tensor:
         scale = 255.0 if pixels.dtype == torch.uint8 else 1.0

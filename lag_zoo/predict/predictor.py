@@ -149,13 +149,13 @@ class Predictor:
             pixels = read_image(image) if isinstance(image, Path) else to_pixels(image).cpu()
         except (UnreadableImageError, InvalidImageError) as error:
             return Failure(path, error)
-        at_random = [self.model.sampler(policy="random", seed=seed) for seed in range(draws)]
-        samplers = at_random or [self.model.sampler()]
+        make = partial(self.model.sampler, with_share=False)  # it is counted once, over all draws
+        samplers = [make(policy="random", seed=seed) for seed in range(draws)] or [make()]
         # Every frame has the index 0, so that an answer does not depend on which frames came before it.
         field = samplers[0].field(pixels[None])
         each = [sampler.of_frames(pixels[None], indices=[0], field=field) for sampler in samplers]
         views = Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
-        share = float(field.share_seen(views.boxes.flatten(0, 1)[None]) if draws else views.share)
+        share = float(field.share_seen(views.boxes.flatten(0, 1)[None]))
         apparent = bool(self._known) and pixels.dtype == torch.uint8 and frame_digest(pixels) in self._known
         return _Seen(path, views, share, tuple(frame_doubts(pixels, field, views, self.modality)), apparent)
 

@@ -133,7 +133,11 @@ class Run:
             world=self.accelerator.num_processes,
         )
         sampler = ViewSampler.from_config(
-            self.model.config, policy="random", seed=self.recipe.seed, with_crops=stage.crops
+            self.model.config,
+            policy="random",
+            seed=self.recipe.seed,
+            with_crops=stage.crops,
+            with_share=False,
         )
         transform = ViewTransform(sampler, training=True)
         dataset = training_set(self.source, transform, self.recipe)
@@ -316,7 +320,8 @@ class Run:
     def _make_validation_loader(self, stage: Stage) -> DataLoader[Batch]:
         """A stage's validation frames of this process, in their order, seen as when the network predicts."""
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        transform = ViewTransform(ViewSampler.from_config(self.model.config))
+        sampler = ViewSampler.from_config(self.model.config, with_crops=stage.crops, with_share=False)
+        transform = ViewTransform(sampler)
         frames = stage_frames(self.manifest, "val", stage)
         batches = in_order(frames, self.recipe.batch_size, rank=rank, world=world)
         return make_loader(self.source(transform), batches, min(self.recipe.workers, 1))

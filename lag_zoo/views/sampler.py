@@ -27,7 +27,7 @@ class Views(NamedTuple):
 
     global_view: (B, 3, G, G), crops: (B, N, 3, c, c): raw pixels, uint8 or float in 0..1.
     boxes: (B, N, 4) int64, x1 y1 x2 y2 in the frame. inside: (B, N) bool, the crops wholly in the field of view.
-    share: (B,) float32, the part of the field of view that the crops see.
+    share: (B,) float32, the part of the field of view that the crops see; NaN where it was not asked for.
     """
 
     global_view: Tensor
@@ -49,6 +49,8 @@ class Views(NamedTuple):
 class ViewSampler:
     """Makes `Views` from frames of any size; without crops (`with_crops=False`) their N is 0, and their share too.
 
+    No network looks at the share, and it takes as long to count as placing the crops: `with_share=False` leaves it out.
+
     >>> sampler = ViewSampler(global_size=96, num_crops=4, crop_size=32)
     >>> views = sampler(np.full((200, 300, 3), 128, np.uint8))
     >>> views.global_view.shape, views.crops.shape, views.inside.all().item()
@@ -63,10 +65,17 @@ class ViewSampler:
     mask_outside: bool = False
     seed: int = 0
     with_crops: bool = True
+    with_share: bool = True
 
     @classmethod
     def from_config(
-        cls, config: LAGConfig, *, policy: Policy | None = None, seed: int = 0, with_crops: bool = True
+        cls,
+        config: LAGConfig,
+        *,
+        policy: Policy | None = None,
+        seed: int = 0,
+        with_crops: bool = True,
+        with_share: bool = True,
     ) -> "ViewSampler":
         """The sampler that a network's configuration describes; its `global_size` must be settled."""
         if config.global_size is None:
@@ -82,6 +91,7 @@ class ViewSampler:
             mask_outside=config.mask_outside,
             seed=seed,
             with_crops=with_crops,
+            with_share=with_share,
         )
 
     def __post_init__(self) -> None:
@@ -160,7 +170,8 @@ class ViewSampler:
             policy=self.policy,
             draws=[mix(self.seed, epoch, i) for i in indices],
         )
-        return Views(view, crops_of(frames, boxes), boxes, inside, field.share_seen(boxes))
+        share = field.share_seen(boxes) if self.with_share else torch.full_like(field.offsets[:, 0], torch.nan)
+        return Views(view, crops_of(frames, boxes), boxes, inside, share)
 
 
 def _without_crops(view: Tensor, crop_size: int) -> Views:

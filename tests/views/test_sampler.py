@@ -72,6 +72,12 @@ def test_without_crops_the_rest_is_the_same(mask: bool) -> None:
     assert (views.boxes.shape, views.inside.shape, views.share.tolist()) == ((4, 0, 4), (4, 0), 4 * [0])
 
 
+def test_without_the_share_the_rest_is_the_same() -> None:
+    views = dataclasses.replace(SAMPLER, with_share=False)(FRAMES)
+    assert views.share.isnan().all()
+    assert equal(views._replace(share=SAMPLER(FRAMES).share), SAMPLER(FRAMES))
+
+
 def test_random_draws_by_seed_epoch_and_index() -> None:
     def boxes(seed: int, epoch: int, index: int) -> torch.Tensor:
         sampler = ViewSampler(global_size=64, num_crops=5, crop_size=32, policy="random", seed=seed)
