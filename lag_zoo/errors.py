@@ -24,6 +24,7 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     ├── FieldOfViewWarning                          no lit area in a frame
     ├── HubWarning                                  the Hub failed and a cached copy is used
     ├── UngroupedDataWarning                        frames of which nobody says whose they are
+    ├── UnevenSplitWarning                          splits of other shares than asked for
     └── PluginWarning                               a plugin that could not be loaded
 """
 
@@ -161,6 +162,10 @@ class UnusedColumnWarning(LagZooWarning):
 
 class UngroupedDataWarning(LagZooWarning):
     """Data without a patient or an examination column: frames of one patient may stand on both sides of a split."""
+
+
+class UnevenSplitWarning(LagZooWarning):
+    """Whole groups permit no split of the shares that were asked for."""
 
 
 class PluginWarning(LagZooWarning):

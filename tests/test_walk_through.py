@@ -36,7 +36,7 @@ def test_the_way(frames: list[str], shared: Path, root: Path, tmp_path: Path) ->
 
     # What the check of the folder is to point out.
     assert f"{len(frames)} frames, 0 excluded; grouping: none" in looked
-    assert "another light by colour than told: 2" in looked
+    assert "LCI by colour, and told to be another light: 2" in looked
     assert looked.count("wli, looks lci") == 2
     assert "WLI_IM/2.TIF" in looked
     assert "WLI_IM/3.TIF" in looked

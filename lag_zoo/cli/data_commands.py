@@ -193,13 +193,14 @@ def _show(report: "DataReport") -> None:
     table = plain_table()
     splits = list(report.labels[0].splits)
     unknown = any(row.unknown for row in report.labels)
-    for name in ("label", "frames", *(["unknown"] if unknown else []), "groups", *splits):
+    groups = ["groups"] if report.grouping else []
+    for name in ("label", "frames", *(["unknown"] if unknown else []), *groups, *splits):
         table.add_column(name, justify="left" if name == "label" else "right")
     for row in report.labels:
         counts = (
             row.frames,
             *([row.unknown] if unknown else []),
-            row.groups,
+            *([row.groups] if groups else []),
             *(row.splits[s] for s in splits),
         )
         table.add_row(row.label, *map(str, counts))
@@ -208,7 +209,18 @@ def _show(report: "DataReport") -> None:
     out.print()
     _list("sizes", sizes)
     _list("near-copies", [" = ".join(images) for images in (*report.same, *report.alike)])
-    _list("another light by colour than told", [f"{i}: {t}, looks {s}" for i, _, t, s in report.modality])
+    _list("near-copies with labels that differ", [" = ".join(images) for images in report.contradictory])
+    if report.grouping:
+        _list(
+            f"near-copies of more than one {report.grouping}", [" = ".join(images) for images in report.torn]
+        )
+    _list(
+        "LCI by colour, and told to be another light",
+        [f"{i}: {t}, looks {s}" for i, _, t, s in report.modality],
+    )
+    if report.field:
+        low, middle, high = report.field
+        out.print(f"field of view: {low:.0%} to {high:.0%} of the frame, median {middle:.0%}")
     _list("no lit area", list(report.no_field))
     _list("ERRORS", report.errors)
 

@@ -6,6 +6,7 @@ judge: a scope's sizes, labels that go with sizes, colours that contradict the m
 """
 
 import os
+import statistics
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -45,10 +46,12 @@ class DataReport:
         sizes: "width x height" and how many frames have it, the most frequent first.
         unreadable: (image, line, reason); `unreadable_excluded`: the images of them that are excluded.
         same: images whose pixels are the same.
-        alike: images that are near-copies, by perceptual hash; with their groups where these differ.
-        across: those of `same` and `alike` that stand in more than one split.
+        alike: images that are near-copies, by perceptual hash.
+        across: those of `same` and `alike` that stand in more than one split; `torn`: of more than one patient or
+            examination; `contradictory`: with labels that differ.
         modality: (image, line, modality told, modality by colour) where the two differ.
-        no_field: images without a lit area.
+        field: the least, the median and the largest part of the frame that a field of view fills; `None`: no frame has
+            one. no_field: images without a lit area.
     """
 
     source: str
@@ -62,7 +65,10 @@ class DataReport:
     same: tuple[tuple[str, ...], ...]
     alike: tuple[tuple[str, ...], ...]
     across: tuple[tuple[str, ...], ...]
+    torn: tuple[tuple[str, ...], ...]
+    contradictory: tuple[tuple[str, ...], ...]
     modality: tuple[tuple[str, int, str, str], ...]
+    field: tuple[float, float, float] | None
     no_field: tuple[str, ...]
 
     @property
@@ -94,7 +100,7 @@ class _Seen(NamedTuple):
     digest: str = ""
     hash: int = 0
     modality: str | None = None
-    field: bool = True
+    field: float = 0.0
     error: str = ""
 
 
@@ -125,7 +131,8 @@ def check_data(
     found = near_duplicates(hashes) if distance is None else near_duplicates(hashes, distance=distance)
     alike = [tuple(good[place] for place in group) for group in found]
     alike = [group for group in alike if len({seen[number].digest for number in group}) > 1]
-    across = [g for g in {*same, *alike} if len({frames[n].split for n in g if frames[n].split}) > 1]
+    copies = sorted({*same, *alike})
+    groups = manifest.groups() if manifest.grouping is not None else [""] * len(manifest)
     return DataReport(
         source=manifest.source,
         frames=len(manifest),
@@ -141,8 +148,13 @@ def check_data(
         ),
         same=_names(frames, same),
         alike=_names(frames, alike),
-        across=_names(frames, sorted(across)),
+        across=_names(frames, [g for g in copies if len({frames[n].split for n in g} - {""}) > 1]),
+        torn=_names(frames, [g for g in copies if len({groups[n] for n in g} - {""}) > 1]),
+        contradictory=_names(
+            frames, [g for g in copies if len({frames[n].labels for n in g if not frames[n].excluded}) > 1]
+        ),
         modality=tuple(_contradictions(frames, seen)),
+        field=_spread([seen[number].field for number in good if seen[number].field]),
         no_field=tuple(frames[number].image for number in good if not seen[number].field),
     )
 
@@ -159,8 +171,12 @@ def _look(path: os.PathLike[str]) -> _Seen:
         digest=frame_digest(pixels),
         hash=frame_hash(pixels, field=field),
         modality=None if empty else modality_of(pixels[None], field),
-        field=not empty,
+        field=0.0 if empty else float(field.area()) / pixels[0].numel(),
     )
+
+
+def _spread(shares: Sequence[float]) -> tuple[float, float, float] | None:
+    return (min(shares), statistics.median(shares), max(shares)) if shares else None
 
 
 def _same(digests: Sequence[tuple[int, str]]) -> list[tuple[int, ...]]:

@@ -33,7 +33,7 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
     """
     for given in paths:
         path = Path(given)
-        if path.is_dir():
+        if _is_folder(path):
             yield from _walk(path)
         else:
             yield path
@@ -41,20 +41,31 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
 
 def _walk(folder: Path) -> Iterator[Path]:
     try:
-        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError:
         yield folder
         return
-    for entry in entries:
-        if entry.is_dir():
+    for name in names:
+        entry = folder / name
+        if _is_folder(entry):
             if not entry.is_symlink():  # a link may lead back up
                 yield from _walk(entry)
         elif entry.suffix.lower() in SUFFIXES:
             yield entry
 
 
+def _is_folder(path: Path) -> bool:
+    """Whether it is one; of what cannot be looked at nobody knows, and reading it names the reason."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def read_image(path: str | os.PathLike[str]) -> Tensor:
     """The raw pixels (3, H, W) of a TIFF, JPEG, PNG, BMP or WebP file; uint8. Of several pages, the first.
+
+    Of 16-bit colours PIL gives the upper eight bits.
 
     Raises:
         UnreadableImageError: no such file, no image, a truncated one, one of more than 80 megapixels, or pixels that
@@ -73,11 +84,20 @@ def read_image(path: str | os.PathLike[str]) -> Tensor:
 
 
 def _read(path: Path) -> Tensor:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError("a device or a pipe, and no file")  # reading it might never end
     with Image.open(path, formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError(f"{image.width} x {image.height}")
+        wide = image.mode == "RGB" and any(";16" in str(tile.args) for tile in image.tile)
         image.load()
-        return to_pixels(image)
+        pixels = to_pixels(image)
+    if wide and 0 < (top := int(pixels.max())) < 16:
+        raise InvalidImageError(
+            f"16-bit colours that reach only {top} of 255 look like 12 bits or fewer in a wider container; scale them "
+            "to their full range, or to uint8, yourself"
+        )
+    return pixels
 
 
 def _reason(path: Path, error: Exception) -> str:
@@ -87,12 +107,12 @@ def _reason(path: Path, error: Exception) -> str:
         return str(error)
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    if path.is_dir():
+    if _is_folder(path):
         return f"a folder that cannot be read ({error})"
     if isinstance(error, OSError) and error.errno is not None:
         return error.strerror or str(error)
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:
         return "an empty file"
     if isinstance(error, UnidentifiedImageError):
-        return "not a TIFF, JPEG, PNG, BMP or WebP image, or damaged at its beginning"
+        return "not a TIFF, JPEG, PNG, BMP or WebP image, or damaged where it says so"
     return f"damaged or truncated ({error or type(error).__name__})"

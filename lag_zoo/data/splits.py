@@ -5,21 +5,26 @@ gives the same split of the same manifest.
 """
 
 import warnings
+from collections.abc import Iterator, Mapping
+from itertools import islice
 
 import numpy as np
 
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.errors import DataError, InvalidConfigError, UngroupedDataWarning, extra
+from lag_zoo.errors import DataError, InvalidConfigError, UnevenSplitWarning, UngroupedDataWarning, extra
 
 _PILES = 20  # a split's share is a multiple of one in so many, where the groups suffice
 _DEALS = 50
+_OTHERS = 5  # deals that are tried for shares that come closer
+_EVEN, _UNEVEN = 0.02, 0.1  # off the shares asked for: so near is near enough; of so far a user is told
 
 
 def split(manifest: Manifest, *, val: float = 0.15, test: float = 0.15, seed: int = 0) -> Manifest:
     """The manifest with `split` train, val or test, by group, the labels in like shares; excluded frames have none.
 
     Args:
-        val, test: shares of the frames, as nearly as whole groups permit; 0: no such split.
+        val, test: shares of the frames, as nearly as whole groups permit; 0: no such split. Where they come out ten
+            points off or more, an `UnevenSplitWarning` says so.
 
     Raises:
         DataError: fewer groups of a label than splits.
@@ -37,13 +42,55 @@ def split(manifest: Manifest, *, val: float = 0.15, test: float = 0.15, seed: in
             f"val and test are shares of the frames, together below 1; got {val} and {test}"
         )
     shares = {name: share for name, share in (("test", test), ("val", val)) if share}
-    count = min(_PILES, _most(manifest, at_least=1 + len(shares)))
-    names: list[str] = []  # of the piles
-    for name, share in shares.items():
-        names += [name] * max(1, round(share * count))
-    if len(names) >= count:
-        raise DataError(f"{manifest.source} has too few groups: val and test take all {count} piles of them")
-    return _dealt(manifest, names + ["train"] * (count - len(names)), seed)
+    _warn_if_ungrouped(manifest)
+    parts = into_parts(manifest, shares, seed=seed)
+    if _distance(parts, shares) >= _UNEVEN:
+        told = ", ".join(
+            f"{name} {_share(parts, name):.0%}, not {share:.0%}" for name, share in shares.items()
+        )
+        warnings.warn(
+            f"{manifest.source}: {told}: whole groups, of which some label has few, permit no closer split",
+            UnevenSplitWarning,
+            stacklevel=2,
+        )
+    return parts
+
+
+def into_parts(manifest: Manifest, shares: Mapping[str, float], *, seed: int) -> Manifest:
+    """The manifest with `split` one of these parts, of such shares of the frames, or train; nothing is warned of.
+
+    Raises:
+        DataError: fewer groups of a label than parts.
+    """
+    of_rarest = _most(manifest, at_least=1 + len(shares))
+    groups = len(set(manifest.where().groups()))
+    # Small piles come closest to the shares. Where a label has few groups, they may not reach every part: then larger.
+    counts = sorted({min(_PILES, groups), min(_PILES, of_rarest)}, reverse=True)
+    deals = (deal for count in counts for deal in _deals(manifest, _named(shares, count), seed))
+    best = next(deals, None)
+    if best is None:
+        raise _no_deal(manifest)
+    for deal in islice(deals, _OTHERS):
+        if _distance(best, shares) <= max(_EVEN, 1 / groups):
+            break
+        best = min(best, deal, key=lambda parts: _distance(parts, shares))
+    return best
+
+
+def _named(shares: Mapping[str, float], count: int) -> list[str]:
+    """The names of so many piles; at least one is of train."""
+    names = [name for name, share in shares.items() for _ in range(max(1, round(share * count)))]
+    names = names[: count - 1]
+    return names + ["train"] * (count - len(names))
+
+
+def _share(parts: Manifest, name: str) -> float:
+    return len(parts.where(split=name)) / len(parts.where())
+
+
+def _distance(parts: Manifest, shares: Mapping[str, float]) -> float:
+    """How far the parts are from the shares that were asked for, at most."""
+    return max((abs(_share(parts, name) - share) for name, share in shares.items()), default=0.0)
 
 
 def folds(manifest: Manifest, count: int, *, seed: int = 0) -> Manifest:
@@ -57,11 +104,14 @@ def folds(manifest: Manifest, count: int, *, seed: int = 0) -> Manifest:
     if count < 2:
         raise InvalidConfigError(f"at least 2 folds are needed, got {count}")
     _most(manifest, at_least=count)
-    return _dealt(manifest, [f"fold{number + 1}" for number in range(count)], seed)
+    _warn_if_ungrouped(manifest)
+    parts = next(_deals(manifest, [f"fold{number + 1}" for number in range(count)], seed), None)
+    if parts is None:
+        raise _no_deal(manifest)
+    return parts
 
 
-def _dealt(manifest: Manifest, names: list[str], seed: int) -> Manifest:
-    """The manifest with its groups dealt into piles of these names: the first deal that gives each part each label."""
+def _warn_if_ungrouped(manifest: Manifest) -> None:
     if manifest.grouping is None:
         warnings.warn(
             f"{manifest.source} names neither patients nor examinations: each frame is dealt by itself, so frames of "
@@ -69,12 +119,19 @@ def _dealt(manifest: Manifest, names: list[str], seed: int) -> Manifest:
             UngroupedDataWarning,
             stacklevel=3,
         )
+
+
+def _deals(manifest: Manifest, names: list[str], seed: int) -> Iterator[Manifest]:
+    """Deals of the groups into piles of these names: those that give each part each label."""
     for deal in range(_DEALS):
         piles = _piles(manifest, len(names), seed * _DEALS + deal)
         parts = manifest.with_column("split", ["" if pile < 0 else names[pile] for pile in piles])
-        if all(_has_each_label(parts.where(split=name)) for name in parts.splits):
-            return parts
-    raise DataError(
+        if all(_has_each_label(parts.where(split=name)) for name in set(names)):
+            yield parts
+
+
+def _no_deal(manifest: Manifest) -> DataError:
+    return DataError(
         f"{manifest.source}: in {_DEALS} deals of whole groups some part had no frame of some label; fewer parts, "
         "larger ones, or more groups are needed"
     )

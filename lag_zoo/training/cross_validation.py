@@ -14,9 +14,9 @@ import numpy as np
 
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.splits import folds as into_folds
-from lag_zoo.data.splits import split
+from lag_zoo.data.splits import into_parts
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.evaluate.scores import Scores, score
+from lag_zoo.evaluate.scores import Scores, counted, score
 from lag_zoo.factory import create_model
 from lag_zoo.processes import is_first, processes
 from lag_zoo.training.finetuning import finetune
@@ -83,6 +83,8 @@ def cross_validate(
                 found=len(data),
                 found_groups=data.count_groups(),
                 excluded=len(data) - len(data.where()),
+                reasons=counted(frame.excluded for frame in data.frames),
+                references=counted(frame.reference for frame in manifest.frames),
                 skipped=tuple(skipped),
             )
             if is_first():
@@ -94,7 +96,7 @@ def cross_validate(
 def _nested(dealt: Manifest, fold: str, *, inner: float, seed: int) -> Manifest:
     """The manifest with this fold as `test`, and the rest split into `train` and `val` by group."""
     rest = dealt.with_frames(frame for frame in dealt.frames if frame.split != fold)
-    inside = split(rest, val=inner, test=0.0, seed=seed)
+    inside = into_parts(rest, {"val": inner}, seed=seed)
     named = {frame.image: frame.split for frame in inside.frames}
     return dealt.with_column("split", [named.get(frame.image, "test") for frame in dealt.frames])
 

@@ -1,5 +1,6 @@
 """Image files: found, and read whole or refused with the reason."""
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -22,8 +23,33 @@ def picture(seed: int = 0) -> Image.Image:
 
 def header_of_a_png(width: int, height: int) -> bytes:
     """All of a PNG but its pixels."""
-    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    empty = b"IDAT" + zlib.compress(b"")
+    return png(width, height, depth=8, pixels=b"")
+
+
+def wide_png(pixels: np.ndarray) -> bytes:
+    """A PNG of 16-bit colours (H, W, 3)."""
+    height, width = pixels.shape[:2]
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in pixels)
+    return png(width, height, depth=16, pixels=lines)
+
+
+def wide_tiff(pixels: np.ndarray) -> bytes:
+    """An uncompressed TIFF of 16-bit colours (H, W, 3)."""
+    height, width = pixels.shape[:2]
+    data = pixels.astype("<u2").tobytes()
+    short, long = 3, 4
+    tags = [
+        (256, long, 1, width), (257, long, 1, height), (258, short, 3, 8 + len(data)), (259, short, 1, 1),
+        (262, short, 1, 2), (273, long, 1, 8), (277, short, 1, 3), (278, long, 1, height), (279, long, 1, len(data)),
+    ]  # fmt: skip
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    depths = struct.pack("<HHHH", 16, 16, 16, 0)
+    return struct.pack("<2sHI", b"II", 42, 8 + len(data) + len(depths)) + data + depths + directory
+
+
+def png(width: int, height: int, *, depth: int, pixels: bytes) -> bytes:
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
+    empty = b"IDAT" + zlib.compress(pixels)
     parts = (
         struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in (chunk, empty, b"IEND")
     )
@@ -57,6 +83,25 @@ class TestRefuses:
             read_image(path)
         assert str(caught.value).startswith(f"{path}: ")
         assert reason in str(caught.value)
+
+    @pytest.mark.parametrize("suffix", ["tif", "png"])
+    def test_narrow_colours_in_a_wide_container(self, tmp_path: Path, suffix: str) -> None:
+        """Twelve bits in sixteen: PIL keeps the upper eight, and would give a nearly black picture."""
+        pixels = np.asarray(picture()).astype(np.uint16)
+        for name, scale in (("wide", 257), ("narrow", 15)):
+            made = wide_tiff(pixels * scale) if suffix == "tif" else wide_png(pixels * scale)
+            (tmp_path / f"{name}.{suffix}").write_bytes(made)
+        assert int(read_image(tmp_path / f"wide.{suffix}").max()) == pixels.max()
+        self.refused(tmp_path / f"narrow.{suffix}", "look like 12 bits or fewer in a wider container")
+
+    def test_a_pipe_and_a_name_that_cannot_be(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe.png")
+        assert [path.name for path in find_images([tmp_path])] == ["pipe.png"]
+        self.refused(tmp_path / "pipe.png", "a device or a pipe, and no file")
+        for name in ("x" * 300 + ".png", "a\0b.png"):
+            assert list(find_images([tmp_path / name])) == [tmp_path / name]
+            with pytest.raises(UnreadableImageError):
+                read_image(tmp_path / name)
 
     def test_a_missing_file(self, tmp_path: Path) -> None:
         self.refused(tmp_path / "none.jpg", "no such file")
@@ -163,8 +208,8 @@ class TestFinds:
     def test_a_folder_that_cannot_be_opened_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def denied(self: Path) -> None:
-            raise PermissionError(13, "Permission denied", str(self))
+        def denied(path: Path) -> None:
+            raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr(Path, "iterdir", denied)
+        monkeypatch.setattr(os, "listdir", denied)
         assert list(find_images([tmp_path])) == [tmp_path]

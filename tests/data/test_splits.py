@@ -1,5 +1,6 @@
 """Splits: by group, in like shares, the same for the same seed."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.data.sources import open_data
 from lag_zoo.data.splits import folds, split
-from lag_zoo.errors import DataError, InvalidConfigError, UngroupedDataWarning
+from lag_zoo.errors import DataError, InvalidConfigError, UnevenSplitWarning, UngroupedDataWarning
 
 
 def made(patients: int, each: int = 3, labels: int = 2, **fields: object) -> Manifest:
@@ -21,7 +22,8 @@ def made(patients: int, each: int = 3, labels: int = 2, **fields: object) -> Man
     return Manifest(root=Path(), label_names=tuple("abcd"[:labels]), frames=tuple(frames))
 
 
-@settings(max_examples=25)
+@pytest.mark.filterwarnings("ignore::lag_zoo.errors.UnevenSplitWarning")
+@settings(max_examples=15)
 @given(
     patients=st.integers(24, 80), each=st.integers(1, 5), labels=st.integers(2, 3), seed=st.integers(0, 999)
 )
@@ -41,6 +43,20 @@ def test_shares() -> None:
     assert shares == pytest.approx({"train": 0.7, "val": 0.1, "test": 0.2}, abs=0.02)
     rates = [parts.where(split=name).targets().mean() for name in parts.splits]
     assert max(rates) - min(rates) < 0.06
+
+
+def test_a_rare_label_does_not_coarsen_the_shares() -> None:
+    every = made(43)
+    frames = [dataclasses.replace(f, labels=(int(n >= 120),)) for n, f in enumerate(every.frames)]
+    parts = split(every.with_frames(frames))
+    shares = {name: len(parts.where(split=name)) / len(parts) for name in parts.splits}
+    assert shares == pytest.approx({"train": 0.7, "val": 0.15, "test": 0.15}, abs=0.07)
+    assert all((parts.where(split=name).targets() == 1).any() for name in parts.splits)
+
+
+def test_shares_that_whole_groups_do_not_permit_are_told() -> None:
+    with pytest.warns(UnevenSplitWarning, match=r"test \d\d%, not 10%, val \d\d%, not 10%.*permit no closer"):
+        split(made(6), val=0.1, test=0.1)
 
 
 def test_another_seed_is_another_split() -> None:
