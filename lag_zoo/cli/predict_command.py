@@ -22,6 +22,7 @@ from lag_zoo.cli.prediction_table import (
 )
 from lag_zoo.cli.progress import progress
 from lag_zoo.cli.tables import console
+from lag_zoo.errors import extra
 from lag_zoo.models.polyp import NAME as BUILT_IN
 from lag_zoo.processes import processes
 
@@ -100,6 +101,9 @@ def predict(
     if output is None and (resume or format is Format.PARQUET):
         hint = "--resume" if resume else "--format"
         raise typer.BadParameter("needs a file to write to: --output", param_hint=hint)
+    if format is Format.PARQUET:
+        with extra("data"):
+            import pyarrow  # noqa: F401 - missed now, and not after all is answered
     found = survey(paths)
     if not found["images"]:
         typer.echo("lag-zoo: no image found: no TIFF, JPEG, PNG, BMP or WebP in these folders", err=True)
@@ -143,6 +147,9 @@ def _about(predictor: "Predictor") -> dict[str, Any]:
     return {
         "model": predictor.name,
         "weights": None if weights is None else dict(weights.files),
+        "labels": list(predictor.label_names),
+        "operating_points": dict(predictor.operating_points),
+        "temperature": predictor.temperature,
         "batch_size": predictor.batch_size,
         "precision": predictor.precision,
         "compile": predictor.compile,
@@ -205,6 +212,8 @@ def _finish(parts: "Parts", model: str, format: Format, output: Path) -> int:
     scratch = parts.folder / output.name
     try:
         _write(parts.rows(), model, format, scratch)
+        with scratch.open("rb") as file:
+            os.fsync(file.fileno())  # on the disk before the parts go
         os.replace(scratch, output)
     except OSError as error:
         raise PredictionError(

@@ -168,9 +168,7 @@ class LAG(nn.Module):
         """What the network sees of these frames: `Views`, batched, on the network's device."""
         return self.sampler()(x, epoch=epoch, index=index).batched().to(self.pixel_mean.device)
 
-    def sampler(
-        self, *, policy: Policy | None = None, seed: int = 0, with_share: bool = True
-    ) -> ViewSampler:
+    def sampler(self, *, policy: Policy | None = None, seed: int = 0, with_share: bool = True) -> ViewSampler:
         """What makes this network's views; `policy` and `seed` in place of its own."""
         return ViewSampler.from_config(self.config, policy=policy, seed=seed, with_share=with_share)
 

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from lag_zoo.errors import InvalidConfigError
 
+_UNSAVED = "a network fused on the CPU cannot be saved or sent elsewhere: take the one that it was made from"
+
 
 def pack_convolutions(network: nn.Module, run: Callable[[], object]) -> int:
     """Packs, in place, the float32 convolutions of a network on the CPU; how many those were.
@@ -73,8 +75,18 @@ class PackedConv2d(nn.Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> "PackedConv2d":
         return self  # nothing of it ever changes
 
+    def _save_to_state_dict(self, *_: object, **__: object) -> None:
+        raise InvalidConfigError(_UNSAVED)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise InvalidConfigError(_UNSAVED)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "PackedConv2d":
         """What `to`, `cuda`, `half` and their like call."""
+        before = torch.empty(0)
+        after = fn(before)
+        if (after.device, after.dtype) == (before.device, before.dtype):
+            return self
         raise InvalidConfigError(
             "a network fused on the CPU stays there, in float32; move or convert it before `fuse()`"
         )

@@ -38,7 +38,7 @@ class Engine:
         precision: of weights and features.
 
     Raises:
-        InvalidConfigError: no such precision, or half precision of 5 bits exponent on the CPU.
+        InvalidConfigError: no such precision or device, or half precision of 5 bits exponent on the CPU.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Engine:
     ) -> None:
         if precision not in _NUMBERS:
             raise InvalidConfigError(f"precision is one of {', '.join(_NUMBERS)}; got {precision!r}")
-        target = torch.device(device) if device is not None else model.pixel_mean.device
+        target = model.pixel_mean.device if device is None else _present(device)
         if precision == "fp16" and target.type == "cpu":
             raise InvalidConfigError("fp16 is for GPUs; on a CPU take bf16 or fp32")
         if target != model.pixel_mean.device or _NUMBERS[precision] not in (
@@ -92,6 +92,18 @@ def _filled(views: Views, size: int) -> Views:
     """The views, with the first of them again until there are `size`."""
     missing = size - len(views.crops)
     return Views(*(torch.cat([t, t[:1].expand(missing, *t.shape[1:])]) for t in views)) if missing else views
+
+
+def _present(device: torch.device | str) -> torch.device:
+    """A device on which a tensor can be put."""
+    try:
+        torch.empty(0, device=device)
+    except (
+        RuntimeError,
+        AssertionError,
+    ) as error:  # what torch says of one that is not there, or unknown to it
+        raise InvalidConfigError(f"device {str(device)!r}: {str(error).splitlines()[0]}") from error
+    return torch.device(device)
 
 
 @contextmanager

@@ -26,11 +26,25 @@ _PART = ".part"
 
 
 def survey(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Json]:
-    """How many images there are behind these paths, and a digest of their names, in constant memory."""
-    count, digest = 0, hashlib.sha256()
-    for count, path in enumerate(find_images(paths), start=1):  # noqa: B007 - the count is wanted
-        digest.update(os.fsencode(path) + b"\0")
-    return {"images": count, "names": digest.hexdigest()}
+    """How many images there are behind these paths, and a digest of their names; in memory are those of one folder."""
+    names = _Names()
+    for path in find_images(paths):
+        names.add(path)
+    return names.found()
+
+
+class _Names:
+    """What `survey` finds, path by path."""
+
+    def __init__(self) -> None:
+        self.count, self.digest = 0, hashlib.sha256()
+
+    def add(self, path: Path) -> None:
+        self.count += 1
+        self.digest.update(os.fsencode(path) + b"\0")
+
+    def found(self) -> dict[str, Json]:
+        return {"images": self.count, "names": self.digest.hexdigest()}
 
 
 class Parts:
@@ -84,15 +98,27 @@ class Parts:
 
         Args:
             share: this process's number and how many there are.
+
+        Raises:
+            PredictionError: the folders hold other images than when they were surveyed.
         """
         done = self.done()
         number, of = share
+        names, turn = _Names(), 0
         images = enumerate(find_images(paths))
-        turn = 0
         while some := list(islice(images, batch)):
+            for _, path in some:
+                names.add(path)
+            if names.count > self.count:
+                break
             if turn % of == number and not all(done[index] for index, _ in some):
                 yield from some
             turn += 1
+        if names.found() != {name: self.about[name] for name in names.found()}:
+            raise PredictionError(
+                f"the images changed while they were read: there were {self.count}, and now others, or as many of "
+                f"other names. Remove {self.folder}, and begin anew when the folders stay as they are"
+            )
 
     def write(self, index: int, row: Mapping[str, Any]) -> None:
         """Keeps an answer: a process that is killed loses no line that was written.
@@ -105,6 +131,10 @@ class Parts:
         try:
             with self._own.open("a", encoding="utf-8") as file:
                 file.write(json.dumps([index, row]) + "\n")
+        except FileNotFoundError as error:
+            raise PredictionError(
+                f"{self.folder} is gone: somebody removed it, or another run finished the same output"
+            ) from error
         except OSError as error:
             raise PredictionError(
                 f"{self.folder} cannot be written: {error.strerror or error}. What was answered is kept there: "

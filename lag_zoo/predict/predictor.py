@@ -43,7 +43,8 @@ class Predictor:
 
     Args:
         model: a name of the zoo, whose weights are loaded; or a network, used as it is, in evaluation mode (its own
-            mode is put back). Only a name brings operating points, a temperature and the light it was trained on.
+            mode is put back). Operating points, temperature and the light it was trained on are those of its
+            `weight_spec`, which `create_model` sets: if you train on, set that to `None`.
         device: where the network runs; by default a name on the CPU, a network where it is. A network that is
             elsewhere is copied there.
         batch_size: views that pass through the network at once. Memory depends on it, and not on the number of images.
@@ -75,6 +76,8 @@ class Predictor:
         precision: Precision = "fp32",
         workers: int | None = None,
     ) -> None:
+        if not isinstance(model, str | LAG):
+            raise InvalidConfigError(f"a model is a name or a LAG; got {type(model).__name__}")
         if batch_size < 1:
             raise InvalidConfigError(f"batch_size must be at least 1, got {batch_size}")
         if workers is not None and workers < 0:

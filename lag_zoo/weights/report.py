@@ -35,7 +35,8 @@ class LoadReport:
     replaced_labels: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
-        parts = [f"{len(self.loaded)} tensors of {self.source}"]
+        revision = f", revision {self.revision}" if self.revision else ""
+        parts = [f"{len(self.loaded)} tensors of {self.source}{revision}, SHA-256 {self.sha256}"]
         for name in ("resized", "missing", "unexpected"):
             if keys := getattr(self, name):
                 parts.append(f"{name}: {', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''}")

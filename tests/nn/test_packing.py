@@ -1,6 +1,7 @@
 """Packed convolutions: the same answers, on inputs of any size, and clear words where they cannot go."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -63,3 +64,7 @@ def test_a_fused_network_is_packed_can_be_copied_and_stays() -> None:
         assert torch.allclose(fused(frames), model(frames), atol=1e-5)
     with pytest.raises(InvalidConfigError, match="before `fuse"):
         fused.half()
+    assert fused.to("cpu").float() is fused, "where it is, as it is"
+    for save in (fused.state_dict, lambda: pickle.dumps(fused)):
+        with pytest.raises(InvalidConfigError, match="cannot be saved or sent elsewhere"):
+            save()

@@ -75,3 +75,14 @@ def test_compiled_for_one_shape_it_is_close() -> None:
 def test_threads_change_nothing(model: LAG, workers: int) -> None:
     one = Predictor(model, workers=workers, batch_size=2)(FRAMES)
     assert one == Predictor(model, workers=0, batch_size=2)(FRAMES)
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:99"])
+def test_a_device_that_is_not_there(model: LAG, device: str) -> None:
+    with pytest.raises(InvalidConfigError, match=f"device '{device}': "):
+        Predictor(model, device=device)
+
+
+def test_what_is_no_model() -> None:
+    with pytest.raises(InvalidConfigError, match="a model is a name or a LAG; got Linear"):
+        Predictor(torch.nn.Linear(3, 2))  # type: ignore[arg-type]

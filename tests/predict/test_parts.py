@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lag_zoo.errors import InvalidConfigError
+from lag_zoo.errors import InvalidConfigError, PredictionError
 from lag_zoo.predict.parts import Parts, survey
 
 
@@ -49,6 +49,28 @@ def test_survey_counts_and_tells_lists_apart(frames: Path) -> None:
     os.replace(frames / "03.png", frames / "03b.png")
     assert survey([frames])["names"] != before["names"]
     assert survey([frames])["images"] == 11
+
+
+@pytest.mark.parametrize("change", ["more", "fewer", "others"])
+def test_a_folder_that_changes_stops_the_run(frames: Path, change: str) -> None:
+    some = parts(frames)
+    some.begin(resume=False)
+    if change == "more":
+        (frames / "00a.png").touch()
+    elif change == "fewer":
+        (frames / "10.png").unlink()
+    else:
+        os.replace(frames / "10.png", frames / "11.png")
+    with pytest.raises(PredictionError, match="the images changed while they were read: there were 11"):
+        fill(some, frames)
+
+
+def test_parts_that_somebody_removed(frames: Path) -> None:
+    some = parts(frames)
+    some.begin(resume=False)
+    some.remove()
+    with pytest.raises(PredictionError, match="is gone: somebody removed it"):
+        some.write(0, {})
 
 
 def test_from_beginning_to_end(frames: Path) -> None:
