@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, is_initialized
+from accelerate.tracking import get_available_trackers
 from accelerate.utils import DynamoBackend
 
 from lag_zoo.errors import InvalidConfigError
@@ -24,9 +25,15 @@ def accelerator_for(recipe: Recipe, *, cpu: bool, folder: str | os.PathLike[str]
     Processes that knew of each other before the run do so after it: they cannot be joined anew for certain.
 
     Raises:
-        InvalidConfigError: somebody made an accelerator before, with other settings than the recipe's; or the processes
-            do not know of each other.
+        InvalidConfigError: no such tracker is installed; somebody made an accelerator before, with other settings than
+            the recipe's; or the processes do not know of each other.
     """
+    trackers = [str(tracker) for tracker in get_available_trackers()]
+    if recipe.tracker not in ("none", *trackers):  # accelerate would leave it out without a word
+        raise InvalidConfigError(
+            f"the tracker {recipe.tracker} is none of accelerate's, or is not installed; there are "
+            f"{', '.join(sorted(trackers))} and none"
+        )
     somebodys = is_initialized()
     joined = torch.distributed.is_available() and torch.distributed.is_initialized()
     backend = DynamoBackend.INDUCTOR if recipe.compile else DynamoBackend.NO
@@ -36,7 +43,7 @@ def accelerator_for(recipe: Recipe, *, cpu: bool, folder: str | os.PathLike[str]
             mixed_precision=recipe.mixed_precision,
             gradient_accumulation_steps=recipe.accumulate,
             dynamo_backend=backend,
-            log_with="tensorboard",
+            log_with=None if recipe.tracker == "none" else recipe.tracker,
             project_dir=os.fspath(folder),
         )
     except ValueError as error:

@@ -60,6 +60,7 @@ class RecipeFields(TypedDict, total=False):
     patience: int
     mixed_precision: Precision
     compile: bool
+    tracker: str
     workers: int
     seed: int
 
@@ -146,7 +147,7 @@ def finetune(
         if accelerator.is_main_process:
             folder.note_frames(_behind(network) | _known_to(manifest, digests), skipped.values())
         accelerator.wait_for_everyone()
-        accelerator.init_trackers("tensorboard")
+        accelerator.init_trackers("tensorboard" if chosen.tracker == "tensorboard" else "lag_zoo")
         trained = run.go(state)
         if not any(stage.crops for stage in chosen.stages):
             _silence_crops(trained)

@@ -4,6 +4,7 @@ What a step draws is settled by seed, epoch and step. What torch itself draws (d
 checkpoint. So a run that was killed and resumed ends with the same numbers as one that was not, bit for bit on a CPU.
 """
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -182,21 +183,24 @@ class Run:
         if self.recipe.freeze_norm:
             freeze_norms(self.model)
         begun, first = time.perf_counter(), self.at.step
+        kept, last = first, batches.steps - 1
         for step, (views, numbers) in enumerate(as_raised(loader), start=first):
             updates = updates_before + step // self.recipe.accumulate
             schedule.step_update(updates)
-            with self.accelerator.accumulate(network):
-                loss = self._loss(network, views, numbers, stage, weights)
-                self.accelerator.backward(loss)
-                if self.accelerator.sync_gradients:
-                    self.accelerator.clip_grad_norm_(network.parameters(), self.recipe.clip)
+            # An epoch's last steps move the weights however few they are: no gradient outlives a checkpoint.
+            moves = (step + 1) % self.recipe.accumulate == 0 or step == last
+            with contextlib.nullcontext() if moves else self.accelerator.no_sync(network):
+                self.accelerator.backward(self._loss(network, views, numbers, stage, weights))
+            if moves:
+                self.accelerator.clip_grad_norm_(network.parameters(), self.recipe.clip)
                 optimizer.step()
                 optimizer.zero_grad()
-            if self.accelerator.sync_gradients and self.average is not None:
-                self.average.update(self.model, step=updates + 1)  # timm counts from 1
+                if self.average is not None:
+                    self.average.update(self.model, step=updates + 1)  # timm counts from 1
             self.at.step = step + 1
             self.tell_step(self.at.step, batches.steps)
-            if self.at.step % CHECKPOINT_STEPS == 0 or self.interrupted():
+            if moves and (self.at.step - kept >= CHECKPOINT_STEPS or self.interrupted()):
+                kept = self.at.step
                 self._require_finite()
                 self.save()
                 self._stop_if_interrupted()

@@ -82,6 +82,7 @@ class Recipe(Spec):
         select: by what the best epoch is chosen on the validation frames.
         patience: epochs without a better one after which a stage ends; 0: none ends early.
         mixed_precision, compile: accelerate's and torch's.
+        tracker: one of accelerate's that is installed (`tensorboard`, `wandb`, `mlflow`, ...), or `none`.
         workers: processes that make views.
         seed: settles everything that is drawn.
     """
@@ -110,6 +111,7 @@ class Recipe(Spec):
     patience: int = 0
     mixed_precision: Precision = "no"
     compile: bool = False
+    tracker: str = "tensorboard"
     workers: int = 2
     seed: int = 0
 

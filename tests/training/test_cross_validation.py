@@ -85,7 +85,7 @@ def test_what_was_left_out_is_told_and_subgroups_are_kept(tmp_path: Path) -> Non
         report = evaluate(scores, operating_point="stored", draws=100)
         assert (report.found, report.excluded, report.skipped, report.analysed) == (24, 1, ("3_1.png",), 22)
         assert (report.found_groups, report.analysed_groups) == (12, 12)
-        assert [value for column, value, _ in report.subgroups if column == "site"] == ["antrum", "corpus"]
+        assert [part.value for part in report.subgroups if part.column == "site"] == ["antrum", "corpus"]
 
 
 def test_the_command(data: Manifest, tmp_path: Path) -> None:

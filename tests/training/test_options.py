@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import lag_zoo
 from lag_zoo.data.manifest import Manifest
+from lag_zoo.errors import InvalidConfigError
 from lag_zoo.training import Recipe, Stage, finetune
 from tests.training.drawn_data import write_frames
 
@@ -43,6 +44,29 @@ def trained_once(data: Manifest, folder: Path, **changes: Any) -> tuple[lag_zoo.
     stages = [Stage(epochs=1, crops=False)]
     model = finetune(None, data, folder, recipe=RECIPE, cpu=True, stages=stages, log=rows.append, **changes)
     return model, rows[0]["train_loss"]
+
+
+def test_accumulated_gradients_do_not_outlive_a_checkpoint(data: Manifest, tmp_path: Path) -> None:
+    """Four steps an epoch, three of which are added up: the fourth moves the weights by itself."""
+
+    def stop(row: Mapping[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    how: dict[str, Any] = {"recipe": RECIPE, "cpu": True, "accumulate": 3}
+    whole = finetune(None, data, tmp_path / "whole", **how)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(None, data, tmp_path / "stopped", **how, log=stop)
+    again = finetune(None, data, tmp_path / "stopped", **how, resume=True)
+    assert apart(again, whole) == 0
+
+
+def test_a_tracker_that_is_not_there(data: Manifest, tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidConfigError, match=r"the tracker tensorbord is none of accelerate's.*tensorboard"
+    ):
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, tracker="tensorbord")
+    trained_once(data, tmp_path / "none", tracker="none")
+    assert not (tmp_path / "none" / "tensorboard").exists()
 
 
 def test_accumulated_gradients_are_those_of_a_larger_batch(data: Manifest, tmp_path: Path) -> None:
