@@ -110,6 +110,25 @@ def cv(
                     f"{first} less {other.name}, repeat {number + 1}: {row.label} AUROC {_told(d, '+')}, p {d.p:.3f}, "
                     f"{d.method}"
                 )
+    if repeats > 1:
+        _tell_means(found, draws)
+
+
+def _tell_means(found: "Mapping[str, list[Scores]]", draws: int) -> None:
+    """The repeats together: one alone is a deal of the folds, and a reader must not choose it."""
+    from lag_zoo.evaluate.comparison import compare_means, mean_auroc
+
+    first, *others = found
+    for name, repeated in found.items():
+        for label, interval in mean_auroc(repeated, draws=draws).items():
+            typer.echo(
+                f"{name}, mean of {len(repeated)} repeats, by frame: {label} AUROC {_told(interval)}, {interval.method}"
+            )
+    for name in others:
+        for label, d in compare_means(found[first], found[name], draws=draws).items():
+            typer.echo(
+                f"{first} less {name}, mean of the repeats: {label} AUROC {_told(d, '+')}, p {d.p:.3f}, {d.method}"
+            )
 
 
 def _recipes(places: Sequence[str], changes: Sequence[str]) -> "dict[str, Recipe]":

@@ -1,9 +1,10 @@
 """`lag-zoo evaluate MODEL DATA`: what a network is worth on frames that it has not seen."""
 
 import dataclasses
+import datetime
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -15,7 +16,6 @@ from lag_zoo.errors import InvalidConfigError
 if TYPE_CHECKING:
     from lag_zoo.data.manifest import Manifest
     from lag_zoo.evaluate import Report, Scores
-    from lag_zoo.evaluate.mistakes import Mistake
     from lag_zoo.evaluate.questions import Level as ReportLevel
     from lag_zoo.nn import LAG
 
@@ -82,7 +82,7 @@ def evaluate(
 
     For research; no number makes a network a medical device.
     """
-    from lag_zoo.evaluate.pages import markdown
+    from lag_zoo.evaluate.pages import html, markdown
     from lag_zoo.evaluate.paper_table import paper_tasks
 
     if thumbnails and (output is None or level is not Level.FRAME):
@@ -109,14 +109,16 @@ def evaluate(
     if floors:
         report = _with_floors(report, scores, manifest, network, asked)
     found = {place: _measured(other, manifest, asked, crops=True) for place, other in others.items()}
-    if floors and not without_crops and operating_point != "stored":
-        found[f"{model}, without crops"] = _measured(network, manifest, asked, crops=False)
-    elif floors and not without_crops:
-        left_out = (
-            "The plain backbone inside is not among the floors: what is stored was chosen with the crops. A "
-            "probability or a rule (youden, sens>=0.95) in its place shows it too."
-        )
-        report = dataclasses.replace(report, warnings=(*report.warnings, left_out))
+    if floors and not without_crops:
+        stored = operating_point == "stored"
+        own = asked._replace(operating_point="0.5" if stored else operating_point)
+        found[f"{model}, without crops"] = _measured(network, manifest, own, crops=False)
+        if stored:
+            elsewhere = (
+                "The plain backbone inside is called at 0.5, for what is stored was chosen with the crops: its AUROC "
+                "can be compared, its rates cannot."
+            )
+            report = dataclasses.replace(report, warnings=(*report.warnings, elsewhere))
     if found:
         from lag_zoo.evaluate.beside import with_others
 
@@ -137,7 +139,15 @@ def evaluate(
         worst = worst_mistakes(
             network, manifest, scores, report, count=mistakes, with_crops=not without_crops
         )
-    _write(output, pages, report, scores, f"{name} on {on}", worst)
+    about = {"model": name, **_weights(network), "data": str(data), "split": chosen, **_asked_for(asked)}
+    _write(
+        output,
+        pages,
+        {"about": about, **report.to_dict()},
+        html(report, title=f"{name} on {on}", mistakes=worst),
+    )
+    scores.write(output / "scores.csv")
+    typer.echo(f"{output}: report.html, report.json, {', '.join(pages)}, scores.csv")
 
 
 class _Asked(NamedTuple):
@@ -180,7 +190,14 @@ def _require_possible(asked: _Asked, manifest: "Manifest", *, floors: bool) -> N
 def _network(place: str, manifest: "Manifest", device: str) -> "LAG":
     from lag_zoo.factory import create_model
 
-    network = create_model(place, pretrained=True, device=device)
+    network = create_model(place, pretrained=True)
+    try:
+        network = network.to(device)
+    except (
+        RuntimeError,
+        AssertionError,
+    ) as error:  # what torch says of a device that it does not know, or that is not there
+        raise InvalidConfigError(f"--device {device}: {str(error).splitlines()[0]}") from error
     if network.label_names is not None and set(network.label_names) != set(manifest.label_names):
         raise InvalidConfigError(
             f"the labels of {place} are {list(network.label_names)}, those of {manifest.source} "
@@ -263,23 +280,21 @@ def _paper_table(
     return paper_table(rows, model=model, data=data, modality=one_light(scores))
 
 
-def _write(
-    folder: Path,
-    pages: dict[str, str],
-    report: "Report",
-    scores: "Scores",
-    title: str,
-    mistakes: "list[Mistake] | None",
-) -> None:
-    from lag_zoo.evaluate.pages import html
+def _weights(network: "LAG") -> dict[str, str]:
+    origin = network.load_report
+    return {} if origin is None else {"weights": origin.source, "weights_sha256": origin.sha256}
 
-    texts = {
-        "report.html": html(report, title=title, mistakes=mistakes),
-        "report.json": json.dumps(report.to_dict(), indent=2) + "\n",
-        **pages,
-    }
+
+def _asked_for(asked: _Asked) -> dict[str, Any]:
+    """How it was measured, by what, and when."""
+    from lag_zoo import __version__
+
+    how = {name: value for name, value in asked._asdict().items() if name != "split"}
+    return {**how, "lag_zoo": __version__, "date": datetime.date.today().isoformat()}
+
+
+def _write(folder: Path, pages: dict[str, str], report: dict[str, Any], page: str) -> None:
+    texts = {**pages, "report.html": page, "report.json": json.dumps(report, indent=2) + "\n"}
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    scores.write(folder / "scores.csv")
-    typer.echo(f"{folder}: {', '.join(texts)}, scores.csv")

@@ -1,7 +1,7 @@
 """Other networks beside the one that is reported: their rows on the very same frames, and the paired differences."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -105,21 +105,28 @@ def _differences(
     )
     if one.grouping is None:
         return _ungrouped(first, second, pooled.truth, draws)
-    return Differences(
-        *(
-            paired_difference(statistic, groups, ours, theirs, pooled.truth, draws=draws)
-            for statistic, ours, theirs in (
-                (auroc, first.probabilities, second.probabilities),
-                (_sensitivity, first.called, second.called),
-                (_specificity, first.called, second.called),
-            )
-        )
+    area = paired_difference(
+        auroc, groups, first.probabilities, second.probabilities, pooled.truth, draws=draws
     )
+    return Differences(area, *_of_rates(first, second, pooled.truth, groups, draws))
+
+
+def _of_rates(
+    one: _Side, other: _Side, truth: np.ndarray, groups: np.ndarray, draws: int
+) -> Iterator[Difference]:
+    """Those of sensitivity and specificity; only the groups count that have frames with the label, or without."""
+    for among in (truth, ~truth):
+        ours, theirs = (side.called[among] == truth[among] for side in (one, other))
+        if len(np.unique(groups[among])) > 1:
+            yield paired_difference(_share, groups[among], ours, theirs, draws=draws)
+        else:
+            nan, method = float("nan"), "one group alone, no interval"
+            yield Difference(_share(ours) - _share(theirs), nan, nan, nan, int(among.sum()), 1, method)
 
 
 def _limits(scores: Scores, row: Row, known: np.ndarray, number: int) -> np.ndarray:
     """The threshold of each frame (n,)."""
-    if row.rule == OF_EACH_FOLD and scores.thresholds is not None:
+    if row.rule.startswith(OF_EACH_FOLD) and scores.thresholds is not None:
         return np.asarray(scores.thresholds[known, number])
     return np.full(int(known.sum()), row.threshold)
 
@@ -131,25 +138,21 @@ def _side(
     return _Side(pooled, pooled >= pool(limits, truth, units, by="mean").probabilities)
 
 
-def _sensitivity(called: np.ndarray, truth: np.ndarray) -> float:
-    return float(called[truth].mean()) if truth.any() else float("nan")
-
-
-def _specificity(called: np.ndarray, truth: np.ndarray) -> float:
-    return _sensitivity(~called, ~truth)
+def _share(right: np.ndarray) -> float:
+    return float(right.mean())
 
 
 def _ungrouped(one: _Side, other: _Side, truth: np.ndarray, draws: int) -> Differences:
     """Frames taken as independent: DeLong, and McNemar's p beside a bootstrap's interval."""
     test = delong_test(one.probabilities, other.probabilities, truth)
-    frames = np.arange(len(truth))
     area = Difference(
         test.difference, test.low, test.high, test.p, len(truth), None, f"DeLong, {INDEPENDENT}"
     )
-    found = []
-    for statistic, among in ((_sensitivity, truth), (_specificity, ~truth)):
-        drawn = paired_difference(statistic, frames, one.called, other.called, truth, draws=draws)
-        p = mcnemar(one.called[among], other.called[among])
-        method = f"interval by {draws} paired resamples, p by McNemar, {INDEPENDENT}"
-        found.append(drawn._replace(p=p, groups=None, method=method))
-    return Differences(area, *found)
+    method = f"interval by {draws} paired resamples, p by McNemar, {INDEPENDENT}"
+    rates = [
+        drawn._replace(p=mcnemar(one.called[among], other.called[among]), groups=None, method=method)
+        for drawn, among in zip(
+            _of_rates(one, other, truth, np.arange(len(truth)), draws), (truth, ~truth), strict=True
+        )
+    ]
+    return Differences(area, *rates)

@@ -1,13 +1,21 @@
-"""Two networks on the same frames: which is better, by how much, and whether the difference could be chance."""
+"""Two networks on the same frames: which is better, by how much, and whether the difference could be chance.
 
+Each may have been measured several times on the same frames, as by a cross-validation that was repeated: then it is
+their mean that counts. Repeats share their frames, so they are no further evidence: groups are drawn, repeats are not.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate.scores import Scores
-from lag_zoo.metrics.intervals import INDEPENDENT, Difference, paired_difference
+from lag_zoo.metrics.intervals import INDEPENDENT, Difference, Interval, cluster_bootstrap, paired_difference
 from lag_zoo.metrics.ranking import auroc, delong_test
+
+Measured = TypeVar("Measured", Interval, Difference)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +43,8 @@ def compare(one: Scores, other: Scores, *, draws: int = 2000, seed: int = 0) -> 
     other = in_order_of(one, other)
     found = []
     for number, name in enumerate(one.label_names):
-        truth = one.targets == number if one.targets.ndim == 1 else one.targets[:, number] == 1
-        known = one.targets >= 0 if one.targets.ndim == 1 else one.targets[:, number] >= 0
+        truth, known = _truth(one, number)
         first, second = one.probabilities[known, number], other.probabilities[known, number]
-        truth = truth[known]
         if one.grouping is None:
             test = delong_test(first, second, truth)
             method = f"DeLong, {INDEPENDENT}"
@@ -50,6 +56,74 @@ def compare(one: Scores, other: Scores, *, draws: int = 2000, seed: int = 0) -> 
         areas = {"one": auroc(first, truth), "other": auroc(second, truth)}
         found.append(Comparison(label=name, difference=difference, **areas))
     return found
+
+
+def mean_auroc(repeats: Sequence[Scores], *, draws: int = 2000, seed: int = 0) -> dict[str, Interval]:
+    """The AUROC of each label, the mean over repeats on the same frames, with its interval by group, else by frame.
+
+    Raises:
+        InvalidConfigError: repeats of other frames, labels or truths.
+    """
+    first = repeats[0]
+    found = {}
+    for number, name in enumerate(first.label_names):
+        truth, known = _truth(first, number)
+        interval = cluster_bootstrap(
+            _mean_auroc,
+            _groups(first)[known],
+            _stacked(repeats, number)[known],
+            truth,
+            draws=draws,
+            seed=seed,
+        )
+        found[name] = interval if first.grouping is not None else _of_frames(interval)
+    return found
+
+
+def compare_means(
+    one: Sequence[Scores], other: Sequence[Scores], *, draws: int = 2000, seed: int = 0
+) -> dict[str, Difference]:
+    """The mean AUROC of each label over one's repeats, less that over the other's, on the very same frames.
+
+    Raises:
+        InvalidConfigError: other frames, labels or truths.
+    """
+    first = one[0]
+    other = [in_order_of(first, scores) for scores in other]
+    found = {}
+    for number, name in enumerate(first.label_names):
+        truth, known = _truth(first, number)
+        ours, theirs = (_stacked(repeats, number)[known] for repeats in (one, other))
+        difference = paired_difference(
+            _mean_auroc, _groups(first)[known], ours, theirs, truth, draws=draws, seed=seed
+        )
+        found[name] = difference if first.grouping is not None else _of_frames(difference)
+    return found
+
+
+def _truth(scores: Scores, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """What is true of the frames of which a label is known (k,), and which those are (n,)."""
+    targets = scores.targets if scores.targets.ndim == 1 else scores.targets[:, number]
+    known = targets >= 0
+    return (targets == number if scores.targets.ndim == 1 else targets == 1)[known], known
+
+
+def _stacked(repeats: Sequence[Scores], number: int) -> np.ndarray:
+    """A label's probabilities (n, repeats), the frames in the order of the first."""
+    first = repeats[0]
+    return np.stack([in_order_of(first, one).probabilities[:, number] for one in repeats], axis=1)
+
+
+def _mean_auroc(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.mean([auroc(column, truth) for column in probabilities.T]))
+
+
+def _groups(scores: Scores) -> np.ndarray:
+    return scores.groups if scores.grouping is not None else np.arange(len(scores))
+
+
+def _of_frames(found: Measured) -> Measured:
+    return found._replace(groups=None, method=f"{found.method}, {INDEPENDENT}")
 
 
 def in_order_of(one: Scores, other: Scores) -> Scores:

@@ -26,8 +26,11 @@ class Curves(NamedTuple):
     referral: tuple[tuple[float, ...], ...]
 
 
-def curves_of(probabilities: np.ndarray, truth: np.ndarray, *, threshold: float, bins: int) -> Curves:
-    """The curves of probabilities (n,) against truth (n,); long ones are thinned to some 400 points."""
+def curves_of(probabilities: np.ndarray, margins: np.ndarray, truth: np.ndarray, *, bins: int) -> Curves:
+    """The curves of probabilities (n,) against truth (n,); long ones are thinned to some 400 points.
+
+    `margins` (n,): how far each probability lies above its threshold.
+    """
     false, true, _ = roc_curve(truth, probabilities)
     precision, recall, _ = precision_recall_curve(truth, probabilities)
     return Curves(
@@ -35,7 +38,7 @@ def curves_of(probabilities: np.ndarray, truth: np.ndarray, *, threshold: float,
         precision_recall=_columns(recall, precision),
         reliability=_columns(*reliability_curve(probabilities, truth, bins=bins, equal_mass=True)),
         decision=_columns(*decision_curve(probabilities, truth)),
-        referral=_columns(*referral_curve(probabilities, truth, threshold=threshold)),
+        referral=_columns(*referral_curve(margins, truth, threshold=0.0)),
     )
 
 

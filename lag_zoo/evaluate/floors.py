@@ -6,6 +6,7 @@ training frames, or on the other folds, and scored on the very frames that the n
 """
 
 import dataclasses
+import hashlib
 import warnings
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
@@ -64,7 +65,8 @@ def floors(
     fitted = [f for f in manifest.frames if f.split == train and not f.excluded and f.image not in scored]
     if not fitted:
         raise DataError(
-            f"floors are fitted on training frames, and {manifest.source} has none in a split {train!r}"
+            f"floors are fitted on training frames, and {manifest.source} has none in a split {train!r} besides those "
+            "that are scored"
         )
     manifest = manifest.with_frames([*fitted, *(f for f in manifest.frames if f.image in scored)])
     seen = _seen(manifest, config, skip_unreadable, progress)
@@ -128,7 +130,7 @@ def _seen(
     seen = {}
     for frame in manifest.frames:
         try:
-            seen[frame.image] = _looked_at(manifest.path(frame), probe)
+            seen[frame.image] = _looked_at(manifest.path(frame), frame.device, probe)
         except UnreadableImageError:
             if not skip_unreadable:
                 raise
@@ -161,7 +163,7 @@ def _fitted(
     return found
 
 
-def _looked_at(path: Path, probe: LAG) -> dict[str, np.ndarray]:
+def _looked_at(path: Path, device: str, probe: LAG) -> dict[str, np.ndarray]:
     pixels = read_image(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FieldOfViewWarning)  # such a frame is all outside
@@ -172,7 +174,7 @@ def _looked_at(path: Path, probe: LAG) -> dict[str, np.ndarray]:
         features = backbone_features(probe.backbone, probe._normalised(view))[0]
     return {
         "colour statistics": _colours(pixels[:, lit] if lit.any() else pixels.flatten(1)),
-        "metadata": _metadata(path, pixels.shape[2], pixels.shape[1]),
+        "metadata": _metadata(path, device, pixels.shape[2], pixels.shape[1]),
         "outside the field of view": _outside(pixels, lit),
         "untrained backbone, linear probe": features.double().numpy(),
     }
@@ -187,17 +189,22 @@ def _colours(pixels: torch.Tensor) -> np.ndarray:
     return np.concatenate([means, values.std(axis=1), quantiles.ravel(), ratios])
 
 
-def _metadata(path: Path, width: int, height: int) -> np.ndarray:
-    """Width, height, bytes, bytes a pixel, how hard a JPEG was compressed, and make and model as a few numbers."""
+def _metadata(path: Path, device: str, width: int, height: int) -> np.ndarray:
+    """Width, height, bytes, bytes a pixel, how hard a JPEG was compressed; and the device, as the manifest tells it and
+    as the file does, as 32 marks each: those of a digest, so that any two names differ in about half of them."""
     size = path.stat().st_size
     with Image.open(path) as image:
         tables = getattr(image, "quantization", None) or {}
         exif = image.getexif()
     compression = float(np.mean([np.mean(table) for table in tables.values()])) if tables else 0.0
-    device = f"{exif.get(ExifTags.Base.Make, '')} {exif.get(ExifTags.Base.Model, '')}".encode()
-    # Names as numbers that differ: which is which does not matter to a floor.
-    marks = [float(byte) for byte in np.resize(np.frombuffer(device, np.uint8), 16)]
-    return np.array([width, height, width / height, size, size / (width * height), compression, *marks])
+    own = f"{exif.get(ExifTags.Base.Make, '')} {exif.get(ExifTags.Base.Model, '')}"
+    numbers = [width, height, width / height, size, size / (width * height), compression]
+    return np.array([*numbers, *_marks(device), *_marks(own)])
+
+
+def _marks(name: str) -> np.ndarray:
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return np.unpackbits(np.frombuffer(digest[:4], np.uint8)).astype(float)
 
 
 def _outside(pixels: torch.Tensor, lit: torch.Tensor) -> np.ndarray:

@@ -79,6 +79,8 @@ def _cell(interval: Interval | Difference, digits: int = 3) -> str:
     if not math.isfinite(interval.value):
         return "-"
     value, low, high = (number(x, digits) for x in (interval.value, interval.low, interval.high))
+    if not math.isfinite(interval.low):
+        return f"{value} (-)"
     return f"{value} ({low} to {high})"
 
 

@@ -1,7 +1,8 @@
 """From scores to a report: one row a label, and one a pair of labels where they are exclusive."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -35,6 +36,16 @@ class Differences(NamedTuple):
     specificity: Difference
 
 
+class Subgroup(NamedTuple):
+    """The frames of which a column says the same; `frames`: how many, and of each label; rows of what can be told."""
+
+    column: str
+    value: str
+    frames: int
+    labels: dict[str, int]
+    rows: tuple[Row, ...]
+
+
 class Beside(NamedTuple):
     """Another network on the same frames: its rows, and how far the reported one is from it, a label each."""
 
@@ -48,11 +59,12 @@ class Report:
     """What `evaluate` found.
 
     Attributes:
-        rows: one a label; `pairs`: one a pair of exclusive labels; `subgroups`: (column, value, rows).
+        rows: one a label; `pairs`: one a pair of exclusive labels; `subgroups`: one a site, device and so on.
         level: whether frames, examinations or patients were counted; `pooling`: how frames became those.
         grouping: by what frames belong together; `None`: nobody says, and they are taken as independent.
         found, excluded, skipped, analysed: the way of the frames; `found_groups`, `analysed_groups`: of the patients or
-            examinations, `None` where nobody says.
+            examinations, `None` where nobody says; `reasons` why frames were excluded, and `references` what the labels
+            of those analysed rest on, each with its count.
         warnings: what a reader has to know before the numbers.
         temperature: by which logits were divided.
         floors: (name, rows): what simple things give on the same frames, see `lag_zoo.evaluate.floors`.
@@ -61,12 +73,14 @@ class Report:
 
     rows: tuple[Row, ...]
     pairs: tuple[Row, ...]
-    subgroups: tuple[tuple[str, str, tuple[Row, ...]], ...]
+    subgroups: tuple[Subgroup, ...]
     level: Level
     pooling: Pooling | None
     grouping: str | None
     found: int
     excluded: int
+    reasons: Mapping[str, int]
+    references: Mapping[str, int]
     skipped: tuple[str, ...]
     analysed: int
     found_groups: int | None
@@ -107,8 +121,9 @@ def evaluate(
         draws, seed: of the bootstrap.
 
     Raises:
-        InvalidConfigError: a threshold that has no honest source, a level that the data do not name, or a label that
-            every frame has, or none. Of examinations and patients such a label is left out, and a warning says so.
+        InvalidConfigError: a threshold that has no honest source, a level that the data do not name, a label that
+            every frame has, or none, or frames of one patient or examination alone. Of examinations and patients such a
+            label is left out, and so is a pair of labels that one alone has; a warning says so.
     """
     options = Options(operating_point, level, pooling, validation, apparent, prevalence, draws, seed)
     rows = _rows(one_against_rest(scores), scores, options)
@@ -126,12 +141,14 @@ def evaluate(
         grouping=scores.grouping,
         found=scores.found,
         excluded=scores.excluded,
+        reasons=dict(scores.reasons),
+        references=dict(scores.references),
         skipped=scores.skipped,
         analysed=len(scores),
         found_groups=scores.found_groups,
         analysed_groups=len(np.unique(scores.groups)) if scores.grouping is not None else None,
         temperature=scores.temperature,
-        warnings=tuple(_warnings(scores, rows, options)),
+        warnings=tuple(_warnings(scores, rows, pairs, options)),
     )
 
 
@@ -158,15 +175,23 @@ def _rows(questions: Iterable[Question], scores: Scores, options: Options) -> tu
                 "nothing can be told apart; leave the label out, or take other frames"
             )
         found = answers(question, scores, options)
+        if scores.grouping is not None and len(np.unique(found.groups)) < 2:
+            if question.against != "rest":
+                continue
+            raise InvalidConfigError(
+                f"all {len(truth)} frames that are known to have {question.label}, or not to, are of one "
+                f"{scores.grouping}: an interval by {scores.grouping} needs at least two"
+            )
         if found.tellable:
             rows.append(row_of(question, found, options, grouped=scores.grouping is not None))
     return tuple(rows)
 
 
-def _subgroups(
-    scores: Scores, options: Options, rows: tuple[Row, ...]
-) -> Iterator[tuple[str, str, tuple[Row, ...]]]:
-    """Rows of each part, at the thresholds of all: one chosen on a part would be another question."""
+def _subgroups(scores: Scores, options: Options, rows: tuple[Row, ...]) -> Iterator[Subgroup]:
+    """Rows of each part, at the thresholds of all: one chosen on a part would be another question.
+
+    A part without rows is told too: a scope that saw but one label is what a reader looks for.
+    """
     lines = {row.label: Line(row.threshold, row.rule, row.apparent) for row in rows}
     for column in SUBGROUPS:
         values = np.array(scores.columns.get(column, ()))
@@ -183,11 +208,13 @@ def _subgroups(
                 for question, answered in found
                 if answered.tellable and (scores.grouping is None or len(np.unique(answered.groups)) > 1)
             )
-            if told:
-                yield column, value or "not told", told
+            counts = {question.label: int(question.truth.sum()) for question in one_against_rest(part)}
+            yield Subgroup(column, value or "not told", len(part), counts, told)
 
 
-def _warnings(scores: Scores, rows: tuple[Row, ...], options: Options) -> Iterator[str]:
+def _warnings(
+    scores: Scores, rows: tuple[Row, ...], pairs: tuple[Row, ...], options: Options
+) -> Iterator[str]:
     if scores.grouping is None:
         yield (
             "The data name neither patients nor examinations: frames are taken as independent, so every interval is "
@@ -217,6 +244,14 @@ def _warnings(scores: Scores, rows: tuple[Row, ...], options: Options) -> Iterat
     lost = [name for name in scores.label_names if name not in {row.label for row in rows}]
     if lost:
         yield f"Left out: {', '.join(lost)}, which every {options.level} has in some frame, or none has."
+    compared = {(pair.label, pair.against) for pair in pairs}
+    alone = [
+        f"{one} against {other}"
+        for one, other in itertools.combinations(scores.label_names, 2)
+        if scores.targets.ndim == 1 and len(scores.label_names) > 2 and (one, other) not in compared
+    ]
+    if alone:
+        yield f"Left out: {', '.join(alone)}, which one {scores.grouping} alone has, or each {options.level}."
     small = [row.label for row in rows if min(row.positives, row.n - row.positives) < _FEW_FRAMES]
     if small:
         yield f"Fewer than {_FEW_FRAMES} with or without {', '.join(small)}: intervals that wide say little."
@@ -229,7 +264,7 @@ def _warnings(scores: Scores, rows: tuple[Row, ...], options: Options) -> Iterat
         whose = {"patient": "patients", "exam": "examinations"}[scores.grouping or "patient"]
         yield (
             f"Fewer than {_FEW_GROUPS} {whose} with or without {', '.join(few)}: intervals by so few groups are too "
-            "narrow; they cover the truth less often than 95 times of 100."
+            "narrow, and so is p; they cover the truth less often than 95 times of 100."
         )
 
 

@@ -36,8 +36,8 @@ class Row:
         label, against: a label against `rest`, or against another one.
         n, groups, positives: frames (or examinations, patients), independent groups among them, and how many have it.
         groups_with, groups_without: groups that have it in any of theirs, and that lack it in any.
-        threshold: probability from which it is called; `rule`: how it was chosen, and on what; `apparent`: on these
-            very frames, so that what stands on it is too good.
+        threshold: probability from which it is called, of several the median; `rule`: how it was chosen, and on what;
+            `apparent`: on these very frames, so that what stands on it is too good.
         confusion: tp, fp, tn and fn at the threshold.
         measures: accuracy, sensitivity, specificity, ppv, npv, f1, auroc and auprc, each with its interval.
         restated: predictive values at a prevalence that was asked for.
@@ -77,7 +77,7 @@ def row_of(question: Question, found: Answers, options: Options, *, grouped: boo
     restated = None
     if options.prevalence is not None:
         restated = Restated(options.prevalence, measures.pop("restated ppv"), measures.pop("restated npv"))
-    threshold = float(np.median(found.thresholds))
+    low, threshold, high = np.quantile(found.thresholds, [0, 0.5, 1]).tolist()
     return Row(
         label=question.label,
         against=question.against,
@@ -87,13 +87,13 @@ def row_of(question: Question, found: Answers, options: Options, *, grouped: boo
         groups_with=_count(groups[truth]) if grouped else None,
         groups_without=_count(groups[~truth]) if grouped else None,
         threshold=threshold,
-        rule=found.rule,
+        rule=found.rule if low == high else f"{found.rule}: {low:.3f} to {high:.3f}",
         apparent=found.apparent,
         confusion=confusion_at(margins, truth, 0.0),
         measures=measures,
         restated=restated,
         calibration=_calibration(probabilities, truth, groups, options, grouped=grouped),
-        curves=curves_of(probabilities, truth, threshold=threshold, bins=BINS),
+        curves=curves_of(probabilities, margins, truth, bins=BINS),
         frames_and_label=found.association,
     )
 
@@ -175,7 +175,15 @@ def _calibration(
 
     draws = min(options.draws, CALIBRATION_DRAWS)
     drawn = _bootstrapped(all_of_them, (probabilities, truth), groups, draws, options.seed, grouped=grouped)
-    return dict(zip(CALIBRATION, drawn, strict=True))
+    found = dict(zip(CALIBRATION, drawn, strict=True))
+    return {**found, "ece": _reflected(found["ece"])}
+
+
+def _reflected(interval: Interval) -> Interval:
+    """The basic bootstrap interval, cut at 0: resampling adds to an error that cannot be negative, so that percentiles
+    lie above it. Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2."""
+    low, high = (max(0.0, 2 * interval.value - end) for end in (interval.high, interval.low))
+    return interval._replace(low=low, high=high, method=f"{interval.method}, of ECE reflected")
 
 
 def _bootstrapped(  # type: ignore[no-untyped-def]

@@ -3,7 +3,8 @@
 import csv
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -54,6 +55,8 @@ class Scores:
             in; they go before `operating_points`.
         found, excluded, skipped: frames in the split, those left out (also before there was a split), and those that
             could not be read.
+        reasons: why frames were excluded, and how many each; `references`: what the labels of the frames rest on, and
+            of how many each.
         found_groups: patients or examinations among the found; `None`: nobody says.
     """
 
@@ -72,6 +75,8 @@ class Scores:
     found: int = 0
     found_groups: int | None = None
     excluded: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    references: Mapping[str, int] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -209,8 +214,19 @@ class Scores:
             found=sum(scores.found for scores in every),
             found_groups=_sum([scores.found_groups for scores in every]),
             excluded=sum(scores.excluded for scores in every),
+            reasons=dict(sum((Counter(scores.reasons) for scores in every), Counter())),
+            references=dict(sum((Counter(scores.references) for scores in every), Counter())),
             skipped=tuple(name for scores in every for name in scores.skipped),
         )
+
+
+def counted(values: Iterable[str]) -> dict[str, int]:
+    """How often each value stands there, the most frequent first; empty ones do not count.
+
+    >>> counted(["blurred", "", "no consent", "blurred"])
+    {'blurred': 2, 'no consent': 1}
+    """
+    return dict(Counter(value for value in values if value).most_common())
 
 
 def _sum(parts: Sequence[int | None]) -> int | None:
@@ -334,6 +350,8 @@ def score(
         found=len(whole),
         found_groups=whole.count_groups(),
         excluded=len(whole) - len(chosen),
+        reasons=counted(frame.excluded for frame in whole.frames),
+        references=counted(frame.reference for frame in frames),
         skipped=tuple(f.image for f, ok in zip(chosen.frames, seen, strict=True) if not ok),
     )
 

@@ -36,14 +36,17 @@ def brier(probabilities: np.ndarray, truth: np.ndarray) -> float:
 def reliability_curve(
     probabilities: np.ndarray, truth: np.ndarray, *, bins: int = 10, equal_mass: bool = False
 ) -> Bins:
-    """The bins of a reliability diagram, of equal width or of equally many frames; empty ones are left out."""
+    """The bins of a reliability diagram, of equal width or of equally many frames; empty ones are left out.
+
+    Frames of one probability are in one bin, so that what is found does not depend on the order of the frames.
+    """
     probabilities, truth = _checked(probabilities, truth)
     if equal_mass:
-        order = np.argsort(probabilities, kind="stable")
-        parts = [part for part in np.array_split(order, bins) if len(part)]
+        firsts = np.arange(1, bins) * len(probabilities) // bins
+        place = np.searchsorted(np.sort(probabilities)[firsts], probabilities, side="right")
     else:
         place = np.minimum((probabilities * bins).astype(int), bins - 1)
-        parts = [np.flatnonzero(place == number) for number in range(bins) if (place == number).any()]
+    parts = [np.flatnonzero(place == number) for number in range(bins) if (place == number).any()]
     return Bins(
         np.array([probabilities[part].mean() for part in parts]),
         np.array([truth[part].mean() for part in parts]),

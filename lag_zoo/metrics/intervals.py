@@ -31,7 +31,10 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """The first model less the second on the same resamples; `p`: two-sided, from the share beyond zero."""
+    """The first model less the second on the same resamples; `p`: two-sided, as its interval would have it.
+
+    Interval and `p` are NaN where the resamples cannot tell them: all came to the same, or there were none.
+    """
 
     value: float
     low: float
@@ -124,6 +127,8 @@ def paired_difference(
 ) -> Difference:
     """`statistic(one, *arrays)` less `statistic(other, *arrays)`, both on the same resamples of groups.
 
+    The percentiles are those of `cluster_bootstrap`, and p is 1 less the level at which the interval begins to hold 0.
+
     Raises:
         InvalidConfigError: lengths that differ, or fewer than two groups.
     """
@@ -132,19 +137,14 @@ def paired_difference(
         rest = [array[chosen] for array in arrays]
         values.append(statistic(one[chosen], *rest) - statistic(other[chosen], *rest))
     defined = np.array(values)[np.isfinite(values)]
-    low, high = _percentiles(defined, level, groups=len(np.unique(groups)))
+    count = len(np.unique(groups))
     value = float(statistic(one, *arrays) - statistic(other, *arrays))
-    beyond = min((defined <= 0).sum(), (defined >= 0).sum())
-    p = min(1.0, 2 * (beyond + 1) / (len(defined) + 1)) if len(defined) else float("nan")
-    return Difference(
-        value,
-        low,
-        high,
-        float(p),
-        len(groups),
-        len(np.unique(groups)),
-        f"cluster bootstrap, {draws} paired resamples",
-    )
+    low = high = p = float("nan")
+    if len(np.unique(defined)) > 1:
+        low, high = _percentiles(defined, level, groups=count)
+        beyond = min((defined <= 0).sum(), (defined >= 0).sum())
+        p = _two_sided((beyond + 1) / (len(defined) + 1), groups=count)
+    return Difference(value, low, high, p, len(groups), count, f"cluster bootstrap, {draws} paired resamples")
 
 
 def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
@@ -191,7 +191,15 @@ def _percentiles(values: np.ndarray, level: float, *, groups: int) -> tuple[floa
         raise InvalidConfigError(f"a level is between 0 and 1, got {level}")
     if not len(values):
         return float("nan"), float("nan")
-    wider = np.sqrt(groups / (groups - 1)) * scipy.stats.t.ppf((1 + level) / 2, groups - 1)
-    tail = scipy.stats.norm.sf(wider)
+    tail = scipy.stats.norm.sf(_widening(groups) * scipy.stats.t.ppf((1 + level) / 2, groups - 1))
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def _two_sided(tail: float, *, groups: int) -> float:
+    """The p of a share of resamples beyond zero: `_percentiles` the other way round."""
+    return min(1.0, float(2 * scipy.stats.t.sf(scipy.stats.norm.isf(tail) / _widening(groups), groups - 1)))
+
+
+def _widening(groups: int) -> float:
+    return float(np.sqrt(groups / (groups - 1)))

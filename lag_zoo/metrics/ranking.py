@@ -67,19 +67,18 @@ def delong_interval(scores: np.ndarray, truth: np.ndarray, *, level: float = 0.9
 
 
 def delong_test(one: np.ndarray, other: np.ndarray, truth: np.ndarray, *, level: float = 0.95) -> Comparison:
-    """Two models' scores (n,) of the same frames, taken as independent: is one AUROC larger?"""
+    """Two models' scores (n,) of the same frames, taken as independent: is one AUROC larger?
+
+    Interval and p are NaN where frames are too few, or too well parted, for the difference to have a spread.
+    """
     one, truth = scores_and_truth(one, truth)
     other, _ = scores_and_truth(other, truth)
     area, covariance = _delong(np.stack([one, other]), truth)
     difference = float(area[0] - area[1])
     spread = float(np.sqrt(max(0.0, covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])))
-    p = (
-        1.0
-        if difference == 0
-        else 0.0
-        if spread == 0
-        else float(2 * scipy.stats.norm.sf(abs(difference) / spread))
-    )
+    if spread == 0:
+        return Comparison(difference, *[float("nan")] * 3)
+    p = float(2 * scipy.stats.norm.sf(abs(difference) / spread))
     reach = _reach(level) * spread
     return Comparison(difference, difference - reach, difference + reach, p)
 

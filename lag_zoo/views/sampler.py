@@ -170,7 +170,9 @@ class ViewSampler:
             policy=self.policy,
             draws=[mix(self.seed, epoch, i) for i in indices],
         )
-        share = field.share_seen(boxes) if self.with_share else torch.full_like(field.offsets[:, 0], torch.nan)
+        share = (
+            field.share_seen(boxes) if self.with_share else torch.full_like(field.offsets[:, 0], torch.nan)
+        )
         return Views(view, crops_of(frames, boxes), boxes, inside, share)
 
 

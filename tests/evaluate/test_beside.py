@@ -10,6 +10,7 @@ import sklearn.metrics
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate import Report, compare, evaluate
 from lag_zoo.evaluate.beside import with_others
+from lag_zoo.evaluate.comparison import compare_means, mean_auroc
 from lag_zoo.evaluate.pages import html, markdown
 from lag_zoo.evaluate.paper_table import one_light, paper_rows, paper_table, paper_tasks
 from lag_zoo.evaluate.scores import Scores
@@ -45,6 +46,25 @@ def reordered(scores: Scores, order: tuple[int, ...]) -> Scores:
         targets=np.argsort(order)[scores.targets],
     )
     return turned.taken(np.arange(len(scores))[::-1])
+
+
+def test_repeats_are_told_by_their_mean() -> None:
+    strong, weak = ([drawn(skill, seed=seed) for seed in range(3)] for skill in (1.5, 0.5))
+    weak = [scores.taken(np.arange(120)[::-1]) for scores in weak]
+    each = [
+        [sklearn.metrics.roc_auc_score(s.targets == 2, s.probabilities[:, 2]) for s in repeats]
+        for repeats in (strong, weak)
+    ]
+    means = mean_auroc(strong, draws=200)
+    assert list(means) == ["normal", "GA", "IM"]
+    assert means["IM"].value == pytest.approx(np.mean(each[0]))
+    assert means["IM"].groups == 40
+    difference = compare_means(strong, weak, draws=200)["IM"]
+    assert difference.value == pytest.approx(np.mean(each[0]) - np.mean(each[1]))
+    assert difference.low > 0
+    assert difference.p < 0.05
+    alone = [dataclasses.replace(s, grouping=None) for s in strong]
+    assert mean_auroc(alone, draws=100)["IM"].method.endswith("frames taken as independent")
 
 
 def reported(scores: Scores, **options: object) -> tuple[Scores, Report]:

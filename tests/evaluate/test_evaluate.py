@@ -205,9 +205,52 @@ class TestNumbers:
     def test_subgroups(self) -> None:
         device = tuple("AB"[i // 120] for i in range(240))
         report = evaluate(drawn(columns={"device": device, "site": ("antrum",) * 240}), draws=100)
-        assert [(column, value, rows[0].n) for column, value, rows in report.subgroups] == [
+        assert [(part.column, part.value, part.rows[0].n) for part in report.subgroups] == [
             ("device", "A", 120), ("device", "B", 120),
         ]  # fmt: skip
+
+    def test_a_subgroup_of_one_label_is_told(self) -> None:
+        scores = drawn()
+        device = tuple("A" if target == 1 else "B" for target in scores.targets)
+        report = evaluate(dataclasses.replace(scores, columns={"device": device}), draws=100)
+        count = device.count("A")
+        only = next(part for part in report.subgroups if part.value == "A")
+        assert (only.frames, only.labels, only.rows) == (count, {"normal": 0, "GA": count, "IM": 0}, ())
+        for page in (markdown(report, title="t"), html(report, title="t")):
+            assert f"{count} frames: 0 normal, {count} GA, 0 IM." in page
+            assert "Nothing can be told apart here." in page
+
+    def test_a_pair_of_labels_of_one_patient_is_left_out(self) -> None:
+        scores = drawn()
+        groups = np.where(scores.targets == 0, scores.groups, "one")
+        report = evaluate(dataclasses.replace(scores, groups=groups), draws=100)
+        assert [(row.label, row.against) for row in report.pairs] == [("normal", "GA"), ("normal", "IM")]
+        assert any("Left out: GA against IM, which one patient alone has" in w for w in report.warnings)
+        with pytest.raises(
+            InvalidConfigError, match="frames that are known to have normal, or not to, are of one"
+        ):
+            evaluate(dataclasses.replace(scores, groups=np.full(240, "one")), draws=100)
+
+    def test_why_frames_were_excluded_and_what_labels_rest_on(self) -> None:
+        scores = drawn(excluded=3, reasons={"blurred": 2, "no consent": 1}, references={"histology": 240})
+        report = evaluate(scores, draws=100)
+        for page in (markdown(report, title="t"), html(report, title="t")):
+            assert "2 blurred, 1 no consent" in page
+            assert "Reference standard: 240 histology." in page
+
+    def test_thresholds_of_folds_are_told_as_a_range(self) -> None:
+        thresholds = np.repeat([[0.2], [0.4]], 120, axis=0).repeat(3, axis=1)
+        scores = drawn(thresholds=thresholds, parts=("fold1",) * 120 + ("fold2",) * 120)
+        row = evaluate(scores, operating_point="stored", draws=100).rows[0]
+        assert row.rule.endswith("from its inner validation frames: 0.200 to 0.400")
+        assert row.curves.referral[1][0] == pytest.approx(row.measures["accuracy"].value), "nobody referred"
+
+    def test_an_error_lies_in_its_interval(self) -> None:
+        for seed in range(20):
+            row = evaluate(drawn(80, seed=seed), draws=100).rows[0]
+            ece = row.calibration["ece"]
+            assert 0 <= ece.low <= ece.value <= ece.high
+            assert ece.method.endswith("of ECE reflected")
 
 
 class TestThresholds:
@@ -271,7 +314,7 @@ class TestThresholds:
         scores = drawn(columns={"device": tuple("AB"[i // 120] for i in range(240))})
         report = evaluate(scores, operating_point="youden", apparent=True, draws=100)
         whole = {row.label: row.threshold for row in report.rows}
-        for _, _, rows in report.subgroups:
+        for rows in (part.rows for part in report.subgroups):
             assert {row.label: row.threshold for row in rows} == whole
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from typer.testing import CliRunner
 
 import lag_zoo
@@ -14,7 +14,7 @@ from lag_zoo.cli.app import app
 from lag_zoo.data import Manifest, write_manifest
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate import Scores, evaluate, score
-from lag_zoo.evaluate.floors import floors, floors_out_of_fold, with_floors
+from lag_zoo.evaluate.floors import _metadata, floors, floors_out_of_fold, with_floors
 from lag_zoo.evaluate.pages import html, markdown
 from tests.networks import small
 from tests.training.drawn_data import write_frames
@@ -56,6 +56,22 @@ def test_a_leak_in_the_files(data: Manifest) -> None:
         evaluate(scores, draws=100), floors(data, scores, small(global_size=32).config), draws=100
     )
     assert report.warnings[0].startswith("Leak: metadata alone tells normal with an AUROC of 1.000")
+
+
+def test_metadata_know_the_device(tmp_path: Path) -> None:
+    """As the manifest tells it or the file does, by names that begin alike."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Model] = "OLYMPUS MEDICAL SYSTEMS", "CV-190"
+    Image.new("RGB", (40, 40)).save(tmp_path / "one.jpg", exif=exif)
+    exif[ExifTags.Base.Model] = "CV-290"
+    Image.new("RGB", (40, 40)).save(tmp_path / "other.jpg", exif=exif)
+    one, same, other, told = (
+        _metadata(tmp_path / name, device, 40, 40)
+        for name, device in (("one.jpg", ""), ("one.jpg", ""), ("other.jpg", ""), ("one.jpg", "CV-290"))
+    )
+    assert (one == same).all()
+    for found in (other, told):
+        assert 8 <= (one != found).sum() <= 24
 
 
 def test_by_patient(data: Manifest) -> None:

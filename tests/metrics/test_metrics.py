@@ -71,9 +71,13 @@ class TestRanking:
             held += low <= true <= high
         assert 0.92 < held / 400 < 0.98
 
-    def test_the_same_scores_do_not_differ(self) -> None:
+    def test_scores_whose_difference_has_no_spread_are_not_tested(self) -> None:
         scores, truth, _ = clustered(40, 1, 0)
-        assert ranking.delong_test(scores, scores, truth) == (0.0, 0.0, 0.0, 1.0)
+        parted = np.array([0.1, 0.2, 0.8, 0.9]), np.full(4, 0.5), np.array([0, 0, 1, 1])
+        for one, other, held, difference in ((scores, scores, truth, 0.0), (*parted, 0.5)):
+            found = ranking.delong_test(one, other, held)
+            assert found.difference == difference
+            assert np.isnan(found[1:]).all()
 
     def test_one_label_only(self) -> None:
         assert np.isnan(ranking.auroc(np.arange(3.0), np.ones(3)))
@@ -172,7 +176,15 @@ class TestIntervals:
         assert found.high - found.low < alone.high - alone.low
         assert found.p < 0.05
         same = intervals.paired_difference(ranking.auroc, groups, scores, scores, truth, draws=100)
-        assert (same.value, same.p) == (0.0, 1.0)
+        assert same.value == 0.0
+        assert np.isnan([same.low, same.high, same.p]).all()
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_p_says_what_the_interval_says(self, seed: int) -> None:
+        scores, truth, groups = clustered(6, 3, seed)
+        other = scores + np.random.default_rng(seed).normal(0.2, 0.4, len(scores))
+        found = intervals.paired_difference(ranking.auroc, groups, other, scores, truth, draws=999)
+        assert (found.low > 0 or found.high < 0) == (found.p < 0.05)
 
     def test_mcnemar(self) -> None:
         one = np.array([True] * 20 + [False] * 10)
@@ -229,6 +241,15 @@ class TestThresholds:
 
 
 class TestCalibration:
+    def test_frames_of_one_probability_are_in_one_bin(self) -> None:
+        """Whatever their order: sorted by label, they would else fill bins of their own."""
+        truth = np.arange(1000) < 300
+        assert calibration.ece(np.full(1000, 0.3), truth, equal_mass=True) == pytest.approx(0)
+        two = np.repeat([0.2, 0.7], 500)
+        found = calibration.reliability_curve(two, truth, equal_mass=True)
+        assert found.probability == pytest.approx([0.2, 0.7])
+        assert found.frames.tolist() == [500, 500]
+
     @given(scored())
     def test_against_scikit_learn(self, data: tuple[np.ndarray, np.ndarray]) -> None:
         probabilities, truth = data
