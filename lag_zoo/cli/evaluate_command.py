@@ -139,7 +139,7 @@ def evaluate(
         worst = worst_mistakes(
             network, manifest, scores, report, count=mistakes, with_crops=not without_crops
         )
-    about = {"model": name, **_weights(network), "data": str(data), "split": chosen, **_asked_for(asked)}
+    about = {"model": name, **_weights(network), "data": data.name, "split": chosen, **_asked_for(asked)}
     _write(
         output,
         pages,
@@ -196,7 +196,7 @@ def _network(place: str, manifest: "Manifest", device: str) -> "LAG":
     except (
         RuntimeError,
         AssertionError,
-    ) as error:  # what torch says of a device that it does not know, or that is not there
+    ) as error:  # what torch says of one that is not there, or unknown to it
         raise InvalidConfigError(f"--device {device}: {str(error).splitlines()[0]}") from error
     if network.label_names is not None and set(network.label_names) != set(manifest.label_names):
         raise InvalidConfigError(

@@ -124,6 +124,10 @@ def predict(
     else:
         parts = Parts(output, {**_about(predictor), "draws": draws, **found})
         if others.number == 0:
+            if resume and not parts.folder.is_dir():
+                typer.echo(
+                    f"lag-zoo: {parts.folder} is not there: nothing to resume, all is answered anew", err=True
+                )
             parts.begin(resume=resume)
         others.wait()
         _fill(parts, predictor, paths, draws, share=(others.number, others.total))

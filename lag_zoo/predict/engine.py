@@ -1,6 +1,8 @@
 """How the network runs when it predicts: fused, compiled, in which numbers, how many views at once."""
 
 import copy
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
@@ -38,7 +40,8 @@ class Engine:
         precision: of weights and features.
 
     Raises:
-        InvalidConfigError: no such precision or device, or half precision of 5 bits exponent on the CPU.
+        InvalidConfigError: no such precision or device, no C++ compiler to compile for a CPU with, or half precision of
+            5 bits exponent on the CPU.
     """
 
     def __init__(
@@ -56,6 +59,10 @@ class Engine:
         target = model.pixel_mean.device if device is None else _present(device)
         if precision == "fp16" and target.type == "cpu":
             raise InvalidConfigError("fp16 is for GPUs; on a CPU take bf16 or fp32")
+        if compile and target.type == "cpu" and not _has_compiler():
+            raise InvalidConfigError(
+                "to compile for a CPU torch needs a C++ compiler: install g++ or clang++, or name one in CXX"
+            )
         if target != model.pixel_mean.device or _NUMBERS[precision] not in (
             model.pixel_mean.dtype,
             torch.float32,
@@ -104,6 +111,10 @@ def _present(device: torch.device | str) -> torch.device:
     ) as error:  # what torch says of one that is not there, or unknown to it
         raise InvalidConfigError(f"device {str(device)!r}: {str(error).splitlines()[0]}") from error
     return torch.device(device)
+
+
+def _has_compiler() -> bool:
+    return bool(os.environ.get("CXX")) or any(map(shutil.which, ("g++", "clang++", "cl")))
 
 
 @contextmanager

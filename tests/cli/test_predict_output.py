@@ -107,6 +107,7 @@ class TestAnInterruption:
         ran = run(*arguments, "--resume")
         assert "4 of 10 images are answered already" in ran.stderr
         assert out.read_text() == whole
+        assert "nothing to resume, all is answered anew" in run(*arguments, "--resume").stderr
 
     def test_of_another_run(self, frames: Path) -> None:
         out = frames.parent / "out.jsonl"

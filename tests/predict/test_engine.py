@@ -86,3 +86,10 @@ def test_a_device_that_is_not_there(model: LAG, device: str) -> None:
 def test_what_is_no_model() -> None:
     with pytest.raises(InvalidConfigError, match="a model is a name or a LAG; got Linear"):
         Predictor(torch.nn.Linear(3, 2))  # type: ignore[arg-type]
+
+
+def test_no_compiler(model: LAG, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(InvalidConfigError, match=r"needs a C\+\+ compiler"):
+        Predictor(model, compile=True)
