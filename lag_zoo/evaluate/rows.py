@@ -87,7 +87,7 @@ def row_of(question: Question, found: Answers, options: Options, *, grouped: boo
         groups_with=_count(groups[truth]) if grouped else None,
         groups_without=_count(groups[~truth]) if grouped else None,
         threshold=threshold,
-        rule=found.rule if low == high else f"{found.rule}: {low:.3f} to {high:.3f}",
+        rule=found.rule if f"{low:.3f}" == f"{high:.3f}" else f"{found.rule}: {low:.3f} to {high:.3f}",
         apparent=found.apparent,
         confusion=confusion_at(margins, truth, 0.0),
         measures=measures,

@@ -246,9 +246,8 @@ class TestNumbers:
         assert row.curves.referral[1][0] == pytest.approx(row.measures["accuracy"].value), "nobody referred"
 
     def test_an_error_lies_in_its_interval(self) -> None:
-        for seed in range(20):
-            row = evaluate(drawn(80, seed=seed), draws=100).rows[0]
-            ece = row.calibration["ece"]
+        for seed in range(3):
+            ece = evaluate(drawn(80, seed=seed), draws=30).rows[0].calibration["ece"]
             assert 0 <= ece.low <= ece.value <= ece.high
             assert ece.method.endswith("of ECE reflected")
 

@@ -100,7 +100,7 @@ def test_folders_by_light_and_label(tmp_path: Path) -> None:
             "-o",
             table,
         ],
-        ["data", "split", table, "-o", table, "--val", "0.3", "--test", "0.3"],
+        ["data", "split", table, "-o", table, "--val", "0.3", "--test", "0.3", "--seed", "3"],
         ["train", "dual_transfer", table, "-o", run, "--model", "lag_mobilenetv3_small_050", "--cpu"],
     ]
     sets = ["pretrained=false", "batch_size=4", "workers=0", "balance=modality"]
