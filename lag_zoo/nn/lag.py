@@ -201,9 +201,10 @@ class LAG(nn.Module):
     def fuse(self, *, pack: bool = True) -> "LAG":
         """A copy to predict with: norms folded into convolutions, channels last; logits equal to 1e-5.
 
-        On the CPU, in float32, the backbone's weights are also laid out once for the processor; such a copy stays
-        there (`pack=False` leaves that out, as `torch.compile` likes it). It is in evaluation mode, and for prediction
-        only: `train` and `save_pretrained` refuse it. One that is fused already is copied.
+        On the CPU, in float32, the backbone's weights are also laid out for the processor, once for single frames and
+        once for several, when they first come; such a copy stays there, and takes up to three times the memory of its
+        convolutions (`pack=False` leaves that out, as `torch.compile` likes it). It is in evaluation mode, and for
+        prediction only: `train` and `save_pretrained` refuse it. One that is fused already is copied.
 
         >>> model = LAG("mobilenetv3_small_050", num_classes=3).eval()
         >>> frames = torch.zeros(1, 3, 300, 400, dtype=torch.uint8) + 90
@@ -219,7 +220,7 @@ class LAG(nn.Module):
         fused.crops.fold()
         fused.to(memory_format=torch.channels_last)
         if pack:
-            pack_convolutions(fused.backbone, lambda: backbone_features(fused.backbone, example))
+            pack_convolutions(fused.backbone)
         fused.is_fused = True
         return fused
 

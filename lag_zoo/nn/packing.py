@@ -1,4 +1,4 @@
-"""Weights of convolutions laid out once for the processor.
+"""Weights of convolutions laid out for the processor ahead of time.
 
 torch hands a convolution on the CPU to oneDNN, which brings the weights into its own order at every call: a quarter of
 the time of a ResNet-50 on one frame. Here they are brought there once. The operators are those that torch's own
@@ -17,33 +17,18 @@ from lag_zoo.errors import InvalidConfigError
 _UNSAVED = "a network fused on the CPU cannot be saved or sent elsewhere: take the one that it was made from"
 
 
-def pack_convolutions(network: nn.Module, run: Callable[[], object]) -> int:
-    """Packs, in place, the float32 convolutions of a network on the CPU; how many those were.
-
-    Args:
-        network: in evaluation mode.
-        run: runs it once, on an input of the usual size; other sizes are as right, and a little slower.
-    """
+def pack_convolutions(network: nn.Module) -> int:
+    """Packs, in place, the float32 convolutions of a network on the CPU; how many those were."""
     known = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if not (known and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")):
         return 0
-    sizes: dict[Any, list[int]] = {}
-    hooks = [
-        module.register_forward_pre_hook(lambda module, args: sizes.__setitem__(module, list(args[0].shape)))
-        for module in network.modules()
-        if _can_be_packed(module)
-    ]
-    try:
-        with torch.no_grad():
-            run()
-    finally:
-        for hook in hooks:
-            hook.remove()
+    count = 0
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
-            if child in sizes:
-                setattr(parent, name, PackedConv2d(cast(nn.Conv2d, child), sizes[child]))
-    return len(sizes)
+            if _can_be_packed(child):
+                setattr(parent, name, PackedConv2d(cast(nn.Conv2d, child)))
+                count += 1
+    return count
 
 
 def _can_be_packed(module: nn.Module) -> bool:
@@ -57,19 +42,29 @@ def _can_be_packed(module: nn.Module) -> bool:
 
 
 class PackedConv2d(nn.Module):
-    """A convolution to predict with, whose weights stay where and as they are: on the CPU, in oneDNN's order."""
+    """A convolution to predict with, whose weights stay where and as they are: on the CPU, in oneDNN's order.
 
-    def __init__(self, convolution: nn.Conv2d, size: list[int]) -> None:
+    That order is another one for a single frame than for several, and the wrong one can take two to three times as
+    long; so each is made when it is first asked for, at the size of the input that asks.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
         settings = convolution.padding, convolution.stride, convolution.dilation
         self._settings = [*map(list, settings), convolution.groups]
-        weight, bias = convolution.weight.detach(), convolution.bias
-        self._weight = torch.ops.mkldnn._reorder_convolution_weight(weight, *self._settings, size)
-        self._bias = None if bias is None else bias.detach()
+        self._plain = convolution.weight.detach()
+        self._bias = None if convolution.bias is None else convolution.bias.detach()
+        self._packed: dict[bool, Tensor] = {}  # by whether there are several
 
     def forward(self, x: Tensor) -> Tensor:
+        several = len(x) > 1
+        if several not in self._packed:
+            with torch.inference_mode(False), torch.no_grad():  # it outlives the caller's mode
+                self._packed[several] = torch.ops.mkldnn._reorder_convolution_weight(
+                    self._plain, *self._settings, list(x.shape)
+                )
         return torch.ops.mkldnn._convolution_pointwise(  # type: ignore[no-any-return]
-            x, self._weight, self._bias, *self._settings, "none", [], ""
+            x, self._packed[several], self._bias, *self._settings, "none", [], ""
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "PackedConv2d":

@@ -27,9 +27,9 @@ def network() -> nn.Sequential:
 
 
 def test_the_same_answers_at_any_size() -> None:
-    plain, x = network(), torch.rand(2, 3, 40, 40)
+    plain = network()
     packed = copy.deepcopy(plain)
-    assert pack_convolutions(packed, lambda: packed(x)) == 4, "those whose padding is numbers and zeros"
+    assert pack_convolutions(packed) == 4, "those whose padding is numbers and zeros"
     for size in ((2, 3, 40, 40), (1, 3, 40, 40), (3, 3, 33, 57)):
         for order in (torch.contiguous_format, torch.channels_last):
             frames = torch.rand(size).contiguous(memory_format=order)
@@ -37,20 +37,27 @@ def test_the_same_answers_at_any_size() -> None:
                 assert torch.allclose(packed(frames), plain(frames), atol=1e-6)
 
 
-def test_only_what_ran_is_packed() -> None:
-    model = network()
-    assert pack_convolutions(model, lambda: model[0](torch.rand(1, 3, 40, 40))) == 1
+def test_single_frames_and_several_have_weights_of_their_own() -> None:
+    packed = nn.Sequential(network()[0])
+    assert pack_convolutions(packed) == 1
+    layer = packed[0]
+    assert isinstance(layer, PackedConv2d)
+    with torch.inference_mode():
+        for count in (1, 3, 1, 8):
+            packed(torch.rand(count, 3, 40, 40))
+    assert set(layer._packed) == {False, True}
+    assert not any(weight.is_inference() for weight in layer._packed.values())
 
 
 def test_other_numbers_stay() -> None:
     model = network().double()
-    assert pack_convolutions(model, lambda: model(torch.rand(1, 3, 40, 40).double())) == 0
+    assert pack_convolutions(model) == 0
 
 
 def test_a_torch_without_the_operators_leaves_the_network_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     model = network()
-    assert pack_convolutions(model, lambda: model(torch.rand(1, 3, 40, 40))) == 0
+    assert pack_convolutions(model) == 0
 
 
 def test_a_fused_network_is_packed_can_be_copied_and_stays() -> None:
