@@ -57,7 +57,7 @@ def _exercise(name: str) -> dict[str, object]:
         cwd=PAGE.parents[2],
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
         check=False,
     )
     if run.returncode:
