@@ -18,6 +18,7 @@ from lag_zoo.errors import (
     did_you_mean,
 )
 from lag_zoo.nn import LAG
+from lag_zoo.nn.devices import present_device
 from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec
 from lag_zoo.timm_bridge import register_names
 from lag_zoo.views import FrameTransform, ViewSampler, ViewTransform
@@ -86,8 +87,8 @@ def create_model(
 
     Raises:
         UnknownModelError: no such name; with near matches.
-        InvalidConfigError: a field that does not exist or is out of range, an architecture without labels, or a path
-            that does not say so.
+        InvalidConfigError: a field that does not exist or is out of range, an architecture without labels, a device
+            that is not there, or a path that does not say so.
         WeightsNotFoundError: no weights there; the message says where they were looked for, why, and the ways on.
         WeightsIntegrityError: bytes that are not the ones vouched for.
         WeightsMismatchError: the weights are another network's, or `fields` give them another meaning.
@@ -105,6 +106,8 @@ def create_model(
         raise InvalidConfigError(
             "backbone_weights go with pretrained=False: other weights would overwrite them"
         )
+    if device is not None:
+        device = present_device(device)  # now, not after a download
     base, found = look_up(name, False if pretrained == "backbone" else pretrained, reach)
     model = _loaded(name, found, fields) if found else LAG.from_config(_configured(name, base, None, fields))
     if own_backbone:

@@ -216,3 +216,8 @@ class TestTransform:
 
 def test_resolve_says_what_the_factory_builds() -> None:
     assert resolve(ZOO) == (model_info(ZOO), None)
+
+
+def test_a_device_that_is_not_there() -> None:
+    with pytest.raises(InvalidConfigError, match="device 'foo': "):
+        create_model("lag_mobilenetv3_small_050", num_classes=2, device="foo")

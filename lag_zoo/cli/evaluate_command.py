@@ -190,14 +190,7 @@ def _require_possible(asked: _Asked, manifest: "Manifest", *, floors: bool) -> N
 def _network(place: str, manifest: "Manifest", device: str) -> "LAG":
     from lag_zoo.factory import create_model
 
-    network = create_model(place, pretrained=True)
-    try:
-        network = network.to(device)
-    except (
-        RuntimeError,
-        AssertionError,
-    ) as error:  # what torch says of one that is not there, or unknown to it
-        raise InvalidConfigError(f"--device {device}: {str(error).splitlines()[0]}") from error
+    network = create_model(place, pretrained=True, device=device)
     if network.label_names is not None and set(network.label_names) != set(manifest.label_names):
         raise InvalidConfigError(
             f"the labels of {place} are {list(network.label_names)}, those of {manifest.source} "

@@ -71,7 +71,7 @@ def mean_auroc(repeats: Sequence[Scores], *, draws: int = 2000, seed: int = 0) -
         interval = cluster_bootstrap(
             _mean_auroc,
             _groups(first)[known],
-            _stacked(repeats, number)[known],
+            _stacked(repeats, number, first)[known],
             truth,
             draws=draws,
             seed=seed,
@@ -89,11 +89,10 @@ def compare_means(
         InvalidConfigError: other frames, labels or truths.
     """
     first = one[0]
-    other = [in_order_of(first, scores) for scores in other]
     found = {}
     for number, name in enumerate(first.label_names):
         truth, known = _truth(first, number)
-        ours, theirs = (_stacked(repeats, number)[known] for repeats in (one, other))
+        ours, theirs = (_stacked(repeats, number, first)[known] for repeats in (one, other))
         difference = paired_difference(
             _mean_auroc, _groups(first)[known], ours, theirs, truth, draws=draws, seed=seed
         )
@@ -108,9 +107,8 @@ def _truth(scores: Scores, number: int) -> tuple[np.ndarray, np.ndarray]:
     return (targets == number if scores.targets.ndim == 1 else targets == 1)[known], known
 
 
-def _stacked(repeats: Sequence[Scores], number: int) -> np.ndarray:
-    """A label's probabilities (n, repeats), the frames in the order of the first."""
-    first = repeats[0]
+def _stacked(repeats: Sequence[Scores], number: int, first: Scores) -> np.ndarray:
+    """A label's probabilities (n, repeats), the frames in the order of `first`."""
     return np.stack([in_order_of(first, one).probabilities[:, number] for one in repeats], axis=1)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.nn import LAG
+from lag_zoo.nn.devices import present_device
 from lag_zoo.views import Views
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -56,7 +57,7 @@ class Engine:
     ) -> None:
         if precision not in _NUMBERS:
             raise InvalidConfigError(f"precision is one of {', '.join(_NUMBERS)}; got {precision!r}")
-        target = model.pixel_mean.device if device is None else _present(device)
+        target = model.pixel_mean.device if device is None else present_device(device)
         if precision == "fp16" and target.type == "cpu":
             raise InvalidConfigError("fp16 is for GPUs; on a CPU take bf16 or fp32")
         if compile and target.type == "cpu" and not _has_compiler():
@@ -99,18 +100,6 @@ def _filled(views: Views, size: int) -> Views:
     """The views, with the first of them again until there are `size`."""
     missing = size - len(views.crops)
     return Views(*(torch.cat([t, t[:1].expand(missing, *t.shape[1:])]) for t in views)) if missing else views
-
-
-def _present(device: torch.device | str) -> torch.device:
-    """A device on which a tensor can be put."""
-    try:
-        torch.empty(0, device=device)
-    except (
-        RuntimeError,
-        AssertionError,
-    ) as error:  # what torch says of one that is not there, or unknown to it
-        raise InvalidConfigError(f"device {str(device)!r}: {str(error).splitlines()[0]}") from error
-    return torch.device(device)
 
 
 def _has_compiler() -> bool:
