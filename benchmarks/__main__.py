@@ -66,14 +66,15 @@ SECTIONS: dict[str, tuple[str, Callable[..., list[Row]]]] = {
 
 
 def machine() -> str:
-    """Processor, cores, accelerator."""
+    """Processor, what its vectors are, cores, accelerator."""
     processor = platform.processor() or platform.machine()
     if (info := Path("/proc/cpuinfo")).exists():
         names = re.findall(r"^model name\s*: (.*)$", info.read_text(encoding="utf-8"), flags=re.MULTILINE)
         processor = names[0] if names else processor
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     device = f"{torch.cuda.get_device_name()} (not used)" if torch.cuda.is_available() else "none"
-    return f"{processor}, {cores} cores, {torch.get_num_threads()} threads; accelerator: {device}"
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return f"{processor} ({vectors}), {cores} cores, {torch.get_num_threads()} threads; accelerator: {device}"
 
 
 def reached(row: Row) -> bool | None:
