@@ -241,10 +241,13 @@ class LAG(nn.Module):
 
     def _seen(self, x: Frames | Views, *, with_crops: bool = True) -> Views:
         """Views as they come; of frames those that a forward looks at, and no more."""
-        if isinstance(x, Views):
-            return x.batched()
+        return x.batched() if isinstance(x, Views) else self._looked_at(x, with_crops=with_crops)
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _looked_at(self, frames: Frames, *, with_crops: bool) -> Views:
+        # Not compiled: it is many small steps that depend on what is in the frame, and on its size.
         sampler = ViewSampler.from_config(self.config, with_crops=with_crops, with_share=False)
-        return sampler(x).batched().to(self.pixel_mean.device)
+        return sampler(frames).batched().to(self.pixel_mean.device)
 
     def _normalised(self, pixels: Tensor) -> Tensor:
         scale = 255.0 if pixels.dtype == torch.uint8 else 1.0

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import shutil
 import typing
 from dataclasses import fields
 
@@ -90,6 +91,22 @@ class TestEveryFusion:
         model = small(fusion=fusion).train()
         model(frames()).square().sum().backward()
         assert [n for n, p in model.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_it_takes_frames_of_any_size() -> None:
+    torch.manual_seed(0)
+    model = LAG("resnet10t", num_classes=3, global_size=64, num_crops=2, crop_size=32).eval()
+    compiled = torch.compile(model)
+    counts = torch._dynamo.utils.counters["stats"]
+    counts.clear()
+    with torch.no_grad():
+        graphs = []
+        for images in (frames(size=(300, 400)), frames(size=(350, 420))):
+            torch.testing.assert_close(compiled(images), model(images), atol=1e-4, rtol=0)
+            graphs.append(counts["unique_graphs"])
+    assert graphs[0] == graphs[1] > 0, "the views are not compiled, and what follows them but once"
 
 
 def test_any_number_of_crops_where_the_fusion_allows() -> None:
