@@ -57,6 +57,8 @@ class PackedConv2d(nn.Module):
         self._packed: dict[bool, Tensor] = {}  # by whether there are several
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.is_autocast_enabled("cpu"):
+            x = x.float()  # what came before may be narrower; these weights are not
         several = len(x) > 1
         if several not in self._packed:
             with torch.inference_mode(False), torch.no_grad():  # it outlives the caller's mode

@@ -54,6 +54,18 @@ def test_other_numbers_stay() -> None:
     assert pack_convolutions(model) == 0
 
 
+def test_under_autocast_it_takes_what_comes() -> None:
+    torch.manual_seed(0)
+    # The first is not packed, so what it gives is bfloat16.
+    plain = nn.Sequential(nn.Conv2d(3, 8, 3, padding_mode="reflect", padding=1), nn.Conv2d(8, 4, 3)).eval()
+    packed = copy.deepcopy(plain)
+    assert pack_convolutions(packed) == 1
+    frames = torch.rand(2, 3, 20, 20)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert plain[0](frames).dtype == torch.bfloat16
+        assert torch.allclose(packed(frames), plain(frames).float(), atol=1e-2)
+
+
 def test_a_torch_without_the_operators_leaves_the_network_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     model = network()
