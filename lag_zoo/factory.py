@@ -194,7 +194,8 @@ def create_transform(
             raise InvalidConfigError("a raw frame has nothing to draw: training=True goes with views=True")
         return FrameTransform()
     if isinstance(model, str):
-        model = create_model(model)
+        with torch.device("meta"):  # only its settings are asked for: no memory, no random numbers
+            model = create_model(model)
     policy: Policy = "random" if training else model.config.policy
     return ViewTransform(ViewSampler.from_config(model.config, policy=policy), training=training)
 

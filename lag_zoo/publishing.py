@@ -79,6 +79,10 @@ def save_pretrained(
     ...     sorted(p.name for p in save_pretrained(model, folder).iterdir())
     ['README.md', 'config.json', 'golden.safetensors', 'model.safetensors']
     """
+    if not isinstance(model, LAG):
+        raise InvalidConfigError(
+            f"a LAG is saved, got {type(model).__name__}: of a wrapped or compiled one, take what is inside"
+        )
     target = Path(directory).expanduser().absolute()
     _require_replaceable(target)
     _require_rebuildable(model)

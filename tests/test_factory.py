@@ -201,6 +201,11 @@ class TestTransform:
         assert all(torch.equal(a, b) for a, b in zip(by_name, by_model, strict=True))
         assert by_name.global_view.shape == (3, 224, 224)
 
+    def test_by_name_no_random_number_is_drawn(self) -> None:
+        before = torch.get_rng_state()
+        create_transform(ZOO)
+        assert torch.equal(torch.get_rng_state(), before)
+
     def test_to_the_raw_frame(self) -> None:
         transform = create_transform(ZOO, views=False)
         assert isinstance(transform, FrameTransform)

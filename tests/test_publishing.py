@@ -89,6 +89,16 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_what_is_no_network_to_save(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfigError, match="a LAG is saved, got GlobalPath"):
+        lag_zoo.save_pretrained(small().without_crops(), tmp_path / "a")  # type: ignore[arg-type]
+    nameless = timm.create_model("mobilenetv3_small_050")
+    del nameless.pretrained_cfg, nameless.default_cfg
+    with pytest.raises(InvalidConfigError, match="has no timm name"):
+        lag_zoo.save_pretrained(lag_zoo.LAG(nameless, num_classes=2, global_size=64), tmp_path / "b")
+    assert not list(tmp_path.iterdir())
+
+
 def test_one_s_own_folder_is_replaced_whole(tmp_path: Path) -> None:
     target = lag_zoo.save_pretrained(small(), tmp_path / "mine")
     before = (target / "config.json").read_text()

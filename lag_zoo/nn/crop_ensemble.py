@@ -16,7 +16,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from lag_zoo.errors import InvalidImageError
-from lag_zoo.nn.folding import fold
+from lag_zoo.nn.folding import fold, is_hooked
 from lag_zoo.specs import LAGConfig
 
 # Bytes of the largest map of a block of crops. Larger ones leave the cache, and the system hands them out page by page:
@@ -35,16 +35,27 @@ class ConvNorm(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, columns * inputs, h, w) -> (B, columns * outputs, h, w)."""
-        if self.training:
+        conv, norm = cast(nn.Conv2d, self[0]), cast(nn.BatchNorm2d, self[1])
+        if norm.training or not self.is_as_built:
             return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
         # Memory is what this costs: with the norm folded into the convolution it is passed over once less.
-        conv, norm = cast(nn.Conv2d, self[0]), self[1]
-        if not isinstance(norm, nn.BatchNorm2d):
-            return conv(x)  # type: ignore[no-any-return]
         mean, var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
         scale = norm.weight * (var + norm.eps).rsqrt()
         weight = conv.weight * scale[:, None, None, None]
-        return F.conv2d(x, weight, norm.bias - mean * scale, padding=1, groups=conv.groups)
+        return conv._conv_forward(x, weight, norm.bias - mean * scale)  # type: ignore[no-any-return]
+
+    @property
+    def is_as_built(self) -> bool:
+        """Whether nobody put another layer in the place of one, or hooked something onto it: then the two are one."""
+        conv, norm = self
+        return (
+            type(conv) is nn.Conv2d
+            and type(norm) is nn.BatchNorm2d
+            and not (is_hooked(conv) or is_hooked(norm))
+            and conv.bias is None
+            and norm.affine
+            and norm.track_running_stats
+        )
 
 
 class _PooledReLU(nn.Module):
@@ -129,10 +140,10 @@ class CropEnsemble(nn.Module):
         self.fc = nn.Conv2d(columns * fourth, columns * embed_dim, 1, groups=columns)
 
     def fold(self) -> None:
-        """Folds the norms into the convolutions, in place and for good: to predict with."""
+        """Folds what norms can be into the convolutions, in place and for good: to predict with."""
         for module in self.modules():
-            if isinstance(module, ConvNorm) and isinstance(module[1], nn.BatchNorm2d):
-                fold(cast(nn.Conv2d, module[0]), module[1])
+            if isinstance(module, ConvNorm) and module.is_as_built:
+                fold(cast(nn.Conv2d, module[0]), cast(nn.BatchNorm2d, module[1]))
                 module[1] = nn.Identity()
 
     def forward(self, crops: Tensor) -> Tensor:
@@ -140,7 +151,8 @@ class CropEnsemble(nn.Module):
             raise InvalidImageError(f"crops have the shape (B, N, 3, c, c), got {tuple(crops.shape)}")
         count = crops.shape[1]
         if self.shared:
-            x = rearrange(crops, "b n c h w -> (b n) c h w").contiguous(memory_format=torch.channels_last)
+            # Channels last, in words that torch.func.vmap knows too.
+            x = rearrange(crops, "b n c h w -> (b n) h w c").contiguous().permute(0, 3, 1, 2)
         elif count == self.num_crops:
             x = rearrange(crops, "b n c h w -> b (n c) h w")
         else:
@@ -153,6 +165,7 @@ class CropEnsemble(nn.Module):
             or torch.is_grad_enabled()
             or x.device.type != "cpu"
             or torch.compiler.is_compiling()
+            or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         )
         blocks = [x] if whole else torch.split(x, self._block_length(x))
         x = torch.cat([self._embed(block) for block in blocks])

@@ -18,6 +18,16 @@ _CONVOLUTIONS = (nn.Conv2d, Conv2dSame)  # exactly these: others make their weig
 _NORMS = (nn.BatchNorm2d, BatchNormAct2d)
 
 
+def is_hooked(module: nn.Module) -> bool:
+    """Whether somebody looks at or changes what a module does when it is called: a hook, a pruning."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
+
+
 def fold_norms(network: nn.Module, run: Callable[[], object]) -> int:
     """Folds, in place, what can be folded; how many norms that were.
 
@@ -90,6 +100,8 @@ def _pairs(network: nn.Module, run: Callable[[], object]) -> dict[nn.BatchNorm2d
 
     hooks = []
     for module in network.modules():
+        if is_hooked(module):
+            continue
         if type(module) in _CONVOLUTIONS:
             hooks.append(module.register_forward_hook(after_convolution))
         elif type(module) in _NORMS and module.running_mean is not None:

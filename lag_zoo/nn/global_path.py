@@ -28,6 +28,7 @@ class GlobalPath(nn.Module):
     def __init__(self, lag: "LAG") -> None:
         super().__init__()
         self.lag = lag
+        self.training = lag.training  # it stands in the mode of the network whose weights it shares
 
     @property
     def config(self) -> LAGConfig:

@@ -7,7 +7,8 @@ the paper does not state them. A model here is not a medical device.
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -204,7 +205,8 @@ class LAG(nn.Module):
         On the CPU, in float32, the backbone's weights are also laid out for the processor, once for single frames and
         once for several, when they first come; such a copy stays there, and takes up to three times the memory of its
         convolutions (`pack=False` leaves that out, as `torch.compile` likes it). It is in evaluation mode, and for
-        prediction only: `train` and `save_pretrained` refuse it. One that is fused already is copied.
+        prediction only: `train` and `save_pretrained` refuse it. Layers with hooks on them stay as
+        they are. One that is fused already is copied.
 
         >>> model = LAG("mobilenetv3_small_050", num_classes=3).eval()
         >>> frames = torch.zeros(1, 3, 300, 400, dtype=torch.uint8) + 90
@@ -299,19 +301,25 @@ class LAG(nn.Module):
     ) -> None:
         """Puts a new, untrained last layer in place; 0 leaves it out.
 
-        `global_pool` is timm's, and there is nothing to pool.
+        `global_pool` is timm's, and there is nothing to pool. What was vouched for (`weight_spec`), operating points
+        among it, is of the old layer and goes with it.
         """
         if global_pool is not None:
             raise InvalidConfigError(f"LAG has no pooling to choose, got global_pool={global_pool!r}")
         names = None if label_names is None else tuple(label_names)
         self.config = dataclasses.replace(self.config, num_classes=num_classes, label_names=names)
         self.head = _classifier(self.head_hidden_size, num_classes).to(self.pixel_mean)
+        self.weight_spec = None
 
-    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """The backbone's layer groups; crops, fusion and head come last."""
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any] | Callable[[str], Any]:
+        """The backbone's layer groups, in either form that timm has; crops, fusion and head come last."""
         if not hasattr(self.backbone, "group_matcher"):
             raise BackboneError(f"{type(self.backbone).__name__} has no layer groups")
-        matcher: Mapping[str, Any] = self.backbone.group_matcher(coarse=coarse)  # type: ignore[operator]
+        matcher: Mapping[str, Any] | Callable[[str], Any] = self.backbone.group_matcher(coarse=coarse)  # type: ignore[operator]
+        if callable(matcher):
+            return lambda name: (
+                matcher(name.removeprefix("backbone.")) if name.startswith("backbone.") else math.inf
+            )
         return {name: _prefixed(pattern) for name, pattern in matcher.items()}
 
     def no_weight_decay(self) -> set[str]:

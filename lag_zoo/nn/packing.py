@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lag_zoo.errors import InvalidConfigError
+from lag_zoo.nn.folding import is_hooked
 
 _UNSAVED = "a network fused on the CPU cannot be saved or sent elsewhere: take the one that it was made from"
 
@@ -34,6 +36,7 @@ def pack_convolutions(network: nn.Module) -> int:
 def _can_be_packed(module: nn.Module) -> bool:
     return (
         type(module) is nn.Conv2d
+        and not is_hooked(module)
         and module.weight.device.type == "cpu"
         and module.weight.dtype == torch.float32
         and module.padding_mode == "zeros"
@@ -51,7 +54,7 @@ class PackedConv2d(nn.Module):
     def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
         settings = convolution.padding, convolution.stride, convolution.dilation
-        self._settings = [*map(list, settings), convolution.groups]
+        self._settings: list[Any] = [*map(list, settings), convolution.groups]
         self._plain = convolution.weight.detach()
         self._bias = None if convolution.bias is None else convolution.bias.detach()
         self._packed: dict[bool, Tensor] = {}  # by whether there are several
@@ -59,6 +62,9 @@ class PackedConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_autocast_enabled("cpu"):
             x = x.float()  # what came before may be narrower; these weights are not
+        if torch.is_grad_enabled() and x.requires_grad:  # the operator below knows no gradient
+            padding, stride, dilation, groups = self._settings
+            return F.conv2d(x, self._plain, self._bias, stride, padding, dilation, groups)
         several = len(x) > 1
         if several not in self._packed:
             with torch.inference_mode(False), torch.no_grad():  # it outlives the caller's mode

@@ -3,12 +3,13 @@
 import copy
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.nn import LAG
@@ -106,14 +107,25 @@ def _has_compiler() -> bool:
     return bool(os.environ.get("CXX")) or any(map(shutil.which, ("g++", "clang++", "cl")))
 
 
+_turning = threading.Lock()
+_in_use: dict[LAG, tuple[int, list[nn.Module]]] = {}  # how many threads run it, and what was in training mode
+
+
 @contextmanager
 def _evaluating(model: LAG) -> Iterator[None]:
-    """Evaluation mode; afterwards every module is in the mode it was in before."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
+    """Evaluation mode; once no thread runs it any more, every module is in the mode it was in before."""
+    with _turning:
+        users, training = _in_use.get(model) or (0, [module for module in model.modules() if module.training])
+        _in_use[model] = users + 1, training
+        for module in training:
+            module.training = False
     try:
         yield
     finally:
-        for module in training:
-            module.training = True
+        with _turning:
+            users, training = _in_use.pop(model)
+            if users > 1:
+                _in_use[model] = users - 1, training
+            else:
+                for module in training:
+                    module.training = True

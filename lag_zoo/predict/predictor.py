@@ -96,6 +96,11 @@ class Predictor:
         self._known = frozenset() if origin is None else frames_behind(origin.trained_on, origin.path)
         if not network.num_classes:
             raise InvalidConfigError(f"{self.name} has no classifier (num_classes=0), so nothing to predict")
+        if network.num_classes == 1 and network.config.task == "multiclass":
+            raise InvalidConfigError(
+                f"{self.name} has one class that excludes all others, so it can only be certain of it. A single output "
+                'of yes or no is task="multilabel"'
+            )
         self.label_names = network.label_names or tuple(map(str, range(network.num_classes)))
         self._engine = Engine(
             network,

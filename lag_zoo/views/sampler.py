@@ -40,9 +40,9 @@ class Views(NamedTuple):
         """These views with the leading B, which is added where it is missing."""
         return self if self.global_view.ndim == 4 else Views(*(t[None] for t in self))
 
-    def to(self, device: torch.device | str) -> "Views":
-        """These views on another device."""
-        return Views(*(t.to(device) for t in self))
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Views":
+        """These views on another device; to numbers of another kind the network brings them itself."""
+        return Views(*(t.to(device=device, non_blocking=non_blocking) for t in self))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,16 @@
 """The crop ensemble alone."""
 
+import copy
+from collections.abc import Callable
+
 import pytest
+import timm
 import torch
+import torch.nn.utils.prune as prune
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils import parametrizations
 
 from lag_zoo.errors import InvalidConfigError, InvalidImageError
 from lag_zoo.nn import CropEnsemble, crop_ensemble
@@ -120,3 +127,111 @@ def test_refuses_what_cannot_be() -> None:
             CropEnsemble(**arguments)
     with pytest.raises(InvalidImageError, match="B, N, 3, c, c"):
         CropEnsemble()(torch.rand(10, 3, 64, 64))
+
+
+def settled(**arguments: object) -> tuple[CropEnsemble, torch.Tensor]:
+    """An ensemble whose norms have seen something, in evaluation mode, and crops."""
+    torch.manual_seed(0)
+    crops = torch.rand(3, 4, 3, 32, 32)
+    ensemble = CropEnsemble(4, 32, **arguments)  # type: ignore[arg-type]
+    ensemble(crops * 2 - 1)
+    return ensemble.eval(), crops
+
+
+def as_by_layers(ensemble: CropEnsemble, crops: torch.Tensor) -> torch.Tensor:
+    """What it says when every layer is called by itself, as torch's Sequential does."""
+    ensemble = copy.deepcopy(ensemble)
+    for module in ensemble.modules():
+        if isinstance(module, ConvNorm):
+            module.__class__ = nn.Sequential  # type: ignore[assignment]
+    return ensemble(crops)  # type: ignore[no-any-return]
+
+
+def _freeze(ensemble: CropEnsemble) -> None:
+    timm.utils.freeze(ensemble)
+
+
+def _synchronise(ensemble: CropEnsemble) -> None:
+    ensemble.last = timm.layers.convert_sync_batchnorm(ensemble.last)
+
+
+def _use_batch_statistics(ensemble: CropEnsemble) -> None:
+    torch.func.replace_all_batch_norm_modules_(ensemble)
+
+
+def _adapt_a_norm(ensemble: CropEnsemble) -> None:
+    ensemble.last[1].train()
+
+
+def _normalise_weights(ensemble: CropEnsemble) -> None:
+    parametrizations.weight_norm(ensemble.last[0])
+
+
+def _prune(ensemble: CropEnsemble) -> None:
+    prune.l1_unstructured(ensemble.last[0], "weight", 0.5)
+
+
+def _put(place: int, layer: nn.Module) -> Callable[[CropEnsemble], None]:
+    return lambda ensemble: ensemble.last.__setitem__(place, layer)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _freeze,
+        _synchronise,
+        _use_batch_statistics,
+        _adapt_a_norm,
+        _normalise_weights,
+        _prune,
+        _put(0, nn.Conv2d(64, 64, 3, padding=2, dilation=2)),
+        _put(0, nn.Conv2d(64, 64, 1, bias=False)),
+        _put(1, nn.GroupNorm(4, 64)),
+        _put(1, nn.BatchNorm2d(64, affine=False).eval()),
+    ],
+)
+@torch.no_grad()
+def test_layers_put_in_place_of_others_are_asked(change: Callable[[CropEnsemble], None]) -> None:
+    ensemble, crops = settled()
+    plain = ensemble(crops)
+    change(ensemble)
+    expected = as_by_layers(ensemble, crops)
+    torch.testing.assert_close(ensemble(crops), expected, atol=1e-5, rtol=0)
+    if change not in (_freeze, _synchronise, _normalise_weights):  # these say the same otherwise
+        assert not torch.allclose(expected, plain, atol=1e-3)
+    ensemble.eval()
+    expected = as_by_layers(ensemble, crops)
+    ensemble.fold()
+    torch.testing.assert_close(ensemble(crops), expected, atol=1e-5, rtol=0)
+
+
+def test_hooks_see_what_they_saw_in_training() -> None:
+    ensemble, crops = settled()
+    seen: list[torch.Size] = []
+    plain = ensemble(crops)
+    ensemble.last[0].register_forward_hook(lambda _, __, output: seen.append(output.shape))
+    torch.testing.assert_close(ensemble(crops), plain, atol=1e-5, rtol=0)
+    assert seen == [(12, 64, 4, 4)]
+
+
+def test_pruned_weights_that_are_loaded_are_used() -> None:
+    (ensemble, crops), other = settled(), CropEnsemble(4, 32).eval()
+    for network in (ensemble, other):
+        prune.l1_unstructured(network.last[0], "weight", 0.5)
+    other.load_state_dict(ensemble.state_dict())
+    with torch.no_grad():
+        assert torch.equal(other(crops), ensemble(crops))
+
+
+def test_each_sample_has_a_gradient_of_its_own() -> None:
+    ensemble, crops = settled()
+    parameters = {name: p.detach() for name, p in ensemble.named_parameters()}
+
+    def loss(parameters: dict[str, torch.Tensor], one: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = torch.func.functional_call(ensemble, parameters, (one[None],))
+        return found.square().sum()
+
+    each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, crops)
+    whole = torch.func.grad(lambda p: sum(loss(p, one) for one in crops))(parameters)
+    for name, gradients in each.items():
+        torch.testing.assert_close(gradients.sum(0), whole[name], atol=1e-4, rtol=1e-4)

@@ -13,6 +13,7 @@ import timm.optim
 import torch
 from torch import nn
 
+import lag_zoo
 from lag_zoo.errors import BackboneError, InvalidConfigError, InvalidImageError
 from lag_zoo.factory import ConfigFields
 from lag_zoo.nn import LAG, CropEnsemble
@@ -107,6 +108,13 @@ def test_compiled_it_takes_frames_of_any_size() -> None:
             torch.testing.assert_close(compiled(images), model(images), atol=1e-4, rtol=0)
             graphs.append(counts["unique_graphs"])
     assert graphs[0] == graphs[1] > 0, "the views are not compiled, and what follows them but once"
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_global_path_stands_in_the_mode_of_its_network(training: bool) -> None:
+    model = small().train(training)
+    assert model.without_crops().training is training
+    assert not model.fuse().without_crops().training
 
 
 def test_any_number_of_crops_where_the_fusion_allows() -> None:
@@ -245,6 +253,24 @@ class TestTimmConventions:
         assert set(map(id, names.values())) == set(scale)
         assert scale[id(names["head.weight"])] == scale[id(names["crops.fc.weight"])] == 1
         assert scale[id(names["backbone.conv_stem.weight"])] == min(scale.values()) < 0.1
+
+    @pytest.mark.parametrize("name", ["cait_xxs24_224", "inception_v3"])
+    def test_layer_groups_that_are_a_function(self, name: str) -> None:
+        with torch.device("meta"):
+            plain = timm.create_model(name, num_classes=0)
+            model = LAG(timm.create_model(name), num_classes=2)
+        groups = timm.models.group_parameters(plain, plain.group_matcher(), reverse=True)
+        ours = timm.models.group_parameters(model, model.group_matcher(), reverse=True)
+        last = max(ours.values())
+        assert {key: ours[f"backbone.{key}"] for key in groups} == groups
+        assert last == ours["head.weight"] == ours["crops.fc.weight"] > max(groups.values())
+
+    def test_a_new_head_has_no_operating_points(self) -> None:
+        model = lag_zoo.create_model("lag_mobilenetv3_small_100_polyp", pretrained=True)
+        assert model.weight_spec is not None
+        model.reset_classifier(3, label_names=["polyp", "ulcer", "normal"])
+        assert model.weight_spec is None
+        assert not lag_zoo.Predictor(model).operating_points
 
     def test_no_weight_decay_is_prefixed(self) -> None:
         model = LAG("vit_tiny_patch16_224", num_classes=2, num_crops=2)

@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 import torch
+import torch.nn.utils.prune as prune
 from torch import nn
 
 import lag_zoo
@@ -87,3 +88,29 @@ def test_a_fused_network_is_packed_can_be_copied_and_stays() -> None:
     for save in (fused.state_dict, lambda: pickle.dumps(fused)):
         with pytest.raises(InvalidConfigError, match="cannot be saved or sent elsewhere"):
             save()
+
+
+def test_gradients_reach_the_frame() -> None:
+    model = lag_zoo.LAG("resnet18", num_classes=3, global_size=64, num_crops=2, crop_size=32).eval()
+    gradients = []
+    for network in (model, model.fuse(), model.fuse(pack=False)):
+        frames = (draw_frame((120, 160))[None].float() / 255).requires_grad_()
+        network.without_crops()(frames)[:, 1].sum().backward()
+        gradients.append(frames.grad)
+    assert gradients[0].abs().max() > 0
+    for gradient in gradients[1:]:
+        torch.testing.assert_close(gradient, gradients[0], atol=1e-6, rtol=1e-3)
+
+
+def test_layers_with_hooks_stay_as_they_are() -> None:
+    model = lag_zoo.LAG("resnet18", num_classes=3, global_size=64, num_crops=2, crop_size=32).eval()
+    seen: list[torch.Size] = []
+    model.backbone.layer4[1].conv2.register_forward_hook(lambda _, __, output: seen.append(output.shape))
+    prune.l1_unstructured(model.backbone.conv1, "weight", 0.5)
+    frames = draw_frame((120, 160))[None]
+    with torch.inference_mode():
+        expected = model(frames)
+        for fused in (model.fuse(), model.fuse(pack=False)):
+            seen.clear()
+            torch.testing.assert_close(fused(frames), expected, atol=1e-5, rtol=0)
+            assert seen == [(1, 512, 2, 2)]

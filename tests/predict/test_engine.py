@@ -1,6 +1,7 @@
 """How the network runs: fused, in fewer bits, compiled: close to the plain one, which stays as it was."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -93,3 +94,23 @@ def test_no_compiler(model: LAG, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(InvalidConfigError, match=r"needs a C\+\+ compiler"):
         Predictor(model, compile=True)
+
+
+def test_a_network_in_training_mode_may_be_asked_by_several_threads() -> None:
+    torch.manual_seed(0)
+    small = LAG("resnet10t", label_names=["a", "b"], global_size=64, num_crops=2, crop_size=32).train()
+    before = {key: tensor.clone() for key, tensor in small.state_dict().items()}
+    predictors = [Predictor(small, workers=0) for _ in range(2)]
+    expected = predictors[0](FRAMES)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda i: predictors[i % 2](FRAMES), range(12)))
+    assert all(answer == expected for answer in answers)
+    assert all(torch.equal(before[key], tensor) for key, tensor in small.state_dict().items())
+    assert all(module.training for module in small.modules()), "its own mode is put back"
+
+
+def test_one_class_that_excludes_all_others() -> None:
+    with pytest.raises(InvalidConfigError, match='yes or no is task="multilabel"'):
+        Predictor(LAG("resnet10t", label_names=["polyp"], global_size=64))
+    yes_or_no = LAG("resnet10t", label_names=["polyp"], global_size=64, task="multilabel").eval()
+    assert Predictor(yes_or_no)(FRAMES[0])[0].probabilities["polyp"] < 1

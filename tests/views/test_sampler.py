@@ -78,6 +78,17 @@ def test_without_the_share_the_rest_is_the_same() -> None:
     assert equal(views._replace(share=SAMPLER(FRAMES).share), SAMPLER(FRAMES))
 
 
+def test_views_go_to_a_device_and_to_no_other_numbers() -> None:
+    views = ViewSampler(global_size=32, num_crops=2, crop_size=32)(
+        torch.full((3, 60, 60), 99, dtype=torch.uint8)
+    )
+    moved = views.to("meta", non_blocking=True)
+    assert all(tensor.is_meta for tensor in moved)
+    assert moved.crops.dtype == torch.uint8
+    with pytest.raises(TypeError):
+        views.to(torch.float32)  # type: ignore[arg-type]
+
+
 def test_random_draws_by_seed_epoch_and_index() -> None:
     def boxes(seed: int, epoch: int, index: int) -> torch.Tensor:
         sampler = ViewSampler(global_size=64, num_crops=5, crop_size=32, policy="random", seed=seed)
