@@ -79,10 +79,6 @@ def save_pretrained(
     ...     sorted(p.name for p in save_pretrained(model, folder).iterdir())
     ['README.md', 'config.json', 'golden.safetensors', 'model.safetensors']
     """
-    if not isinstance(model, LAG):
-        raise InvalidConfigError(
-            f"a LAG is saved, got {type(model).__name__}: of a wrapped or compiled one, take what is inside"
-        )
     target = Path(directory).expanduser().absolute()
     _require_replaceable(target)
     _require_rebuildable(model)
@@ -161,8 +157,17 @@ def _as_loaded(model: LAG, state: Mapping[str, Tensor]) -> bool:
 
 
 def _require_rebuildable(model: LAG) -> None:
+    if not isinstance(model, LAG):
+        raise InvalidConfigError(
+            f"a LAG is saved, got {type(model).__name__}: of a wrapped or compiled one, take what is inside"
+        )
     if model.is_fused:
         raise InvalidConfigError("a fused network cannot be saved: save the one that it was made from")
+    if model.config.backbone is None:
+        raise InvalidConfigError(
+            "a backbone that came ready-made and has no timm name can be built again by nobody else: keep the state "
+            "dict, and the code that builds it"
+        )
     check_backbone(model.config)
     with torch.device("meta"):
         rebuilt = LAG.from_config(model.config).state_dict()

@@ -205,8 +205,8 @@ class LAG(nn.Module):
         On the CPU, in float32, the backbone's weights are also laid out for the processor, once for single frames and
         once for several, when they first come; such a copy stays there, and takes up to three times the memory of its
         convolutions (`pack=False` leaves that out, as `torch.compile` likes it). It is in evaluation mode, and for
-        prediction only: `train` and `save_pretrained` refuse it. Layers with hooks on them stay as
-        they are. One that is fused already is copied.
+        prediction only: `train` and `save_pretrained` refuse it. Layers with hooks on them stay as they are. One
+        that is fused already is copied.
 
         >>> model = LAG("mobilenetv3_small_050", num_classes=3).eval()
         >>> frames = torch.zeros(1, 3, 300, 400, dtype=torch.uint8) + 90

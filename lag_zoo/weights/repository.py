@@ -67,12 +67,7 @@ def check_backbone(config: LAGConfig) -> None:
     Raises:
         InvalidConfigError: it cannot be taken from a stranger.
     """
-    if config.backbone is None:
-        raise InvalidConfigError(
-            "a backbone that came ready-made and has no timm name can be built again by nobody else: keep the state "
-            "dict, and the code that builds it"
-        )
-    if not is_backbone(config.backbone):
+    if config.backbone is None or not is_backbone(config.backbone):
         raise InvalidConfigError(
             f"the backbone {config.backbone!r} is neither timm's nor one of lag_zoo's own"
         )

@@ -18,8 +18,9 @@ from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate import Scores, evaluate, score
 from lag_zoo.evaluate.pages import html, markdown
-from lag_zoo.evaluate.rows import _with_width
-from lag_zoo.metrics.intervals import Interval, wilson
+from lag_zoo.evaluate.rows import _reflected, _with_width
+from lag_zoo.metrics import calibration
+from lag_zoo.metrics.intervals import Interval, cluster_bootstrap, wilson
 from tests.networks import small
 from tests.training.drawn_data import write_frames
 
@@ -250,6 +251,11 @@ class TestNumbers:
             ece = evaluate(drawn(80, seed=seed), draws=30).rows[0].calibration["ece"]
             assert 0 <= ece.low <= ece.value <= ece.high
             assert ece.method.endswith("of ECE reflected")
+        for seed in range(20):
+            scores = drawn(80, seed=seed)
+            arrays = scores.probabilities[:, 0], scores.targets == 0
+            ece = _reflected(cluster_bootstrap(calibration.ece, scores.groups, *arrays, draws=100, seed=0))
+            assert 0 <= ece.low <= ece.value <= ece.high
 
 
 class TestThresholds:

@@ -129,11 +129,11 @@ def test_refuses_what_cannot_be() -> None:
         CropEnsemble()(torch.rand(10, 3, 64, 64))
 
 
-def settled(**arguments: object) -> tuple[CropEnsemble, torch.Tensor]:
+def settled() -> tuple[CropEnsemble, torch.Tensor]:
     """An ensemble whose norms have seen something, in evaluation mode, and crops."""
     torch.manual_seed(0)
     crops = torch.rand(3, 4, 3, 32, 32)
-    ensemble = CropEnsemble(4, 32, **arguments)  # type: ignore[arg-type]
+    ensemble = CropEnsemble(4, 32)
     ensemble(crops * 2 - 1)
     return ensemble.eval(), crops
 
@@ -221,6 +221,15 @@ def test_pruned_weights_that_are_loaded_are_used() -> None:
     other.load_state_dict(ensemble.state_dict())
     with torch.no_grad():
         assert torch.equal(other(crops), ensemble(crops))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::torch.jit.TracerWarning")
+def test_traced_it_takes_any_number_of_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    ensemble, crops = settled()
+    monkeypatch.setattr(crop_ensemble, "_BLOCK", 1)  # a row a block: as many as there are rows
+    with torch.no_grad():
+        traced = torch.jit.trace(ensemble, crops[:1])
+        torch.testing.assert_close(traced(crops), ensemble(crops), atol=1e-5, rtol=0)
 
 
 def test_each_sample_has_a_gradient_of_its_own() -> None:
