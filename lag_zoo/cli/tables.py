@@ -39,6 +39,21 @@ def engineering(count: int | None) -> str:
     return str(count)
 
 
+def spoken(seconds: float) -> str:
+    """A length of time as one says it.
+
+    >>> spoken(3.2), spoken(75), spoken(7500)
+    ('3 s', '1 min', '2 h 5 min')
+    """
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
 def total_macs(*parts: int | None) -> int | None:
     """The sum of the parts; `None` where one is not known."""
     return None if None in parts else sum(part or 0 for part in parts)
