@@ -5,9 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lag_zoo.errors import InvalidImageError, UnreadableImageError
+from PIL import Image
+
+from lag_zoo.data.images import read_image
+from lag_zoo.drawing import FIELD, LEGEND, captioned, outlined
+from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImageError
+from lag_zoo.views.pixels import ImageLike
 
 Label = str | tuple[str, ...]
+
+RIGHT, WRONG = (120, 230, 120), (255, 130, 110)
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,38 @@ class Prediction:
     warnings: tuple[str, ...] = ()
     apparent: bool = False
 
+    def draw(
+        self, image: ImageLike | None = None, *, truth: Label | None = None, width: int | None = None
+    ) -> Image.Image:
+        """Draws the frame with its field of view and the crops, and the answer beneath.
+
+        The boxes say where the network looked by design, not what it found. What lies outside the field of view is
+        blanked.
+
+        Args:
+            image: the frame; by default it is read from `path` again.
+            truth: what the frame truly shows, where that is known: the answer is then called right or wrong.
+            width: of the picture, in pixels; by default the frame's.
+
+        Raises:
+            InvalidConfigError: no `image`, and the prediction is of an image that came in memory.
+            UnreadableImageError: the file cannot be read any more.
+        """
+        if image is None and self.path is None:
+            raise InvalidConfigError("this prediction is of an image in memory: draw(image) wants it again")
+        picture = outlined(read_image(self.path or "") if image is None else image, self.boxes, width=width)
+        said = ", ".join(f"{label} {p:.2f}" for label, p in self.probabilities.items())
+        heading, colour = [f"{_in_words(self.label)}   ({said})"], FIELD
+        if truth is not None:
+            right = _in_words(truth) == _in_words(self.label)
+            heading.append(f"{'right' if right else 'WRONG'}: the frame shows {_in_words(truth)}")
+            colour = RIGHT if right else WRONG
+        lines = [f"Doubt: {warning}" for warning in self.warnings]
+        if self.apparent:
+            lines.append("The network was trained on this very frame.")
+        lines += [LEGEND, f"{self.model}: research, not a medical device"]
+        return captioned(picture, heading, lines, colour=colour)
+
     def to_dict(self) -> dict[str, Any]:
         """This prediction as JSON-ready dictionaries, lists, strings and numbers."""
         return {
@@ -53,6 +92,10 @@ class Prediction:
             "boxes": [list(box) for box in self.boxes],
             "crop_weights": None if self.crop_weights is None else list(self.crop_weights),
         }
+
+
+def _in_words(label: Label) -> str:
+    return label if isinstance(label, str) else " + ".join(label) or "none of its labels"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from lag_zoo.data.known_frames import frame_digest, frames_behind
 from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImageError
 from lag_zoo.factory import create_model
 from lag_zoo.nn import LAG
+from lag_zoo.nn.devices import AUTO
 from lag_zoo.predict.ahead import ahead
 from lag_zoo.predict.answers import Failure, Label, Prediction
 from lag_zoo.predict.engine import Engine, Precision
@@ -45,8 +46,8 @@ class Predictor:
         model: a name of the zoo, whose weights are loaded; or a network, used as it is, in evaluation mode (its own
             mode is put back). Operating points, temperature and the light it was trained on are those of its
             `weight_spec`, which `create_model` sets: if you train on, set that to `None`.
-        device: where the network runs; by default a name on the CPU, a network where it is. A network that is
-            elsewhere is copied there.
+        device: where the network runs; `"auto"`: a name on the GPU where there is one, a network where it is. A
+            network that is elsewhere is copied there.
         batch_size: views that pass through the network at once. Memory depends on it, and not on the number of images.
         fuse: predict with `LAG.fuse()`'s copy, which is faster, its logits equal to 1e-5; by default that of a name,
             and not that of a network, which may go on to be trained.
@@ -69,7 +70,7 @@ class Predictor:
         self,
         model: LAG | str,
         *,
-        device: torch.device | str | None = None,
+        device: torch.device | str = AUTO,
         batch_size: int = 8,
         fuse: bool | None = None,
         compile: bool = False,
@@ -105,12 +106,13 @@ class Predictor:
         self._engine = Engine(
             network,
             batch_size=batch_size,
-            device=device,
+            device=None if device == AUTO and isinstance(model, LAG) else device,
             fuse=isinstance(model, str) if fuse is None else fuse,
             compile=compile,
             precision=precision,
         )
         self.model = self._engine.model
+        self.device = self.model.pixel_mean.device
 
     def __call__(self, inputs: Input | Iterable[Input], draws: int = 0) -> list[Prediction]:
         """One prediction an image, in order; folders are walked.
