@@ -51,9 +51,9 @@ def smallest_of_each_module(rows: list[dict[str, object]]) -> dict[str, dict[str
     return chosen
 
 
-def _exercise(name: str) -> dict[str, object]:
+def _exercise(name: str, threads: int = 1) -> dict[str, object]:
     run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.sweep.attach", name],
+        [sys.executable, "-W", "ignore", "-m", "tests.sweep.attach", name, str(threads)],
         cwd=PAGE.parents[2],
         capture_output=True,
         text=True,
@@ -69,12 +69,12 @@ def _exercise(name: str) -> dict[str, object]:
 
 
 def exercise_each(rows: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Each model through a forward, a training step, a state dict round trip and new heads, in a process of its own."""
+    """Each model through a forward, a training step, a load from a file and new heads, in a process of its own."""
     big = [row["name"] for row in rows if row["params"] > ALONE or row["size"] > 400]
     small = [row["name"] for row in rows if row["name"] not in big]
     with ThreadPoolExecutor(WORKERS) as pool:
         results = list(pool.map(_exercise, small))
-    return results + [_exercise(name) for name in big]
+    return results + [_exercise(name, threads=WORKERS) for name in big]
 
 
 def page(rows: list[dict[str, object]]) -> str:
@@ -89,7 +89,7 @@ def page(rows: list[dict[str, object]]) -> str:
         "`lag_<any timm name>` is an architecture. This page is written by `python -m tests.sweep.table`, which",
         f"attaches LAG to each of the {len(rows)} model names of timm {timm.__version__}, and held by `make sweep`,",
         f"which also takes the smallest model of each of timm's {len(chosen)} modules through a forward, a training",
-        "step, a state dict round trip, a load from a file and new heads.",
+        "step, a load from a file and new heads.",
         "",
         f"{len(rows) - len(failed)} names attach. The other {len(failed)} do not, and say so when asked for:",
         "",
