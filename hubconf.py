@@ -4,11 +4,11 @@ torch.hub lists the public callables of this module, so the entries are made on 
 else here is public. It does not install the package: it puts this folder on the path, and looks for what
 `dependencies` names.
 
-    torch.hub.load("owner/lag_zoo", "lag_mobilenetv3_small_100_polyp", pretrained=True, trust_repo=True)
-    torch.hub.load("owner/lag_zoo", "predictor", trust_repo=True)(["frame.tif"])
+    torch.hub.load("path/to/lag_zoo", "lag_mobilenetv3_small_100_polyp", source="local", pretrained=True)
+    torch.hub.load("OWNER/lag_zoo", "predictor", trust_repo=True)(["frame.tif"])
 
-Without `trust_repo=True` torch.hub asks on a terminal whether the repository is trusted, which a batch job
-cannot answer.
+OWNER is a placeholder for the account on GitHub: the project is not published there yet. Without `trust_repo=True`
+torch.hub asks on a terminal whether the repository is trusted, which a batch job cannot answer.
 """
 
 import functools as _functools

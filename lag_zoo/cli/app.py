@@ -1,5 +1,7 @@
 """The application: which commands there are. Each has a file of its own and loads torch, if at all, when it runs."""
 
+import io
+import logging
 import sys
 import warnings
 from typing import Annotated
@@ -15,7 +17,7 @@ from lag_zoo.cli.list_command import list_
 from lag_zoo.cli.predict_command import predict
 from lag_zoo.cli.train_command import train
 from lag_zoo.cli.weights_commands import convert, download, push, verify
-from lag_zoo.errors import LagZooError
+from lag_zoo.errors import LagZooError, LagZooWarning
 
 app = typer.Typer(
     name="lag-zoo",
@@ -35,12 +37,21 @@ for _command in (verify, download, push, convert):
     app.command()(_command)
 
 
+_TALKATIVE = ("accelerate", "httpx", "huggingface_hub", "matplotlib", "PIL", "timm", "torch")
+"""Libraries whose remarks are for developers; a command says itself what its user has to know."""
+
+
 def run() -> None:
     """Runs the application; what lag_zoo raises on purpose becomes its message on standard error and exit code 2.
 
-    So does what the system refuses, such as a folder that cannot be written; and warnings are a line each.
+    So does what the system refuses, such as a folder that cannot be written; and lag_zoo's warnings are a line each.
+    What other libraries remark is left out, unless Python is told to show it (`python -W default -m lag_zoo.cli`).
     """
+    _spell_out_what_cannot_be_encoded()
     warnings.showwarning = _print_warning
+    if not sys.warnoptions:
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.ERROR)
     try:
         app()
     except LagZooError as error:
@@ -53,8 +64,16 @@ def run() -> None:
         sys.exit(2)
 
 
-def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
-    sys.stderr.write(f"lag-zoo: warning: {message}\n")
+def _spell_out_what_cannot_be_encoded() -> None:
+    """Lets a console that has no sign for a letter show its number: better than to lose all answers at the end."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _print_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    if sys.warnoptions or issubclass(category, LagZooWarning):
+        sys.stderr.write(f"lag-zoo: warning: {message}\n")
 
 
 def _print_version(wanted: bool) -> None:

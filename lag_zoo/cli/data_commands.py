@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from lag_zoo.cli.progress import progress
+from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.tables import console, plain_table
 from lag_zoo.errors import InvalidConfigError
 
@@ -49,13 +49,15 @@ def check(
     json_: Annotated[
         Path | None, typer.Option("--json", dir_okay=False, help="Write the whole report to this file.")
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Read every image once and say what there is. Exit code 1: something must be mended before training."""
-    from lag_zoo.data.checks import check_data
-
-    manifest = opened(source, column, labels)
-    with progress(len(manifest), "images") as step:
-        report = check_data(manifest, progress=step)
+    screen = Screen(quiet=quiet)
+    with screen.task("starting"):
+        from lag_zoo.data.checks import check_data
+    manifest = _announced(screen, source, column, labels)
+    with screen.task("images", len(manifest)) as advance:
+        report = check_data(manifest, progress=lambda: advance(1))
     if json_ is not None:
         json_.parent.mkdir(parents=True, exist_ok=True)
         json_.write_text(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -80,12 +82,14 @@ def group(
     ] = None,
     column: Columns = None,
     labels: Labels = None,
+    quiet: Quiet = False,
 ) -> None:
     """Infer examinations and write a manifest with the column exam."""
-    from lag_zoo.data.exams import exams_by_pattern, exams_by_time
-    from lag_zoo.data.tables import write_manifest
-
-    manifest = opened(source, column, labels)
+    screen = Screen(quiet=quiet)
+    with screen.task("starting"):
+        from lag_zoo.data.exams import exams_by_pattern, exams_by_time
+        from lag_zoo.data.tables import write_manifest
+    manifest = _announced(screen, source, column, labels)
     if by is By.COLUMN:
         if manifest.grouping is None:
             raise InvalidConfigError(f"{source} names no exam: say which column it is, --column case_id=exam")
@@ -95,7 +99,8 @@ def group(
             raise InvalidConfigError("--by regex needs --pattern, for example --pattern '(case[0-9]+)'")
         names = exams_by_pattern(manifest.paths(), pattern)
     else:
-        names = exams_by_time(manifest.paths(), gap_minutes=gap)
+        with screen.task("times in the files"):
+            names = exams_by_time(manifest.paths(), gap_minutes=gap)
     write_manifest(manifest.with_column("exam", names), output)
     typer.echo(f"{output}: {len(manifest)} frames of {len(set(names))} examinations")
 
@@ -110,24 +115,27 @@ def split(
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another split.")] = 0,
     column: Columns = None,
     labels: Labels = None,
+    quiet: Quiet = False,
 ) -> None:
     """Split by patient, else examination, and write a manifest with the column split."""
-    from lag_zoo.data import splits
-    from lag_zoo.data.tables import write_manifest
-
-    manifest = opened(source, column, labels)
-    parts = (
-        splits.folds(manifest, folds, seed=seed)
-        if folds
-        else splits.split(manifest, val=val, test=test, seed=seed)
-    )
+    screen = Screen(quiet=quiet)
+    with screen.task("starting"):
+        from lag_zoo.data import splits
+        from lag_zoo.data.tables import write_manifest
+    manifest = _announced(screen, source, column, labels)
+    with screen.task("dealing the groups"):
+        parts = (
+            splits.folds(manifest, folds, seed=seed)
+            if folds
+            else splits.split(manifest, val=val, test=test, seed=seed)
+        )
     write_manifest(parts, output)
     table = plain_table()
     for name in ("split", "frames", parts.grouping or "frame", *parts.label_names):
         table.add_column(name, justify="left" if name == "split" else "right")
     for name in parts.splits:
         part = parts.where(split=name)
-        counts = _counts(part)
+        counts = part.label_counts().values()
         table.add_row(name, str(len(part)), str(len(set(part.groups()))), *map(str, counts))
     console().print(table)
     typer.echo(f"written: {output}")
@@ -143,18 +151,20 @@ def cache(
     ] = False,
     column: Columns = None,
     labels: Labels = None,
+    quiet: Quiet = False,
 ) -> None:
     """Decode every frame once, for `lag-zoo train --cache FOLDER`; stopped, it goes on. Guard it like the frames."""
-    from lag_zoo.data.cache import build_cache
-
-    manifest = opened(source, column, labels).where()
-    with progress(len(manifest), "frames") as step:
+    screen = Screen(quiet=quiet)
+    with screen.task("starting"):
+        from lag_zoo.data.cache import build_cache
+    manifest = _announced(screen, source, column, labels).where()
+    with screen.task("frames", len(manifest)) as advance:
         built = build_cache(
             manifest.paths(),
             folder,
             global_size=global_size,
             skip_unreadable=skip_unreadable,
-            progress=step,
+            progress=lambda: advance(1),
         )
     typer.echo(f"{folder}: {len(built)} frames, {len(built.skipped)} unreadable")
 
@@ -177,10 +187,31 @@ def opened(source: Path, columns: list[str] | None, labels: str | None) -> "Mani
     return open_data(source, columns=renamed, labels=names)
 
 
-def _counts(manifest: "Manifest") -> list[int]:
-    targets = manifest.targets()
-    numbers = range(len(manifest.label_names))
-    return [int((targets == n).sum() if targets.ndim == 1 else (targets[:, n] == 1).sum()) for n in numbers]
+def _announced(screen: Screen, source: Path, column: list[str] | None, labels: str | None) -> "Manifest":
+    """The data behind a command's arguments, with a header of what there is."""
+    with screen.task(f"reading {source}"):
+        manifest = opened(source, column, labels)
+    screen.begin(data_facts(manifest))
+    return manifest
+
+
+def data_facts(manifest: "Manifest") -> dict[str, str]:
+    """Frames, groups and labels of a data set in words, for a header."""
+    from lag_zoo.data.images import describe_left_out
+
+    used = sum(not frame.excluded for frame in manifest.frames)
+    excluded = f", {len(manifest) - used} more excluded" if used < len(manifest) else ""
+    counts = ", ".join(f"{name} {count}" for name, count in manifest.label_counts().items())
+    groups = manifest.count_groups()
+    facts = {
+        "data": manifest.source,
+        "frames": f"{used}{excluded}",
+        "groups": "none named" if groups is None else f"{groups} by {manifest.grouping}",
+        "labels": f"{counts}{'' if manifest.task == 'multiclass' else ' (a frame may have several)'}",
+    }
+    if said := describe_left_out(manifest.left_out):
+        facts["left out"] = said
+    return facts
 
 
 def _show(report: "DataReport") -> None:

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
-from lag_zoo.cli.progress import progress
+from lag_zoo.cli.data_commands import Columns, Labels, Source, data_facts, opened
+from lag_zoo.cli.places import as_place
 from lag_zoo.cli.report_options import Draws, Level, LevelOption, PoolingOption, Prevalence, require_level
+from lag_zoo.cli.results_table import results_table
+from lag_zoo.cli.screen import Quiet, Screen
+from lag_zoo.cli.tables import DeviceOption, console
 from lag_zoo.errors import InvalidConfigError
+from lag_zoo.listener import Advance
+from lag_zoo.models import NOT_A_MEDICAL_DEVICE
 
 if TYPE_CHECKING:
     from lag_zoo.data.manifest import Manifest
@@ -74,16 +79,19 @@ def evaluate(
         ),
     ] = None,
     draws: Draws = 2000,
-    device: Annotated[str, typer.Option(help="Where the networks run, such as cpu or cuda:1.")] = "cpu",
+    device: DeviceOption = "auto",
     column: Columns = None,
     labels: Labels = None,
+    quiet: Quiet = False,
 ) -> None:
     """Measure a network: five rates, F1, AUROC, AUPRC, calibration; with intervals by patient or examination.
 
     For research; no number makes a network a medical device.
     """
-    from lag_zoo.evaluate.pages import html, markdown
-    from lag_zoo.evaluate.paper_table import paper_tasks
+    screen = Screen(quiet=quiet)
+    with screen.task("starting"):
+        from lag_zoo.evaluate.pages import html, markdown
+        from lag_zoo.evaluate.paper_table import paper_tasks
 
     if thumbnails and (output is None or level is not Level.FRAME):
         raise InvalidConfigError(
@@ -94,7 +102,8 @@ def evaluate(
             "what is stored was chosen for the network with its crops: without them say a probability, or a rule "
             "(youden, sens>=0.95)"
         )
-    manifest = opened(data, column, labels)
+    with screen.task(f"reading {data}"):
+        manifest = opened(data, column, labels)
     if paper_table:
         paper_tasks(manifest.label_names)  # says so now, not after an hour of scoring
     chosen = _split(split, manifest)
@@ -103,16 +112,19 @@ def evaluate(
     )
     require_level(level, pooling, manifest, split=chosen)
     _require_possible(asked, manifest, floors=floors)
-    network = _network(model, manifest, device)
-    others = {place: _network(place, manifest, device) for place in beside or ()}
-    scores, validation, report = _measured(network, manifest, asked, crops=not without_crops)
+    places = [as_place(text, screen) for text in (model, *(beside or ()))]
+    with screen.task("loading the networks", len(places)) as advance:
+        network, *rest = [_network(place, manifest, device, advance) for place in places]
+    others = dict(zip(beside or (), rest, strict=True))
+    screen.begin(_facts(model, network, manifest, asked, output))
+    scores, validation, report = _measured(network, manifest, asked, screen, crops=not without_crops)
     if floors:
-        report = _with_floors(report, scores, manifest, network, asked)
-    found = {place: _measured(other, manifest, asked, crops=True) for place, other in others.items()}
+        report = _with_floors(report, scores, manifest, network, asked, screen)
+    found = {place: _measured(other, manifest, asked, screen, crops=True) for place, other in others.items()}
     if floors and not without_crops:
         stored = operating_point == "stored"
         own = asked._replace(operating_point="0.5" if stored else operating_point)
-        found[f"{model}, without crops"] = _measured(network, manifest, own, crops=False)
+        found[f"{model}, without crops"] = _measured(network, manifest, own, screen, crops=False)
         if stored:
             elsewhere = (
                 "The plain backbone inside is called at 0.5, for what is stored was chosen with the crops: its AUROC "
@@ -123,7 +135,8 @@ def evaluate(
         from lag_zoo.evaluate.beside import with_others
 
         beside_it = {name: (of_other, measured) for name, (of_other, _, measured) in found.items()}
-        report = with_others(report, scores, beside_it, draws=draws)
+        with screen.task("comparing"):
+            report = with_others(report, scores, beside_it, draws=draws)
     name = f"{model}{', without crops' if without_crops else ''}"
     on = f"{data.name}{f', {chosen}' if chosen else ''}"
     pages = {"report.md": markdown(report, title=f"{name} on {on}")}
@@ -147,7 +160,13 @@ def evaluate(
         html(report, title=f"{name} on {on}", mistakes=worst),
     )
     scores.write(output / "scores.csv")
-    typer.echo(f"{output}: report.html, report.json, {', '.join(pages)}, scores.csv")
+    out = console()
+    for warning in report.warnings:
+        out.print(f"Warning: {warning}")
+    out.print(results_table(report))
+    out.print(
+        f"written: {output}: report.html, report.json, {', '.join(pages)}, scores.csv. {NOT_A_MEDICAL_DEVICE}"
+    )
 
 
 class _Asked(NamedTuple):
@@ -187,10 +206,31 @@ def _require_possible(asked: _Asked, manifest: "Manifest", *, floors: bool) -> N
         raise InvalidConfigError(f"floors are fitted on a split train, and {manifest.source} has none")
 
 
-def _network(place: str, manifest: "Manifest", device: str) -> "LAG":
+def _facts(
+    model: str, network: "LAG", manifest: "Manifest", asked: _Asked, output: Path | None
+) -> dict[str, str]:
+    """The header: which network is measured on what, and how."""
+    from lag_zoo.nn.devices import describe_device
+
+    chosen = manifest.where(split=asked.split)
+    facts = {
+        "model": f"{model}, labels {', '.join(network.label_names or ())}",
+        **data_facts(chosen),
+        "measured on": f"split {asked.split}" if asked.split else "all frames",
+        "counted by": asked.level,
+        "operating point": asked.operating_point,
+        "device": describe_device(network.pixel_mean.device),
+    }
+    if output is not None:
+        facts["output"] = str(output)
+    return facts
+
+
+def _network(place: str, manifest: "Manifest", device: str, advance: Advance) -> "LAG":
     from lag_zoo.factory import create_model
 
     network = create_model(place, pretrained=True, device=device)
+    advance(1)
     if network.label_names is not None and set(network.label_names) != set(manifest.label_names):
         raise InvalidConfigError(
             f"the labels of {place} are {list(network.label_names)}, those of {manifest.source} "
@@ -200,37 +240,46 @@ def _network(place: str, manifest: "Manifest", device: str) -> "LAG":
 
 
 def _measured(
-    network: "LAG", manifest: "Manifest", asked: _Asked, *, crops: bool
+    network: "LAG", manifest: "Manifest", asked: _Asked, screen: Screen, *, crops: bool
 ) -> "tuple[Scores, Scores | None, Report]":
     """Scores, those of the validation frames where a rule needs them, and the report."""
     from lag_zoo.evaluate import evaluate as measure
 
     point = asked.operating_point
-    scores = _scored(network, manifest, asked.split, asked.skip_unreadable, crops)
+    scores = _scored(network, manifest, asked.split, asked.skip_unreadable, crops, screen)
     validation = None
     if _is_rule(point) and not asked.apparent and asked.split != "val" and "val" in manifest.splits:
-        validation = _scored(network, manifest, "val", asked.skip_unreadable, crops)
-    report = measure(
-        scores,
-        operating_point=point,
-        level=asked.level,
-        pooling=asked.pooling,
-        validation=validation,
-        apparent=asked.apparent,
-        prevalence=asked.prevalence,
-        draws=asked.draws,
-    )
+        validation = _scored(network, manifest, "val", asked.skip_unreadable, crops, screen)
+    with screen.task("statistics"):
+        report = measure(
+            scores,
+            operating_point=point,
+            level=asked.level,
+            pooling=asked.pooling,
+            validation=validation,
+            apparent=asked.apparent,
+            prevalence=asked.prevalence,
+            draws=asked.draws,
+        )
     return scores, validation, report
 
 
 def _scored(
-    network: "LAG", manifest: "Manifest", split: str | None, skip_unreadable: bool, crops: bool
+    network: "LAG",
+    manifest: "Manifest",
+    split: str | None,
+    skip_unreadable: bool,
+    crops: bool,
+    screen: Screen,
 ) -> "Scores":
     from lag_zoo.evaluate import score
 
     model = network if crops else network.without_crops()
-    with progress(len(manifest.where(split=split)), "frames") as step:
-        return score(model, manifest, split=split, skip_unreadable=skip_unreadable, progress=step)
+    what = f"frames{f' of {split}' if split else ''}{'' if crops else ', without crops'}"
+    with screen.task(what, len(manifest.where(split=split))) as advance:
+        return score(
+            model, manifest, split=split, skip_unreadable=skip_unreadable, progress=lambda: advance(1)
+        )
 
 
 def _is_rule(operating_point: str) -> bool:
@@ -240,14 +289,26 @@ def _is_rule(operating_point: str) -> bool:
 
 
 def _with_floors(
-    report: "Report", scores: "Scores", manifest: "Manifest", network: "LAG", asked: _Asked
+    report: "Report",
+    scores: "Scores",
+    manifest: "Manifest",
+    network: "LAG",
+    asked: _Asked,
+    screen: Screen,
 ) -> "Report":
     from lag_zoo.evaluate.floors import floors, with_floors
 
     count = len(scores) + sum(f.split == "train" and not f.excluded for f in manifest.frames)
-    with progress(count, "floors") as step:
-        found = floors(manifest, scores, network.config, skip_unreadable=asked.skip_unreadable, progress=step)
-    return with_floors(report, found, draws=asked.draws)
+    with screen.task("frames for the floors", count) as advance:
+        found = floors(
+            manifest,
+            scores,
+            network.config,
+            skip_unreadable=asked.skip_unreadable,
+            progress=lambda: advance(1),
+        )
+    with screen.task("statistics of the floors"):
+        return with_floors(report, found, draws=asked.draws)
 
 
 def _paper_table(

@@ -2,31 +2,36 @@
 
 import os
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
+from lag_zoo.cli.places import as_place
 from lag_zoo.cli.prediction_table import (
     BULKY,
     as_table,
+    label_of,
     printable,
     write_csv,
     write_json,
     write_jsonl,
     write_parquet,
 )
-from lag_zoo.cli.progress import progress
-from lag_zoo.cli.tables import console
-from lag_zoo.errors import extra
+from lag_zoo.cli.screen import Quiet, Screen
+from lag_zoo.cli.tables import DeviceOption, console, plain_table
+from lag_zoo.errors import DataError, extra
+from lag_zoo.models import NOT_A_MEDICAL_DEVICE
 from lag_zoo.models.polyp import NAME as BUILT_IN
-from lag_zoo.processes import processes
+from lag_zoo.processes import is_first, processes
 
 if TYPE_CHECKING:
+    from lag_zoo.cli.album import Album
     from lag_zoo.predict import Failure, Prediction, Predictor
     from lag_zoo.predict.parts import Parts, Rows
 
@@ -72,9 +77,13 @@ def predict(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an output that was stopped; or begin it.")
     ] = False,
-    device: Annotated[
-        str | None, typer.Option(help="Such as cpu or cuda:1; by default the CPU, launched each its own.")
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False, help="A folder for one picture a frame: the field, the crops, the answer."
+        ),
     ] = None,
+    device: DeviceOption = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Views that pass the network at once.")] = 8,
     precision: Annotated[Precision, typer.Option(help="fp16 is for GPUs.")] = Precision.FP32,
     compile: Annotated[
@@ -83,6 +92,7 @@ def predict(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Threads that read ahead; by default one a core, at most 4.")
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Answer on frames: TIFF, JPEG, PNG, BMP or WebP. For research and teaching; not a medical device.
 
@@ -90,10 +100,67 @@ def predict(
     goes to a file is kept as it comes, in OUTPUT.parts, until all is there. `accelerate launch --multi_gpu -m
     lag_zoo.cli predict` shares the frames out to its processes, on CPUs too.
     """
-    from lag_zoo.predict import Predictor
-    from lag_zoo.predict.parts import Parts, survey
-
     format = _format(format, output)
+    _require_possible(draws, format, output, resume)
+    screen = Screen(quiet=quiet or not is_first())
+    with screen.task("starting"):
+        from lag_zoo.cli.album import Album
+        from lag_zoo.predict import Predictor
+        from lag_zoo.predict.parts import Parts, survey
+    left_out: Counter[str] = Counter()
+    with screen.task("looking for images"):
+        found = survey(paths, left_out)
+    count = int(str(found["images"]))
+    if not count:
+        raise DataError(_no_image(left_out))
+    others = processes(cpu=device == "cpu")
+    if others.total > 1 and output is None:
+        raise typer.BadParameter("several processes need a file to write to: --output")
+    with screen.task("loading the model"):
+        predictor = Predictor(
+            as_place(model, screen),
+            device=others.device or device,
+            batch_size=batch_size,
+            compile=compile,
+            precision=precision.value,
+            workers=workers,
+        )
+    screen.begin(_facts(predictor, count, left_out, output))
+    album = None if pictures is None else Album(pictures)
+    answers = _Answers(screen, album)
+    if output is None:
+        answers.to_screen(predictor, paths, draws, format, count)
+    else:
+        parts = Parts(output, {**_about(predictor), "draws": draws, **found})
+        if others.number == 0:
+            if resume and not parts.folder.is_dir():
+                screen.say(f"{parts.folder} is not there: nothing to resume, all is answered anew")
+            parts.begin(resume=resume)
+        others.wait()
+        answers.to_parts(parts, predictor, paths, draws, share=(others.number, others.total))
+        others.wait()
+        if others.number:
+            return  # the first writes what all have found
+        called = _finish(parts, predictor.name, format, output)
+        answers.failed = called[""]
+        if not quiet:
+            _summarise(called, output)
+    if album is not None:
+        screen.say(album.summary())
+    if answers.failed:
+        typer.echo(f"lag-zoo: {answers.failed} of {count} files failed", err=True)
+        raise typer.Exit(1)
+
+
+def _no_image(left_out: Counter[str]) -> str:
+    from lag_zoo.data.images import describe_left_out
+
+    said = describe_left_out(left_out)
+    return f"no image found: no TIFF, JPEG, PNG, BMP or WebP in these folders{f' ({said})' if said else ''}"
+
+
+def _require_possible(draws: int, format: Format, output: Path | None, resume: bool) -> None:
+    """Refuses now what could not be written after all is answered."""
     if draws == 1:
         raise typer.BadParameter("one draw has no spread: 0, or at least 2", param_hint="--draws")
     if output is not None and not output.parent.is_dir():
@@ -103,41 +170,24 @@ def predict(
         raise typer.BadParameter("needs a file to write to: --output", param_hint=hint)
     if format is Format.PARQUET:
         with extra("data"):
-            import pyarrow  # noqa: F401 - missed now, and not after all is answered
-    found = survey(paths)
-    if not found["images"]:
-        typer.echo("lag-zoo: no image found: no TIFF, JPEG, PNG, BMP or WebP in these folders", err=True)
-        raise typer.Exit(2)
-    others = processes(cpu=device == "cpu")
-    if others.total > 1 and output is None:
-        raise typer.BadParameter("several processes need a file to write to: --output")
-    predictor = Predictor(
-        model,
-        device=device or others.device,
-        batch_size=batch_size,
-        compile=compile,
-        precision=precision.value,
-        workers=workers,
-    )
-    if output is None:
-        failed = _to_screen(predictor, paths, draws, format, int(str(found["images"])))
-    else:
-        parts = Parts(output, {**_about(predictor), "draws": draws, **found})
-        if others.number == 0:
-            if resume and not parts.folder.is_dir():
-                typer.echo(
-                    f"lag-zoo: {parts.folder} is not there: nothing to resume, all is answered anew", err=True
-                )
-            parts.begin(resume=resume)
-        others.wait()
-        _fill(parts, predictor, paths, draws, share=(others.number, others.total))
-        others.wait()
-        if others.number:
-            return  # the first writes what all have found
-        failed = _finish(parts, predictor.name, format, output)
-    if failed:
-        typer.echo(f"lag-zoo: {failed} of {found['images']} files failed", err=True)
-        raise typer.Exit(1)
+            import pyarrow  # noqa: F401
+
+
+def _facts(predictor: "Predictor", count: int, left_out: Counter[str], output: Path | None) -> dict[str, str]:
+    """The header: what is asked of which network, where."""
+    from lag_zoo.data.images import describe_left_out
+    from lag_zoo.nn.devices import describe_device
+
+    facts = {
+        "model": f"{predictor.name}, labels {', '.join(predictor.label_names)}",
+        "images": str(count),
+        "device": describe_device(predictor.device),
+    }
+    if said := describe_left_out(left_out):
+        facts["left out"] = said
+    if output is not None:
+        facts["output"] = str(output)
+    return {**facts, "note": NOT_A_MEDICAL_DEVICE}
 
 
 def _format(asked: Format | None, output: Path | None) -> Format:
@@ -168,49 +218,66 @@ def _told(answer: "Prediction | Failure") -> dict[str, Any]:
     return row
 
 
-def _to_screen(predictor: "Predictor", paths: list[Path], draws: int, format: Format, count: int) -> int:
-    """Answers on standard output; how many are failures."""
-    rows, failed = [], 0
-    with progress(count, "frames") as step:
-        for answer in predictor.iter(paths, draws):
-            row = _told(answer)
-            failed += "error" in row
-            if format is Format.JSONL:
-                write_jsonl([row], sys.stdout)
-            else:
-                rows.append(row)
-            step()
-    if format is Format.JSON:
-        write_json(rows, sys.stdout)
-    elif format is Format.CSV:
-        write_csv(rows, sys.stdout)
-    elif format is Format.TABLE:
-        console().print(as_table(rows, predictor.name))
-    return failed
+class _Answers:
+    """The answers of a run on their way to standard output or into parts; drawn into an album where there is one."""
+
+    def __init__(self, screen: Screen, album: "Album | None") -> None:
+        self.screen, self.album = screen, album
+        self.failed = 0
+
+    def to_screen(
+        self, predictor: "Predictor", paths: list[Path], draws: int, format: Format, count: int
+    ) -> None:
+        """Answers on standard output."""
+        rows = []
+        with self.screen.task("frames", count) as advance:
+            for number, answer in enumerate(predictor.iter(paths, draws)):
+                row = self._row(number, answer)
+                self.failed += "error" in row
+                if format is Format.JSONL:
+                    write_jsonl([row], sys.stdout)
+                else:
+                    rows.append(row)
+                advance(1)
+        if format is Format.JSON:
+            write_json(rows, sys.stdout)
+        elif format is Format.CSV:
+            write_csv(rows, sys.stdout)
+        elif format is Format.TABLE:
+            console().print(as_table(rows, predictor.name))
+
+    def to_parts(
+        self, parts: "Parts", predictor: "Predictor", paths: list[Path], draws: int, *, share: tuple[int, int]
+    ) -> None:
+        """Answers what is still open of this process's share."""
+        numbers: deque[int] = deque()
+
+        def images() -> Iterator[Path]:
+            for number, path in parts.wanted(paths, batch=predictor.images_a_batch(draws), share=share):
+                numbers.append(number)
+                yield path
+
+        done = sum(parts.done())
+        if done:
+            self.screen.say(f"{done} of {parts.count} images are answered already")
+        with self.screen.task("frames", None if share[1] > 1 else parts.count - done) as advance:
+            for answer in predictor.iter(images(), draws):
+                number = numbers.popleft()
+                parts.write(number, self._row(number, answer))
+                advance(1)
+
+    def _row(self, number: int, answer: "Prediction | Failure") -> dict[str, Any]:
+        """An answer as a row; a failure is said on standard error too, whoever listens."""
+        row = {name: value for name, value in answer.to_dict().items() if name not in BULKY}
+        if "error" in row:
+            typer.echo(f"lag-zoo: {printable(row['path'])}: {printable(row['error'])}", err=True)
+        elif self.album is not None:
+            self.album.add(number, cast("Prediction", answer))
+        return row
 
 
-def _fill(
-    parts: "Parts", predictor: "Predictor", paths: list[Path], draws: int, *, share: tuple[int, int]
-) -> None:
-    """Answers what is still open of this process's share."""
-    numbers: deque[int] = deque()
-
-    def images() -> Iterator[Path]:
-        for number, path in parts.wanted(paths, batch=predictor.images_a_batch(draws), share=share):
-            numbers.append(number)
-            yield path
-
-    done = sum(parts.done())
-    if done and not share[0]:
-        typer.echo(f"lag-zoo: {done} of {parts.count} images are answered already", err=True)
-    with progress(None if share[1] > 1 else parts.count - done, "frames") as step:
-        for answer in predictor.iter(images(), draws):
-            parts.write(numbers.popleft(), _told(answer))
-            step()
-
-
-def _finish(parts: "Parts", model: str, format: Format, output: Path) -> int:
-    """Writes the output, whole or not at all; how many failures are in it."""
+def _finish(parts: "Parts", model: str, format: Format, output: Path) -> Counter[str]:
+    """Writes the output, whole or not at all; how many frames were called what, failures as an empty label."""
     from lag_zoo.errors import PredictionError
 
     scratch = parts.folder / output.name
@@ -224,9 +291,21 @@ def _finish(parts: "Parts", model: str, format: Format, output: Path) -> int:
             f"{output} cannot be written: {error.strerror or error}. All answers are kept in {parts.folder}: "
             "make room, and go on (--resume)"
         ) from error
-    failed = sum("error" in row for row in parts.rows())
+    called = Counter("" if "error" in row else label_of(row) for row in parts.rows())
     parts.remove()
-    return failed
+    return called
+
+
+def _summarise(called: Counter[str], output: Path) -> None:
+    """What was called how often, as a table on standard output."""
+    table = plain_table()
+    table.add_column("label", overflow="fold")
+    table.add_column("frames", justify="right")
+    for label, count in called.most_common():
+        table.add_row(Text(label or "could not be read"), str(count))
+    out = console()
+    out.print(table)
+    out.print(f"written: {output}. {NOT_A_MEDICAL_DEVICE}")
 
 
 def _write(rows: "Rows", model: str, format: Format, path: Path) -> None:

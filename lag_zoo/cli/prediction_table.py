@@ -90,6 +90,16 @@ def write_parquet(rows: Iterable[Row], path: Path) -> None:
             writer.write_table(pyarrow.Table.from_pylist(some, schema=schema))
 
 
+def label_of(row: Row) -> str:
+    """The label called, in words; several of a multilabel model are joined.
+
+    >>> label_of({"label": ["GA", "IM"]})
+    'GA + IM'
+    """
+    label = row.get("label", "")
+    return label if isinstance(label, str) else " + ".join(label)
+
+
 def printable(text: str | None) -> str:
     r"""Text, with what no terminal or file should be sent (control characters, broken encodings) escaped.
 
@@ -111,7 +121,7 @@ def _flat(row: Row, labels: Sequence[str], spread: bool) -> dict[str, Any]:
     return {
         "path": printable(row["path"]),
         "model": row.get("model"),
-        "label": _label(row),
+        "label": label_of(row),
         **{f"p_{label}": chances.get(label) for label in labels},
         **{f"sd_{label}": sd.get(label) for label in labels if spread},
         "share": row.get("share"),
@@ -119,11 +129,6 @@ def _flat(row: Row, labels: Sequence[str], spread: bool) -> dict[str, Any]:
         "warnings": "; ".join(row.get("warnings", ())),
         "error": printable(row.get("error")),
     }
-
-
-def _label(row: Row) -> str:
-    label = row.get("label", "")
-    return label if isinstance(label, str) else " + ".join(label)
 
 
 def _cells(row: Row, labels: Sequence[str], spread: bool) -> list[str]:
@@ -134,7 +139,7 @@ def _cells(row: Row, labels: Sequence[str], spread: bool) -> list[str]:
     if spread:
         chances = [f"{p} ± {row['spread'][label]:.3f}" for p, label in zip(chances, labels, strict=True)]
     notes = "; ".join([*(["apparent"] if row["apparent"] else []), *row["warnings"]])
-    return [path, _label(row), *chances, f"{row['share']:.1%}", notes]
+    return [path, label_of(row), *chances, f"{row['share']:.1%}", notes]
 
 
 def _beneath(rows: Sequence[Row], spread: bool) -> list[str]:

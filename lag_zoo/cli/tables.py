@@ -1,9 +1,15 @@
 """How the commands write tables and numbers."""
 
+from typing import Annotated
+
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+DeviceOption = Annotated[
+    str, typer.Option(help="auto (a GPU where there is one), cpu, or a GPU such as cuda:1.")
+]
 _WIDE = 200
 
 

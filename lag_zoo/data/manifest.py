@@ -140,6 +140,16 @@ class Manifest:
         labels = np.array([frame.labels for frame in self.frames], dtype=np.int64)
         return labels[:, 0] if self.task == "multiclass" else labels
 
+    def label_counts(self) -> dict[str, int]:
+        """How many frames have each label, by name; excluded frames do not count."""
+        targets = self.targets()[[not frame.excluded for frame in self.frames]]
+        held = (
+            targets[:, None] == np.arange(len(self.label_names))
+            if self.task == "multiclass"
+            else targets == 1
+        )
+        return dict(zip(self.label_names, held.sum(axis=0).tolist(), strict=True))
+
     def column(self, name: Column) -> list[str]:
         """What the frames have in one column."""
         return [getattr(frame, name) for frame in self.frames]

@@ -1,0 +1,57 @@
+"""The table of results that `lag-zoo evaluate` ends with on the screen; the whole report is in its files."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from lag_zoo.cli.tables import plain_table
+
+if TYPE_CHECKING:
+    from lag_zoo.evaluate import Report
+    from lag_zoo.evaluate.rows import Row
+    from lag_zoo.metrics.intervals import Interval
+
+_SHOWN = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity"}
+
+
+def results_table(report: "Report") -> Table:
+    """Makes the table of a report: the main measures of each label; other networks and floors below them."""
+    table = plain_table()
+    several = bool(report.beside or report.floors)
+    if several:
+        table.add_column("network", overflow="fold")
+    table.add_column("label", overflow="fold")
+    table.add_column("n", justify="right")
+    table.add_column("with it", justify="right")
+    for title in _SHOWN.values():
+        table.add_column(f"{title} (95%)", no_wrap=True)
+    table.add_column("threshold", overflow="fold")
+    for name, rows in _networks(report):
+        for row in rows:
+            table.add_row(*([Text(name)] if several else []), *_cells(row))
+    return table
+
+
+def _networks(report: "Report") -> Iterator[tuple[str, tuple["Row", ...]]]:
+    yield "the reported one", report.rows
+    for other in report.beside:
+        yield other.name, other.rows
+    for name, rows in report.floors:
+        yield f"floor: {name}", rows
+
+
+def _cells(row: "Row") -> list[Text]:
+    groups = f"\n{row.groups} groups" if row.groups is not None else ""
+    measures = [_with_interval(row.measures[name]) for name in _SHOWN]
+    rule = f"{row.threshold:.3f}\n{row.rule}{', APPARENT' if row.apparent else ''}"
+    return [Text(cell) for cell in (row.label, f"{row.n}{groups}", str(row.positives), *measures, rule)]
+
+
+def _with_interval(interval: "Interval") -> str:
+    if not math.isfinite(interval.value):
+        return "-"
+    limits = f"{interval.low:.3f} to {interval.high:.3f}" if math.isfinite(interval.low) else "no interval"
+    return f"{interval.value:.3f}\n{limits}"
