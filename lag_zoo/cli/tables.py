@@ -4,6 +4,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from lag_zoo.listener import spoken as spoken
+
 _WIDE = 200
 
 
@@ -37,21 +39,6 @@ def engineering(count: int | None) -> str:
             value = rounded / size
             return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
     return str(count)
-
-
-def spoken(seconds: float) -> str:
-    """A length of time as one says it.
-
-    >>> spoken(3.2), spoken(75), spoken(7500)
-    ('3 s', '1 min', '2 h 5 min')
-    """
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
 def total_macs(*parts: int | None) -> int | None:
