@@ -11,6 +11,21 @@ Advance = Callable[[int], None]
 """Moves a task on by so many units."""
 
 
+def spoken(seconds: float) -> str:
+    """A length of time as one says it.
+
+    >>> spoken(3.2), spoken(75), spoken(7500)
+    ('3 s', '1 min', '2 h 5 min')
+    """
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
 class Listener:
     """Hears everything and does nothing with it: a base whose methods one overrides as far as one wants to know.
 
@@ -27,8 +42,8 @@ class Listener:
         """Hears once, before the work, what is about to be done: frames, network, device and so on, in words."""
 
     @contextmanager
-    def task(self, what: str, total: int | None = None) -> Iterator[Advance]:
-        """Surrounds a part of the work of `total` units (`None`: unknown); tasks may be nested.
+    def task(self, what: str, total: int | None = None, *, done: int = 0) -> Iterator[Advance]:
+        """Surrounds a part of the work of `total` units (`None`: unknown), `done` of which were before; may be nested.
 
         Gives the function that moves it on by so many units.
         """

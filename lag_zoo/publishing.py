@@ -1,8 +1,10 @@
 """From a network to a repository that others can trust: saved whole, checked, pushed."""
 
+import ctypes
 import dataclasses
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -199,6 +201,8 @@ def _replace(target: Path, fresh: Path, old: Path) -> None:
     if not target.exists():
         os.replace(fresh, target)
         return
+    if _exchanged(fresh, target):
+        return
     os.replace(target, old)
     try:
         os.replace(fresh, target)
@@ -206,6 +210,20 @@ def _replace(target: Path, fresh: Path, old: Path) -> None:
         os.replace(old, target)
         raise
     shutil.rmtree(old)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchanges two folders in one step, so that whoever is killed leaves one or the other in place; Linux can.
+
+    https://man7.org/linux/man-pages/man2/rename.2.html; some file systems, such as NFS, cannot.
+    """
+    if sys.platform != "linux":
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # glibc has it since 2.28
+    return (
+        renameat2 is not None and renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
+    )
 
 
 def verify(name: str) -> float:

@@ -74,6 +74,12 @@ class Spec:
             raise InvalidConfigError(f"{cls.__name__}: not a JSON text: {error}") from error
         return cls.from_dict(data)
 
+    def _hold_types(self) -> None:
+        """Holds what a caller passes to the same types as what a file says."""
+        hints = typing.get_type_hints(type(self))
+        for f in dataclasses.fields(self):
+            object.__setattr__(self, f.name, _typed(getattr(self, f.name), hints[f.name], f.name))
+
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Spec):
@@ -180,11 +186,7 @@ class LAGConfig(Spec):
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
-        for f in dataclasses.fields(
-            self
-        ):  # what a caller passes is held to the same types as what a file says
-            object.__setattr__(self, f.name, _typed(getattr(self, f.name), hints[f.name], f.name))
+        self._hold_types()
         _require(
             self.schema_version == SCHEMA_VERSION,
             f"schema version {self.schema_version!r} is not {SCHEMA_VERSION}, which this lag_zoo reads; "

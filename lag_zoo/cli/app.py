@@ -15,6 +15,7 @@ from lag_zoo.cli.evaluate_command import evaluate
 from lag_zoo.cli.info_command import info
 from lag_zoo.cli.list_command import list_
 from lag_zoo.cli.predict_command import predict
+from lag_zoo.cli.recipes_command import recipes
 from lag_zoo.cli.train_command import train
 from lag_zoo.cli.weights_commands import convert, download, push, verify
 from lag_zoo.errors import LagZooError, LagZooWarning
@@ -30,6 +31,7 @@ app.command("list")(list_)
 app.command("info")(info)
 app.command("predict")(predict)
 app.add_typer(data, name="data")
+app.command()(recipes)
 app.command()(train)
 app.command()(cv)
 app.command()(evaluate)

@@ -1,19 +1,23 @@
 """`lag-zoo cv RECIPE DATA`: recipes measured on frames of which each was tested on once."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
-from lag_zoo.cli.progress import progress
 from lag_zoo.cli.report_options import Draws, Level, LevelOption, PoolingOption, Prevalence, require_level
+from lag_zoo.cli.screen import Quiet, Screen
+from lag_zoo.cli.tables import DeviceOption, console, plain_table
 from lag_zoo.errors import InvalidConfigError
+from lag_zoo.listener import Listener
 from lag_zoo.processes import is_first
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from lag_zoo.data.manifest import Manifest
     from lag_zoo.evaluate import Report, Scores
     from lag_zoo.metrics.intervals import Difference, Interval
@@ -33,7 +37,8 @@ def cv(
     repeats: Annotated[int, typer.Option(min=1, help="How many deals of the folds.")] = 1,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, for every recipe.")] = None,
     cache: Annotated[Path | None, typer.Option(help="A folder for decoded frames.")] = None,
-    cpu: Annotated[bool, typer.Option("--cpu", help="Leave GPUs alone.")] = False,
+    device: DeviceOption = "auto",
+    quiet: Quiet = False,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="List frames that cannot be read, and leave them out.")
     ] = False,
@@ -52,13 +57,13 @@ def cv(
     labels: Labels = None,
 ) -> None:
     """Cross-validate: nested, by patient or examination; stopped, it goes on with the folds that are missing."""
-    from lag_zoo.evaluate import evaluate
-    from lag_zoo.evaluate.beside import with_others
-    from lag_zoo.training import cross_validate
+    screen = Screen(quiet=quiet or not is_first())
+    with screen.task("starting"):
+        from lag_zoo.training import cross_validate
 
-    recipes = _recipes((recipe, *(against or ())), set_ or ())
-    manifest = opened(data, column, labels)
-    require_level(level, pooling, manifest)
+        recipes = _recipes((recipe, *(against or ())), set_ or ())
+        manifest = opened(data, column, labels)
+        require_level(level, pooling, manifest)
     try:
         found = cross_validate(
             recipes,
@@ -66,10 +71,10 @@ def cv(
             output,
             folds=folds,
             repeats=repeats,
-            cpu=cpu,
+            device=device,
             cache=cache,
             skip_unreadable=skip_unreadable,
-            log=_say,
+            listener=screen,
         )
     except KeyboardInterrupt:
         if is_first():
@@ -77,58 +82,98 @@ def cv(
         raise typer.Exit(130) from None
     if not is_first():
         return  # the first tells what all have measured
-    first, *others = found
+    counted: dict[str, Any] = {
+        "level": level.value,
+        "pooling": pooling,
+        "prevalence": prevalence,
+        "draws": draws,
+    }
+    table, apart = _table("recipe", "repeat", "label", "AUROC", "95% interval", "n", "groups"), _apart_table()
     for number in range(repeats):
-        scores = {name: repeated[number] for name, repeated in found.items()}
-        reports = {
-            name: evaluate(
-                one,
-                operating_point="stored",
-                level=level.value,
-                pooling=pooling,
-                prevalence=prevalence,
-                draws=draws,
-            )
-            for name, one in scores.items()
-        }
-        beside = {name: (scores[name], reports[name]) for name in others}
-        reports[first] = with_others(reports[first], scores[first], beside, draws=draws)
+        repeat = str(number + 1)
+        with screen.task(f"intervals and tests, repeat {repeat}"):
+            reports = _reports({name: one[number] for name, one in found.items()}, counted)
+        first, *_ = reports
         if floors:
-            runs = output / first / f"repeat{number + 1}"
-            reports[first] = _with_floors(reports[first], scores[first], manifest, runs, draws)
+            runs = output / first / f"repeat{repeat}"
+            reports[first] = _with_floors(reports[first], found[first][number], manifest, runs, draws, screen)
         for name, report in reports.items():
-            repeat = f", repeat {number + 1}" if repeats > 1 else ""
-            counted = "" if level is Level.FRAME else f", by {level.value}"
-            what = f"{name}, {folds} folds{repeat}, out of fold{counted}"
-            _write(report, output / name / f"repeat{number + 1}", what)
+            by = "" if level is Level.FRAME else f", by {level.value}"
+            dealt = f", repeat {repeat}" if repeats > 1 else ""
+            _write(
+                report, output / name / f"repeat{repeat}", f"{name}, {folds} folds{dealt}, out of fold{by}"
+            )
             for row in report.rows:
-                typer.echo(f"{what}: {row.label} AUROC {_told(row.measures['auroc'])}")
-        for other in reports[first].beside:
-            for row, differences in zip(reports[first].rows, other.differences, strict=True):
-                d = differences.auroc
-                typer.echo(
-                    f"{first} less {other.name}, repeat {number + 1}: {row.label} AUROC {_told(d, '+')}, p {d.p:.3f}, "
-                    f"{d.method}"
-                )
+                table.add_row(name, repeat, row.label, *_cells(row.measures["auroc"]))
+        for cells in _differences(reports[first]):
+            apart.add_row(cells[0], repeat, *cells[1:])
     if repeats > 1:
-        _tell_means(found, draws)
+        with screen.task("means of the repeats"):
+            for cells in _means(found, draws):
+                table.add_row(*cells)
+            for cells in _mean_differences(found, draws):
+                apart.add_row(*cells)
+    typer.echo(f"{folds} folds, out of fold, by {level.value}")
+    console().print(table)
+    if apart.row_count:
+        console().print(apart)
+    typer.echo(f"reports: {', '.join(str(output / name / 'repeat*' / 'report.html') for name in found)}")
 
 
-def _tell_means(found: "Mapping[str, list[Scores]]", draws: int) -> None:
+def _reports(scores: "Mapping[str, Scores]", counted: Mapping[str, Any]) -> "dict[str, Report]":
+    """Each recipe's report on one deal of the folds; the first's with the others beside it."""
+    from lag_zoo.evaluate import evaluate
+    from lag_zoo.evaluate.beside import with_others
+
+    reports = {name: evaluate(one, operating_point="stored", **counted) for name, one in scores.items()}
+    first, *others = reports
+    beside = {name: (scores[name], reports[name]) for name in others}
+    reports[first] = with_others(reports[first], scores[first], beside, draws=counted["draws"])
+    return reports
+
+
+def _differences(report: "Report") -> Iterator[tuple[str, ...]]:
+    """What the report says of the networks beside it, as cells."""
+    for other in report.beside:
+        for row, differences in zip(report.rows, other.differences, strict=True):
+            d = differences.auroc
+            yield f"less {other.name}", row.label, *_cells(d, "+")[:2], f"{d.p:.3f}", d.method
+
+
+def _means(found: "Mapping[str, list[Scores]]", draws: int) -> Iterator[tuple[str, ...]]:
     """The repeats together: one alone is a deal of the folds, and a reader must not choose it."""
-    from lag_zoo.evaluate.comparison import compare_means, mean_auroc
+    from lag_zoo.evaluate.comparison import mean_auroc
 
-    first, *others = found
     for name, repeated in found.items():
         for label, interval in mean_auroc(repeated, draws=draws).items():
-            typer.echo(
-                f"{name}, mean of {len(repeated)} repeats, by frame: {label} AUROC {_told(interval)}, {interval.method}"
-            )
+            yield name, "mean, by frame", label, *_cells(interval)
+
+
+def _mean_differences(found: "Mapping[str, list[Scores]]", draws: int) -> Iterator[tuple[str, ...]]:
+    from lag_zoo.evaluate.comparison import compare_means
+
+    first, *others = found
     for name in others:
         for label, d in compare_means(found[first], found[name], draws=draws).items():
-            typer.echo(
-                f"{first} less {name}, mean of the repeats: {label} AUROC {_told(d, '+')}, p {d.p:.3f}, {d.method}"
-            )
+            yield f"less {name}", "mean", label, *_cells(d, "+")[:2], f"{d.p:.3f}", d.method
+
+
+def _table(*columns: str) -> "Table":
+    table = plain_table()
+    for name in columns:
+        table.add_column(name, justify="right" if name in ("n", "groups") else "left", overflow="fold")
+    return table
+
+
+def _apart_table() -> "Table":
+    return _table("the first", "repeat", "label", "AUROC apart", "95% interval", "p", "how")
+
+
+def _cells(measured: "Interval | Difference", sign: str = "") -> tuple[str, str, str, str]:
+    """Value, interval, n and groups; a dash where there is none."""
+    value, low, high = (f"{number:{sign}.3f}" for number in (measured.value, measured.low, measured.high))
+    groups = "-" if measured.groups is None else str(measured.groups)
+    return value, f"{low} to {high}", str(measured.n), groups
 
 
 def _recipes(places: Sequence[str], changes: Sequence[str]) -> "dict[str, Recipe]":
@@ -146,16 +191,21 @@ def _recipes(places: Sequence[str], changes: Sequence[str]) -> "dict[str, Recipe
 
 
 def _with_floors(
-    report: "Report", scores: "Scores", manifest: "Manifest", runs: Path, draws: int
+    report: "Report",
+    scores: "Scores",
+    manifest: "Manifest",
+    runs: Path,
+    draws: int,
+    listener: Listener,
 ) -> "Report":
     from lag_zoo.evaluate.floors import floors_out_of_fold, with_floors
     from lag_zoo.factory import create_model
     from lag_zoo.training.run_folder import BEST
 
     network = create_model(f"local-dir:{runs / scores.parts[0] / BEST}", pretrained=True)
-    with progress(len(scores), "floors") as step:
-        found = floors_out_of_fold(manifest, scores, network.config, progress=step)
-    return with_floors(report, found, draws=draws)
+    with listener.task("floors", len(scores)) as advance:
+        found = floors_out_of_fold(manifest, scores, network.config, progress=lambda: advance(1))
+        return with_floors(report, found, draws=draws)
 
 
 def _write(report: "Report", folder: Path, title: str) -> None:
@@ -164,14 +214,3 @@ def _write(report: "Report", folder: Path, title: str) -> None:
     (folder / "report.md").write_text(markdown(report, title=title), encoding="utf-8")
     (folder / "report.html").write_text(html(report, title=title), encoding="utf-8")
     (folder / "report.json").write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
-
-
-def _told(measured: "Interval | Difference", sign: str = "") -> str:
-    value, low, high = (f"{number:{sign}.3f}" for number in (measured.value, measured.low, measured.high))
-    return f"{value} ({low} to {high})"
-
-
-def _say(row: Mapping[str, Any]) -> None:
-    typer.echo(
-        f"{row['recipe']}, repeat {row['repeat']}, {row['fold']}, epoch {row['epoch']}: loss {row['train_loss']:.4f}"
-    )

@@ -112,7 +112,7 @@ def evaluate(
     )
     require_level(level, pooling, manifest, split=chosen)
     _require_possible(asked, manifest, floors=floors)
-    places = [as_place(text, screen) for text in (model, *(beside or ()))]
+    places = [as_place(text) for text in (model, *(beside or ()))]
     with screen.task("loading the networks", len(places)) as advance:
         network, *rest = [_network(place, manifest, device, advance) for place in places]
     others = dict(zip(beside or (), rest, strict=True))

@@ -118,7 +118,7 @@ def predict(
         raise typer.BadParameter("several processes need a file to write to: --output")
     with screen.task("loading the model"):
         predictor = Predictor(
-            as_place(model, screen),
+            as_place(model),
             device=others.device or device,
             batch_size=batch_size,
             compile=compile,

@@ -25,8 +25,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from lag_zoo.cli.tables import plain_table, spoken
-from lag_zoo.listener import Advance, Listener
+from lag_zoo.cli.tables import plain_table
+from lag_zoo.listener import Advance, Listener, spoken
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="For scripts: no header, no progress, only results and errors.")
@@ -56,12 +56,12 @@ class Screen(Listener):
         self._print(table)
 
     @contextmanager
-    def task(self, what: str, total: int | None = None) -> Iterator[Advance]:
+    def task(self, what: str, total: int | None = None, *, done: int = 0) -> Iterator[Advance]:
         """Shows a bar, or in a log dots, until the task ends."""
         if self.quiet:
             yield lambda count: None
             return
-        with self._bars.task(what, total) as advance:
+        with self._bars.task(what, total, done) as advance:
             yield advance
 
     def epoch(self, row: Mapping[str, Any]) -> None:
@@ -106,9 +106,10 @@ class _Left(ProgressColumn):
     max_refresh = 1.0
 
     def render(self, task: Task) -> Text:
-        if task.total is None or task.finished or not task.completed or task.elapsed is None:
+        moved = task.completed - task.fields["done"]
+        if task.total is None or task.finished or not moved or task.elapsed is None:
             return Text("")
-        left = task.elapsed * (task.total - task.completed) / task.completed
+        left = task.elapsed * (task.total - task.completed) / moved
         return Text(f"about {spoken(left)} left")
 
 
@@ -136,12 +137,12 @@ class _Bars:
         """Rich moves its bars out of the way of a line by itself."""
 
     @contextmanager
-    def task(self, what: str, total: int | None) -> Iterator[Advance]:
+    def task(self, what: str, total: int | None, done: int) -> Iterator[Advance]:
         if not self._open:
             self._progress = self._new()
             self._progress.start()
         self._open += 1
-        number = self._progress.add_task(what, total=total)
+        number = self._progress.add_task(what, total=total, completed=done, done=done)
         try:
             yield lambda count: self._progress.advance(number, count)
         finally:
@@ -167,8 +168,8 @@ class _Dots:
             self._last = time.monotonic()
 
     @contextmanager
-    def task(self, what: str, total: int | None) -> Iterator[Advance]:
-        count = _Count(what, total)
+    def task(self, what: str, total: int | None, done: int) -> Iterator[Advance]:
+        count = _Count(what, total, done)
         with self._lock:
             if not self._tasks:
                 self._last = time.monotonic()
@@ -210,8 +211,8 @@ class _Dots:
 class _Count:
     """How far a task has come."""
 
-    def __init__(self, what: str, total: int | None) -> None:
-        self.what, self.total, self.done, self.begun = what, total, 0, time.monotonic()
+    def __init__(self, what: str, total: int | None, done: int) -> None:
+        self.what, self.total, self.done, self.before, self.begun = what, total, done, done, time.monotonic()
 
     def advance(self, count: int) -> None:
         self.done += count
@@ -219,6 +220,6 @@ class _Count:
     def told(self) -> str:
         if self.total is None:
             return self.what
-        elapsed = time.monotonic() - self.begun
-        left = f", about {spoken(elapsed * (self.total - self.done) / self.done)} left" if self.done else ""
+        elapsed, moved = time.monotonic() - self.begun, self.done - self.before
+        left = f", about {spoken(elapsed * (self.total - self.done) / moved)} left" if moved else ""
         return f"{self.what}: {self.done} of {self.total}{left}"

@@ -8,7 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 DeviceOption = Annotated[
-    str, typer.Option(help="auto (a GPU where there is one), cpu, or a GPU such as cuda:1.")
+    str,
+    typer.Option(
+        help="auto: the GPU where there is one; cpu, cuda, cuda:1. Each of several processes takes one."
+    ),
 ]
 _WIDE = 200
 
@@ -43,21 +46,6 @@ def engineering(count: int | None) -> str:
             value = rounded / size
             return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
     return str(count)
-
-
-def spoken(seconds: float) -> str:
-    """A length of time as one says it.
-
-    >>> spoken(3.2), spoken(75), spoken(7500)
-    ('3 s', '1 min', '2 h 5 min')
-    """
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
 def total_macs(*parts: int | None) -> int | None:

@@ -1,27 +1,42 @@
 """`lag-zoo train RECIPE DATA`: a network trained on frames of one's own."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
-from lag_zoo.cli.progress import steps
+from lag_zoo.cli.places import as_place
+from lag_zoo.cli.screen import Quiet, Screen
+from lag_zoo.cli.tables import DeviceOption, console, plain_table
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.processes import is_first
+
+if TYPE_CHECKING:
+    from lag_zoo.training.finetuning import RecipeFields
+
+_NOT_A_RESULT = (
+    "These frames chose the epoch and the thresholds: the numbers help to choose, and are no test result."
+)
 
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe that comes with lag_zoo (finetune, frozen, ...), or a YAML file.")
+        str, typer.Argument(help="A recipe that comes with lag_zoo (lag-zoo recipes), or a YAML file.")
     ],
     data: Source,
     output: Annotated[Path, typer.Option("--output", "-o", file_okay=False, help="The run's folder.")],
-    model: Annotated[str | None, typer.Option(help="In place of the recipe's: a name, or a place.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="In place of the recipe's: a name, a folder, hf-hub:org/repo. Own weights are kept."
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="key=value, for example fields.num_crops=20; may be repeated."),
+        typer.Option("--set", help="key=value, as epochs=10 or fields.num_crops=20; may be repeated."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")
@@ -32,49 +47,82 @@ def train(
     cache: Annotated[
         Path | None, typer.Option(help="A folder for decoded frames; each epoch then reads them from there.")
     ] = None,
-    cpu: Annotated[bool, typer.Option("--cpu", help="Leave GPUs alone.")] = False,
+    device: DeviceOption = "auto",
+    quiet: Quiet = False,
     column: Columns = None,
     labels: Labels = None,
 ) -> None:
     """Train on frames with a split (train, val). What comes out is for research; it is not a medical device.
 
-    On several GPUs or machines, or CPUs with --cpu: accelerate launch --multi_gpu -m lag_zoo.cli train ...
+    On several GPUs or machines, or CPUs with --device cpu: accelerate launch --multi_gpu -m lag_zoo.cli train ...
     """
-    from lag_zoo.training import finetune, load_recipe
-
-    if model is not None and any(change.partition("=")[0].strip() == "model" for change in set_ or ()):
+    said = {change.partition("=")[0].strip() for change in set_ or ()}
+    if model is not None and "model" in said:
         raise InvalidConfigError(f"--model {model} and --set model=... both name the model: say one of them")
-    chosen = load_recipe(recipe, changes=set_ or ())
-    manifest = opened(data, column, labels)
+    screen = Screen(quiet=quiet or not is_first())
+    with screen.task("starting"):
+        from lag_zoo.training import finetune, load_recipe
+
+        chosen = load_recipe(recipe, changes=set_ or ())
+        manifest = opened(data, column, labels)
+    # Said in so many words, it holds for a model with weights of its own too.
+    pinned: RecipeFields = {"pretrained": chosen.pretrained} if "pretrained" in said else {}
     try:
-        with steps("steps") as step:
-            finetune(
-                model,
-                manifest,
-                output,
-                recipe=chosen,
-                resume=resume,
-                skip_unreadable=skip_unreadable,
-                cpu=cpu,
-                cache=cache,
-                log=_say,
-                step=step,
-            )
+        finetune(
+            None if model is None else as_place(model),
+            manifest,
+            output,
+            recipe=chosen,
+            resume=resume,
+            skip_unreadable=skip_unreadable,
+            device=device,
+            cache=cache,
+            listener=screen,
+            **pinned,
+        )
     except KeyboardInterrupt:
         if is_first():
             typer.echo(f"stopped; {output} is whole, and --resume goes on", err=True)
         raise typer.Exit(130) from None
     if is_first():
-        typer.echo(f"the best epoch's network: {output / 'best'}")
+        _show(output, data)
 
 
-def _say(row: Mapping[str, Any]) -> None:
-    parts = [f"epoch {row['epoch']}", str(row["stage"]), f"loss {row['train_loss']:.4f}"]
-    for key, title in (
-        ("val_loss", "val loss"),
-        ("val_auroc", "AUROC"),
+def _show(output: Path, data: Path) -> None:
+    """The table of results, and the next command."""
+    from lag_zoo.training.run_folder import BEST, VALIDATION
+
+    found = json.loads((output / VALIDATION).read_text(encoding="utf-8"))
+    table = plain_table(header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in _rows(found):
+        table.add_row(name, text)
+    table.add_row("the best epoch's network", str(output / BEST))
+    console().print(table)
+    typer.echo(_NOT_A_RESULT)
+    typer.echo(f"next: lag-zoo evaluate {output / BEST} {data} --operating-point stored -o {output / 'test'}")
+
+
+def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    named = {"patient": "patients", "exam": "examinations"}.get(found["grouping"], "")
+    groups = f" of {found['groups']} {named}" if found["groups"] is not None else ""
+    yield "validated on", f"{found['frames']} frames{groups}"
+    if found["epoch"] is None:
+        yield "best epoch", "none: no label has frames with and without it"
+    else:
+        yield "best epoch", f"{found['epoch']} (stage {found['stage']})"
+    for key, name in (
+        ("val_auroc", "validation AUROC"),
         ("val_auroc_without_crops", "without crops"),
+        ("val_loss", "validation loss"),
+        ("temperature", "temperature"),
     ):
-        if row[key] is not None:
-            parts.append(f"{title} {row[key]:.4f}")
-    typer.echo(f"{', '.join(parts)}, {row['frames_per_second']:g} frames/s{', best' if row['best'] else ''}")
+        if found[key] is not None:
+            yield name, f"{found[key]:.3f}"
+    difference = found["crops_less_none"]
+    if difference is not None and difference["low"] is not None:
+        value, low, high = (f"{difference[key]:+.3f}" for key in ("value", "low", "high"))
+        yield "with crops less without", f"{value} (95% interval {low} to {high}; {difference['method']})"
+    for label, threshold in found["operating_points"].items():
+        yield f"operating point, {label}", f"{threshold:.3f}"

@@ -1,18 +1,20 @@
 """A report as pages to read: Markdown, and one HTML file that holds its pictures and needs nothing else."""
 
 import base64
-import io
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from lag_zoo.evaluate.figure import new_figure, png
 from lag_zoo.evaluate.mistakes import Mistake
 from lag_zoo.evaluate.report import Report
 from lag_zoo.evaluate.rows import MEASURES, Row
 from lag_zoo.metrics.intervals import Difference, Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 NOT_A_DEVICE = (
     "For research. A model of lag_zoo is not a medical device, and no number here makes it fit for patients."
@@ -103,7 +105,7 @@ def _environment(*, escape: bool = False) -> Environment:
 
 def _pictures(row: Row) -> str:
     """ROC, precision-recall, reliability, decision, referral and confusion of one question; a PNG, base64."""
-    figure = Figure(figsize=(12, 7), layout="constrained")
+    figure = new_figure(12, 7)
     axes = figure.subplots(2, 3).ravel()
     curves, prevalence = row.curves, row.prevalence
     _curve(axes[0], curves.roc, "1 - specificity", "sensitivity", "ROC")
@@ -128,19 +130,17 @@ def _pictures(row: Row) -> str:
         "referral",
     )
     _confusion(axes[5], row)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    return base64.b64encode(png(figure, dpi=90)).decode("ascii")
 
 
 def _curve(
-    axes: Axes, columns: Sequence[Sequence[float]], across: str, up: str, title: str, label: str = ""
+    axes: "Axes", columns: Sequence[Sequence[float]], across: str, up: str, title: str, label: str = ""
 ) -> None:
     axes.plot(columns[0], columns[1], marker="o" if len(columns[0]) <= _FEW else "", label=label)
     axes.set(xlabel=across, ylabel=up, title=title)
 
 
-def _confusion(axes: Axes, row: Row) -> None:
+def _confusion(axes: "Axes", row: Row) -> None:
     tp, fp, tn, fn = row.confusion
     counts = [[tp, fn], [fp, tn]]
     axes.imshow(counts, cmap="Blues")

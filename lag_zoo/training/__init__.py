@@ -1,10 +1,34 @@
 """Training on data of one's own: recipes, the loop, and the folder that a run leaves. Needs the extra `train`."""
 
-from lag_zoo.errors import extra
+import importlib
+import typing
 
-with extra("train"):
-    from lag_zoo.training.cross_validation import cross_validate
-    from lag_zoo.training.finetuning import finetune
-    from lag_zoo.training.recipe import Recipe, Stage, list_recipes, load_recipe
+_HOMES = {
+    "Recipe": "recipe",
+    "Stage": "recipe",
+    "cross_validate": "cross_validation",
+    "finetune": "finetuning",
+    "list_recipes": "recipe_file",
+    "load_recipe": "recipe_file",
+}
 
 __all__ = ["Recipe", "Stage", "cross_validate", "finetune", "list_recipes", "load_recipe"]
+
+if typing.TYPE_CHECKING:
+    from lag_zoo.training.cross_validation import cross_validate
+    from lag_zoo.training.finetuning import finetune
+    from lag_zoo.training.recipe import Recipe, Stage
+    from lag_zoo.training.recipe_file import list_recipes, load_recipe
+
+
+def __getattr__(name: str) -> object:
+    """A public name, when it is first used: a list of recipes needs no torch."""
+    from lag_zoo.errors import extra
+
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with extra("train"):
+        value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value

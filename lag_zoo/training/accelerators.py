@@ -5,7 +5,7 @@ accelerate keeps its settings in the process, and gives those of the first accel
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from accelerate import Accelerator
@@ -14,20 +14,49 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import DynamoBackend
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.processes import on_cpu, require_all
+from lag_zoo.nn.devices import AUTO, present_device
+from lag_zoo.processes import launched, require_all
 from lag_zoo.training.recipe import Recipe
+
+_TRAINS_ON = ("cpu", "cuda", "mps")
+
+
+def device_to_train_on(name: torch.device | str) -> torch.device:
+    """The device of a run, by a name that the user gives; of several processes each gets a GPU of its own.
+
+    Raises:
+        InvalidConfigError: it is not there, nothing is trained on it, or several processes would share one GPU.
+
+    >>> device_to_train_on("cpu")
+    device(type='cpu')
+    """
+    if launched() > 1 and name == AUTO:  # not asked for in detail: that would take memory of the first GPU
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = present_device(name)
+    if device.type not in _TRAINS_ON:
+        raise InvalidConfigError(
+            f"device {str(name)!r}: training takes auto, {', '.join(_TRAINS_ON)} or cuda:N"
+        )
+    if launched() > 1 and torch.device(name).index is not None:
+        raise InvalidConfigError(
+            f"device {str(name)!r}: each of the {launched()} processes takes a GPU of its own; say cuda, or auto"
+        )
+    return device
 
 
 @contextmanager
-def accelerator_for(recipe: Recipe, *, cpu: bool, folder: str | os.PathLike[str]) -> Iterator[Accelerator]:
+def accelerator_for(
+    recipe: Recipe, *, device: torch.device | str, folder: str | os.PathLike[str]
+) -> Iterator[Accelerator]:
     """The accelerator of a run; at the end its trackers are closed, and its settings are forgotten.
 
     Processes that knew of each other before the run do so after it: they cannot be joined anew for certain.
 
     Raises:
-        InvalidConfigError: no such tracker is installed; somebody made an accelerator before, with other settings than
-            the recipe's; or the processes do not know of each other.
+        InvalidConfigError: no such device; no such tracker is installed; somebody made an accelerator before, with
+            other settings than these; or the processes do not know of each other.
     """
+    chosen = device_to_train_on(device)
     trackers = [str(tracker) for tracker in get_available_trackers()]
     if recipe.tracker not in ("none", *trackers):  # accelerate would leave it out without a word
         raise InvalidConfigError(
@@ -37,9 +66,10 @@ def accelerator_for(recipe: Recipe, *, cpu: bool, folder: str | os.PathLike[str]
     somebodys = is_initialized()
     joined = torch.distributed.is_available() and torch.distributed.is_initialized()
     backend = DynamoBackend.INDUCTOR if recipe.compile else DynamoBackend.NO
+    one_gpu = chosen.type == "cuda" and launched() == 1
     try:
         accelerator = Accelerator(
-            cpu=on_cpu(cpu),
+            cpu=chosen.type == "cpu",
             mixed_precision=recipe.mixed_precision,
             gradient_accumulation_steps=recipe.accumulate,
             dynamo_backend=backend,
@@ -54,7 +84,13 @@ def accelerator_for(recipe: Recipe, *, cpu: bool, folder: str | os.PathLike[str]
             raise InvalidConfigError(
                 f"the recipe says compile={recipe.compile}, and an Accelerator made before in this process does not"
             )
-        yield accelerator
+        if device != AUTO and accelerator.device.type != chosen.type:
+            raise InvalidConfigError(
+                f"an Accelerator made before in this process is on {accelerator.device}, not on {device}"
+            )
+        # accelerate knows a single GPU as "cuda", which is the current one.
+        with torch.cuda.device(chosen) if one_gpu else nullcontext():
+            yield accelerator
     finally:
         for tracker in accelerator.trackers:
             tracker.finish()

@@ -6,11 +6,15 @@ validation frames, split by group from the rest; the fold itself chooses nothing
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.splits import folds as into_folds
@@ -18,13 +22,17 @@ from lag_zoo.data.splits import into_parts
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate.scores import Scores, counted, score
 from lag_zoo.factory import create_model
-from lag_zoo.processes import is_first, processes
+from lag_zoo.listener import Advance, Listener, spoken
+from lag_zoo.processes import is_first, launched, processes
+from lag_zoo.training.accelerators import device_to_train_on
 from lag_zoo.training.finetuning import finetune
+from lag_zoo.training.header import data_facts, device_fact
 from lag_zoo.training.inspection import Inspected, inspected
 from lag_zoo.training.recipe import Recipe
 from lag_zoo.training.run_folder import BEST, RECIPE, RunFolder
 
 SCORES = "scores.csv"
+_WORTH_SAYING = 20.0  # seconds that a fold takes, from which on the length of all is told
 
 
 def cross_validate(
@@ -35,10 +43,10 @@ def cross_validate(
     folds: int = 5,
     repeats: int = 1,
     inner: float = 0.2,
-    cpu: bool = False,
+    device: torch.device | str = "auto",
     cache: str | os.PathLike[str] | None = None,
     skip_unreadable: bool = False,
-    log: Callable[[Mapping[str, Any]], None] = lambda row: None,
+    listener: Listener = Listener(),
 ) -> dict[str, list[Scores]]:
     """Out-of-fold scores of each recipe, all on the same folds: one `Scores` a repeat.
 
@@ -51,33 +59,57 @@ def cross_validate(
         data: with groups; its own splits are not used.
         inner: share of the frames outside a fold that is validated on.
         repeats: deals of the folds; each has its own, and its own seed of training.
+        device: as in `finetune`; so is `cache`.
         skip_unreadable: leave out frames that cannot be read, and name them in the scores; by default they stop it.
+        listener: hears once what is about to be done, how far it is, and each epoch's row, with `recipe`, `repeat` and
+            `fold`.
 
     Raises:
-        InvalidConfigError: no recipe, names that are no names of folders, or an output that holds folds of another
-            recipe or of other data.
+        InvalidConfigError: no recipe, names that are no names of folders, a device that is not there, or an output that
+            holds folds of another recipe or of other data.
         DataError: fewer groups of a label than folds.
     """
     bad = [name for name in recipes if not name or Path(name).name != name]
     if bad or not recipes:
         raise InvalidConfigError(f"recipes have names that a folder can have; got {sorted(recipes)}")
     root = Path(output)
+    listener = listener if is_first() else Listener()
     manifest, skipped, _ = (
-        inspected(data.where(), skip_unreadable=True) if skip_unreadable else Inspected(data.where(), {}, [])
+        inspected(data.where(), skip_unreadable=True, listener=listener)
+        if skip_unreadable
+        else Inspected(data.where(), {}, [])
+    )
+    where = device_fact(device_to_train_on(device), processes=launched())
+    listener.begin(
+        {
+            **data_facts(data, left_out=len(skipped), splits=False),
+            **{f"recipe {name}": _told(recipe) for name, recipe in recipes.items()},
+            "folds": f"{folds}, dealt {repeats} times; {inner:.0%} of the rest to validate on",
+            "device": where,
+            "output": os.fspath(output),
+        }
     )
     found: dict[str, list[Scores]] = {name: [] for name in recipes}
-    for repeat in range(repeats):
-        dealt = into_folds(manifest, folds, seed=repeat)
-        for name, recipe in recipes.items():
-            seeded = Recipe.from_dict({**recipe.to_dict(), "seed": recipe.seed + repeat})
+    with listener.task("folds", folds * repeats * len(recipes)) as advance:
+        pace = _Pace(listener, advance, folds * repeats * len(recipes))
+        for repeat, (name, recipe) in product(range(repeats), recipes.items()):
+            dealt = into_folds(manifest, folds, seed=repeat)
+            seeded = recipe.changed({"seed": recipe.seed + repeat})
             place = root / name / f"repeat{repeat + 1}"
             parts = []
             for fold in dealt.splits:
-                nested = _nested(dealt, fold, inner=inner, seed=repeat)
-                tell = _teller(log, name, repeat, fold)
-                parts.append(
-                    fold_scores(nested, place / fold, seeded, name=fold, cpu=cpu, cache=cache, log=tell)
-                )
+                with pace:
+                    parts.append(
+                        fold_scores(
+                            _nested(dealt, fold, inner=inner, seed=repeat),
+                            place / fold,
+                            seeded,
+                            name=fold,
+                            device=device,
+                            cache=cache,
+                            listener=_OfAFold(listener, {"recipe": name, "repeat": repeat + 1, "fold": fold}),
+                        )
+                    )
             whole = dataclasses.replace(
                 parts[0].joined(parts[1:]),
                 found=len(data),
@@ -107,9 +139,9 @@ def fold_scores(
     recipe: Recipe,
     *,
     name: str,
-    cpu: bool = False,
+    device: torch.device | str = "auto",
     cache: str | os.PathLike[str] | None = None,
-    log: Callable[[Mapping[str, Any]], None] = lambda row: None,
+    listener: Listener = Listener(),
 ) -> Scores:
     """The scores of the split `test`, by a network trained on the splits `train` and `val`, if that is not done yet.
 
@@ -120,12 +152,21 @@ def fold_scores(
         InvalidConfigError: the folder holds a run of another recipe, or of other data.
     """
     scored, resume = (folder / SCORES).is_file(), (folder / RECIPE).is_file()
+    cpu = device_to_train_on(device).type == "cpu"
     processes(cpu=cpu).wait()  # until all have looked: the first one writes
     if not scored:
-        model = finetune(None, manifest, folder, recipe=recipe, resume=resume, cpu=cpu, cache=cache, log=log)
+        how: dict[str, Any] = {"device": device, "cache": cache, "listener": listener}
+        model = finetune(None, manifest, folder, recipe=recipe, resume=resume, **how)
         if is_first():
             trained = create_model(f"local-dir:{folder / BEST}", pretrained=True).to(model.pixel_mean.device)
-            scores = score(trained, manifest, batch_size=recipe.batch_size, workers=recipe.workers)
+            with listener.task(f"scoring {name}", sum(f.split == "test" for f in manifest.frames)) as advance:
+                scores = score(
+                    trained,
+                    manifest,
+                    batch_size=recipe.batch_size,
+                    workers=recipe.workers,
+                    progress=lambda: advance(1),
+                )
             _joinable(scores, name).write(folder / SCORES, seed=recipe.seed)
         processes(cpu=cpu).wait()
     kept = Scores.read(folder / SCORES)
@@ -145,7 +186,42 @@ def _joinable(scores: Scores, part: str) -> Scores:
     )
 
 
-def _teller(
-    log: Callable[[Mapping[str, Any]], None], name: str, repeat: int, fold: str
-) -> Callable[[Mapping[str, Any]], None]:
-    return lambda row: log({"recipe": name, "repeat": repeat + 1, "fold": fold, **row})
+def _told(recipe: Recipe) -> str:
+    """A recipe in words."""
+    epochs = ", ".join(f"{stage.epochs} {stage.name}" for stage in recipe.stages)
+    return f"{recipe.model}, {recipe.epochs} epochs ({epochs}), steps of {recipe.batch_size} frames"
+
+
+class _OfAFold(Listener):
+    """A listener that hears of one fold among others: no header, no remarks, and whose epochs they are."""
+
+    def __init__(self, listener: Listener, whose: Mapping[str, Any]) -> None:
+        self.listener, self.whose = listener, whose
+
+    @contextmanager
+    def task(self, what: str, total: int | None = None, *, done: int = 0) -> Iterator[Advance]:
+        with self.listener.task(what, total, done=done) as advance:
+            yield advance
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        self.listener.epoch({**self.whose, **row})
+
+
+class _Pace:
+    """Around each fold: moves the folds on, and after the first that was worked at says how long all take."""
+
+    def __init__(self, listener: Listener, advance: Advance, folds: int) -> None:
+        self.listener, self.advance, self.left, self.told = listener, advance, folds, False
+
+    def __enter__(self) -> None:
+        self.begun = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self.advance(1)
+        self.left -= 1
+        took = time.monotonic() - self.begun
+        if not self.told and self.left and took >= _WORTH_SAYING:
+            self.told = True
+            self.listener.say(
+                f"about {spoken(took * self.left)} for the other {self.left} folds on this machine"
+            )

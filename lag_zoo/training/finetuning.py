@@ -1,11 +1,10 @@
 """One call from a manifest to a trained network: the recipe, the run's folder, and the loop put together."""
 
-import dataclasses
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import torch
 
@@ -13,31 +12,31 @@ from lag_zoo.data.cache import build_cache
 from lag_zoo.data.known_frames import frame_digest, frames_behind
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.sources import open_data
-from lag_zoo.errors import DataError, InvalidConfigError, UngroupedDataWarning, extra
+from lag_zoo.errors import UngroupedDataWarning, extra
 from lag_zoo.evaluate.questions import TRAINED_ON
-from lag_zoo.evaluate.report import operating_points
-from lag_zoo.evaluate.scores import score
-from lag_zoo.factory import create_model
-from lag_zoo.metrics.calibration import fit_temperature, fit_temperature_and_intercepts
+from lag_zoo.listener import Listener
 from lag_zoo.nn import LAG
 from lag_zoo.processes import is_first
-from lag_zoo.publishing import About, save_pretrained
+from lag_zoo.publishing import save_pretrained
 from lag_zoo.specs import Json
-from lag_zoo.training.batches import (
-    Source,
-    drawing_weights,
-    from_cache,
-    from_files,
-    stage_frames,
-)
+from lag_zoo.training.batches import Source, drawing_weights, from_cache, from_files, stage_frames
+from lag_zoo.training.header import course_facts, data_facts, device_fact, network_facts
 from lag_zoo.training.inspection import Inspected, inspected, require_files
-from lag_zoo.training.recipe import Balance, Precision, Recipe, Stage, load_recipe
+from lag_zoo.training.left import calibrated, silence_crops
+from lag_zoo.training.recipe import Balance, Precision, Recipe, Stage
+from lag_zoo.training.recipe_file import is_recipe_file, load_recipe
 from lag_zoo.training.run_folder import BEST, RunFolder
+from lag_zoo.training.start import build_network, named_network, with_model
+from lag_zoo.training.verdict import validation
+
+if TYPE_CHECKING:
+    from lag_zoo.training.loop import Run
 
 
 class RecipeFields(TypedDict, total=False):
-    """The fields of `Recipe` that `finetune` takes by name."""
+    """The fields of `Recipe` that `finetune` takes by name, and `epochs`, of all stages together."""
 
+    epochs: int
     pretrained: bool | str
     fields: Mapping[str, Json]
     stages: Sequence[Stage | Mapping[str, Any]]
@@ -73,122 +72,162 @@ def finetune(
     recipe: Recipe | str | os.PathLike[str] = "finetune",
     resume: bool = False,
     skip_unreadable: bool = False,
-    cpu: bool = False,
+    device: torch.device | str = "auto",
     cache: str | os.PathLike[str] | None = None,
-    log: Callable[[Mapping[str, Any]], None] = lambda row: None,
-    step: Callable[[int, int], None] = lambda done, steps: None,
+    listener: Listener = Listener(),
     **changes: Unpack[RecipeFields],
 ) -> LAG:
     """Trains a network on frames with a split (`train`, `val`), and saves the best epoch's in `output/best`.
 
     The models are for research: what comes out is no medical device, and what it is worth is for `lag-zoo evaluate` to
-    say, on frames of patients that it has not seen.
+    say, on frames of patients that it has not seen. `output/best` is there from the first epoch on, so that a run that
+    is killed leaves a network; at the end it is calibrated and has operating points.
 
     Args:
         model: a name of the zoo, an architecture, a place, or a ready LAG, which is trained in place; `None`: the
-            recipe's.
+            recipe's. A place, or a name with weights of its own, starts from these, unless `pretrained` is among the
+            changes.
         data: a manifest, or a folder or file that gives one (`lag_zoo.data.open_data`), with splits.
         output: the run's folder: empty, or the run to resume.
         recipe: by name or file (`lag_zoo.training.list_recipes`), or ready.
-        resume: go on from the folder's last checkpoint, with the same recipe and data.
+        resume: go on from the folder's last checkpoint, with the same data, and the same recipe but for what changes no
+            number (`workers`, `tracker`, `name`, `about`).
         skip_unreadable: list frames that cannot be read in `skipped.txt` and leave them out; by default one of them,
             of whatever split, stops the run before it begins.
-        cpu: leave GPUs alone.
+        device: `auto` (the GPU where there is one), `cpu`, `cuda`, `cuda:1`, ...; several processes take a GPU each.
         cache: a folder for decoded frames, which are read from there in each epoch; it gets those that it lacks. By
             default frames are decoded anew each time.
-        log: is given each epoch's row.
-        step: is told after each step how many of the epoch's are done, and how many there are.
-        changes: fields of `Recipe`, in place of the recipe's own.
+        listener: hears what is about to be done, how far it is, and each epoch's row.
+        changes: fields of `Recipe`, in place of the recipe's own; `epochs`: of all stages together.
 
     Raises:
-        InvalidConfigError: a recipe that cannot be right, an output that is not empty, or a resume with another recipe.
+        InvalidConfigError: a recipe that cannot be right, a device that is not there, an output that is not empty, or a
+            resume with another recipe.
         DataError: no such split, labels that are missing or not the network's, files that are not there, a file in two
             splits.
         UnreadableImageError: a frame that cannot be read.
-        TrainingError: the loss is no number any more; the folder is whole.
+        WeightsNotFoundError: what the network is to start from cannot be had; the message says the ways on.
+        TrainingError: the loss is no number any more, or the disk is full; the folder is whole.
         KeyboardInterrupt: Ctrl-C; the step is finished first, and the run can be resumed.
         MissingExtraError: the extra `train` is not installed.
     """
     with extra("train"):
         from lag_zoo.training.accelerators import accelerator_for
         from lag_zoo.training.loop import Run
-    manifest = data if isinstance(data, Manifest) else open_data(data)
+    listener = listener if is_first() else Listener()
+    given = data if isinstance(data, Manifest) else open_data(data)
     chosen = _recipe(recipe, model, changes)
     folder = RunFolder(output)
     if not resume and is_first():  # now, not after an hour of reading
         folder.require_empty()
-    require_files(manifest)
+    require_files(given, listener=listener)
     for stage in chosen.stages:
         for split in ("train", "val"):
-            numbers = stage_frames(manifest, split, stage)
+            numbers = stage_frames(given, split, stage)
             if split == "train":
-                drawing_weights(manifest, numbers, chosen)
-    _say_if_ungrouped(manifest)
-    with torch.random.fork_rng(), accelerator_for(chosen, cpu=cpu, folder=output) as accelerator:
+                drawing_weights(given, numbers, chosen)
+    _say_if_ungrouped(given)
+    gpus = range(torch.cuda.device_count())
+    with (
+        torch.random.fork_rng(devices=gpus),
+        accelerator_for(chosen, device=device, folder=output) as accelerator,
+    ):
         torch.manual_seed(chosen.seed)
-        network = _named(model, manifest) if isinstance(model, LAG) else _network(chosen, manifest)
-        manifest = manifest.with_label_names(network.label_names or manifest.label_names)
-        (manifest, skipped, digests), source = _frames(manifest.where(), network, cache, skip_unreadable)
-        run = Run(
-            network,
-            manifest,
-            chosen,
-            folder,
-            source,
-            accelerator=accelerator,
-            log=log if accelerator.is_main_process else lambda row: None,
-            step=step if accelerator.is_main_process else lambda done, steps: None,
+        if isinstance(model, LAG):
+            network = named_network(model, given)
+        else:
+            with listener.task(f"making {chosen.model} ready"):
+                network = build_network(chosen, given)
+        manifest = given.with_label_names(network.label_names or given.label_names)
+        (manifest, skipped, digests), source = _frames(
+            manifest.where(), network, cache, skip_unreadable, listener
         )
+        called = f", recipe {chosen.name}" if chosen.name else ""
+        title = f"{chosen.model} on {Path(manifest.source).name}{called}"
+        run = Run(
+            network, manifest, chosen, folder, source, accelerator=accelerator, listener=listener, title=title
+        )
+        where = device_fact(accelerator.device, processes=accelerator.num_processes)
         state = None
         if resume:
             state = folder.resume(chosen, manifest)
         elif accelerator.is_main_process:
-            folder.start(chosen, manifest)
+            folder.start(chosen, manifest, device=where)
         if accelerator.is_main_process:
             folder.note_frames(_behind(network) | _known_to(manifest, digests), skipped.values())
         accelerator.wait_for_everyone()
         accelerator.init_trackers("tensorboard" if chosen.tracker == "tensorboard" else "lag_zoo")
+        listener.begin(
+            {
+                **data_facts(given, left_out=len(skipped)),
+                **network_facts(network, chosen, built=network is not model),
+                **course_facts(chosen, run.plan, done=0 if state is None else len(state["progress"]["rows"])),
+                "device": where,
+                "output": os.fspath(output),
+            }
+        )
         trained = run.go(state)
-        if not any(stage.crops for stage in chosen.stages):
-            _silence_crops(trained)
-        about = _calibrated(trained, manifest, chosen)
-        if accelerator.is_main_process:
-            save_pretrained(trained, folder.path / BEST, about=about)
+        _finish(trained, run, listener)
         accelerator.wait_for_everyone()
     return trained
+
+
+def _finish(trained: LAG, run: "Run", listener: Listener) -> None:
+    """Calibrates the best epoch's network, saves it, and gives the verdict."""
+    recipe, folder = run.recipe, run.folder
+    if not any(stage.crops for stage in recipe.stages):
+        silence_crops(trained)
+    last = recipe.stages[-1].modality
+    served = run.manifest.with_frames(f for f in run.manifest.frames if last in ("", f.modality))
+    with listener.task("calibrating", sum(frame.split == "val" for frame in served.frames)) as advance:
+        about = calibrated(trained, served, recipe, progress=lambda: advance(1))
+    if not run.accelerator.is_main_process:
+        return
+    with listener.task(f"saving {folder.path / BEST}"):
+        folder.save_best(lambda place: save_pretrained(trained, place, about=about))
+    with listener.task("comparing with and without crops"):
+        found = validation(run.best, run.best_answers, run.manifest, about=about, best=folder.path / BEST)
+    folder.note_validation(found)
+    if found["verdict"]:
+        listener.say(found["verdict"])
 
 
 def _recipe(
     recipe: Recipe | str | os.PathLike[str], model: str | LAG | None, changes: Mapping[str, Any]
 ) -> Recipe:
-    data = (
-        recipe
-        if isinstance(recipe, Recipe)
-        else load_recipe(Path(recipe) if _is_file(recipe) else str(recipe))
-    ).to_dict()
-    if isinstance(model, str):
-        data["model"] = model
-    elif isinstance(model, LAG):
-        data["model"] = f"lag_{model.config.backbone}"
-        data["fields"] = {}
-    if "stages" in changes:
-        changes = {
-            **changes,
-            "stages": [s.to_dict() if isinstance(s, Stage) else s for s in changes["stages"]],
-        }
-    return Recipe.from_dict({**data, **changes})
+    if isinstance(recipe, Recipe):
+        chosen = recipe
+    else:
+        chosen = load_recipe(Path(recipe) if is_recipe_file(Path(recipe)) else str(recipe))
+    if isinstance(model, LAG):
+        chosen = chosen.changed({"model": f"lag_{model.config.backbone}", "fields": {}})
+    elif model is not None:
+        chosen = with_model(chosen, model)
+    return chosen.changed(changes)
 
 
 def _frames(
-    manifest: Manifest, network: LAG, cache: str | os.PathLike[str] | None, skip_unreadable: bool
+    manifest: Manifest,
+    network: LAG,
+    cache: str | os.PathLike[str] | None,
+    skip_unreadable: bool,
+    listener: Listener,
 ) -> tuple[Inspected, Source]:
     """The frames, each read once, and where they are read from in training; a cache spares the reading."""
     if cache is None:
-        found = inspected(manifest, skip_unreadable=skip_unreadable)
+        found = inspected(manifest, skip_unreadable=skip_unreadable, listener=listener)
         return found, from_files(found.manifest)
-    found = inspected(manifest, skip_unreadable=True) if skip_unreadable else Inspected(manifest, {}, [])
-    cached = build_cache(found.manifest.paths(), cache, global_size=network.config.global_size or 0)
-    digests = [frame_digest(cached.mapped(number).pixels) for number in range(len(cached))]
+    found = Inspected(manifest, {}, [])
+    if skip_unreadable:
+        found = inspected(manifest, skip_unreadable=True, listener=listener)
+    paths, size = found.manifest.paths(), network.config.global_size or 0
+    with listener.task("decoding frames into the cache", len(paths)) as advance:
+        cached = build_cache(paths, cache, global_size=size, progress=lambda: advance(1))
+    with listener.task("noting which frames they are", len(paths)) as advance:
+        digests = []
+        for number in range(len(cached)):
+            digests.append(frame_digest(cached.mapped(number).pixels))
+            advance(1)
     return found._replace(digests=digests), from_cache(cached)
 
 
@@ -204,72 +243,6 @@ def _behind(network: LAG) -> frozenset[str]:
     return frozenset() if origin is None else frames_behind(origin.trained_on, origin.path)
 
 
-def _silence_crops(model: LAG) -> None:
-    """Crops that no stage has trained say nothing: the network answers as its plain backbone does.
-
-    What follows the fusion gets the global features first (`LAG.fusion`); its weights for the rest become zero.
-    """
-    with torch.no_grad():
-        cast(torch.nn.Linear, model.hidden[0]).weight[:, model.config.global_dim :] = 0
-
-
-def _calibrated(model: LAG, manifest: Manifest, recipe: Recipe) -> About:
-    """Temperature and operating points from the last stage's validation frames, which travel with the weights.
-
-    Where training made rare labels count more, the labels' frequency is fitted too, and goes into the head's bias.
-    """
-    last = recipe.stages[-1].modality
-    served = manifest.with_frames(frame for frame in manifest.frames if last in ("", frame.modality))
-    scores = score(model, served, split="val", batch_size=recipe.batch_size, workers=min(recipe.workers, 1))
-    if recipe.balance in ("weights", "sampling"):
-        temperature, intercepts = fit_temperature_and_intercepts(
-            scores.logits, scores.targets, task=scores.task
-        )
-        shift = temperature * intercepts
-        bias = cast(torch.nn.Linear, model.get_classifier()).bias
-        with torch.no_grad():
-            bias.add_(torch.from_numpy(shift).to(bias))
-        scores = dataclasses.replace(scores, logits=scores.logits + shift)
-    else:
-        temperature = fit_temperature(scores.logits, scores.targets, task=scores.task)
-    scores = dataclasses.replace(scores, temperature=temperature)
-    return About(temperature=temperature, operating_points=operating_points(scores))
-
-
-def _is_file(recipe: str | os.PathLike[str]) -> bool:
-    return Path(recipe).suffix in (".yaml", ".yml")
-
-
-def _network(recipe: Recipe, manifest: Manifest) -> LAG:
-    """The recipe's model with the data's labels; in the order of the model's own, where these are the same."""
-    own = _own_labels(recipe)
-    names = own if own and set(own) == set(manifest.label_names) else manifest.label_names
-    return create_model(
-        recipe.model,
-        pretrained=recipe.pretrained,
-        label_names=list(names),
-        task=manifest.task,
-        **recipe.fields,  # type: ignore[arg-type]
-    )
-
-
-def _named(model: LAG, manifest: Manifest) -> LAG:
-    """A ready network, whose outputs get the data's labels where they have no names.
-
-    Raises:
-        DataError: it tells other kinds of labels, or another number of them, than the data have.
-    """
-    if model.config.task != manifest.task or model.num_classes != len(manifest.label_names):
-        raise DataError(
-            f"the network tells {model.num_classes} labels ({model.config.task}), and {manifest.source} has "
-            f"{len(manifest.label_names)} ({manifest.task}): {', '.join(manifest.label_names)}; make the network with "
-            "label_names and task as the data have them"
-        )
-    if model.label_names is None:
-        model.config = dataclasses.replace(model.config, label_names=manifest.label_names)
-    return model
-
-
 def _say_if_ungrouped(manifest: Manifest) -> None:
     if manifest.grouping is None:
         warnings.warn(
@@ -279,11 +252,3 @@ def _say_if_ungrouped(manifest: Manifest) -> None:
             UngroupedDataWarning,
             stacklevel=3,
         )
-
-
-def _own_labels(recipe: Recipe) -> tuple[str, ...] | None:
-    try:
-        with torch.device("meta"):
-            return create_model(recipe.model).label_names
-    except InvalidConfigError:  # an architecture has none
-        return None

@@ -10,6 +10,7 @@ from lag_zoo.data.images import read_image
 from lag_zoo.data.known_frames import frame_digest
 from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.errors import DataError, UnreadableImageError
+from lag_zoo.listener import Listener
 
 _SHOWN = 3
 
@@ -22,7 +23,7 @@ class Inspected(NamedTuple):
     digests: list[str]
 
 
-def require_files(manifest: Manifest) -> None:
+def require_files(manifest: Manifest, *, listener: Listener = Listener()) -> None:
     """Refuses a manifest whose files are not all there, or of which one stands in two splits under two names.
 
     Raises:
@@ -32,41 +33,48 @@ def require_files(manifest: Manifest) -> None:
     if gone:
         first = ", ".join(f"{manifest.path(f)}{f' (line {f.line})' if f.line else ''}" for f in gone[:_SHOWN])
         raise DataError(f"{manifest.source}: {len(gone)} of {len(manifest)} files are missing: {first}")
-    _require_no_copies(manifest)
+    _require_no_copies(manifest, listener)
 
 
-def _require_no_copies(manifest: Manifest) -> None:
-    """Only files of the same size can be the same: few have to be read."""
+def _require_no_copies(manifest: Manifest, listener: Listener) -> None:
+    """Only files of the same size can be the same: few have to be read, unless pixels are stored as they are."""
     by_size: dict[int, list[Frame]] = {}
     for frame in manifest.frames:
         if frame.split and not frame.excluded:
             by_size.setdefault(manifest.path(frame).stat().st_size, []).append(frame)
-    for frames in by_size.values():
-        if len({frame.split for frame in frames}) < 2:
-            continue
-        seen: dict[str, Frame] = {}
-        for frame in frames:
-            with manifest.path(frame).open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            first = seen.setdefault(digest, frame)
-            if first.split != frame.split:
-                raise DataError(
-                    f"{manifest.source}: {first.image} ({first.split}) and {frame.image} ({frame.split}) are the same "
-                    "file; a frame stands in one split (lag-zoo data check finds near-copies too)"
-                )
+    alike = [frames for frames in by_size.values() if len({frame.split for frame in frames}) > 1]
+    with listener.task("looking for copies", sum(map(len, alike))) as advance:
+        for frames in alike:
+            seen: dict[str, Frame] = {}
+            for frame in frames:
+                with manifest.path(frame).open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                first = seen.setdefault(digest, frame)
+                if first.split != frame.split:
+                    raise DataError(
+                        f"{manifest.source}: {first.image} ({first.split}) and {frame.image} ({frame.split}) are the "
+                        "same file; a frame stands in one split (lag-zoo data check finds near-copies too)"
+                    )
+                advance(1)
 
 
-def inspected(manifest: Manifest, *, skip_unreadable: bool = False) -> Inspected:
+def inspected(
+    manifest: Manifest, *, skip_unreadable: bool = False, listener: Listener = Listener()
+) -> Inspected:
     """Reads each image once.
 
     Args:
         skip_unreadable: leave out frames that cannot be read.
+        listener: hears of each frame.
 
     Raises:
         UnreadableImageError: the first that cannot be read, unless they are to be skipped.
     """
     kept, digests, skipped = [], [], {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with (
+        listener.task("reading frames", len(manifest)) as advance,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
         looks = [pool.submit(_digest, manifest.path(frame)) for frame in manifest.frames]
         try:
             for frame, look in zip(manifest.frames, looks, strict=True):
@@ -77,6 +85,7 @@ def inspected(manifest: Manifest, *, skip_unreadable: bool = False) -> Inspected
                     if not skip_unreadable:
                         raise
                     skipped[frame.image] = str(error)
+                advance(1)
         finally:
             pool.shutdown(cancel_futures=True)
     return Inspected(manifest.with_frames(kept), skipped, digests)

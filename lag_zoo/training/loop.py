@@ -8,7 +8,9 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,8 @@ from torch.utils.data import DataLoader
 
 from lag_zoo.data.manifest import MODALITIES, Manifest
 from lag_zoo.data.workers import as_raised
-from lag_zoo.errors import TrainingError
-from lag_zoo.metrics.ranking import auroc
+from lag_zoo.errors import LagZooWarning, TrainingError
+from lag_zoo.listener import Listener, spoken
 from lag_zoo.nn import LAG
 from lag_zoo.training.batches import (
     Batch,
@@ -37,13 +39,17 @@ from lag_zoo.training.batches import (
 )
 from lag_zoo.training.groups import freeze_norms, make_optimizer, set_trainable
 from lag_zoo.training.interruption import interruptible
+from lag_zoo.training.left import save_meanwhile
 from lag_zoo.training.losses import Summed, alignment_loss, label_loss, label_weights
+from lag_zoo.training.plan import planned
 from lag_zoo.training.recipe import Recipe, Stage
 from lag_zoo.training.run_folder import RunFolder
 from lag_zoo.training.trainee import Trainee
+from lag_zoo.training.verdict import Answers, mean_auroc
 from lag_zoo.views import Views, ViewSampler, ViewTransform
 
 CHECKPOINT_STEPS = 200  # steps after which a checkpoint is written, besides after each epoch
+_WORTH_SAYING = 20.0  # seconds that a stage takes, from which on its length is told
 
 
 @dataclasses.dataclass
@@ -59,7 +65,11 @@ class Progress:
 
 
 class Run:
-    """A run of a recipe on a manifest."""
+    """A run of a recipe on a manifest.
+
+    Args:
+        title: over its curves.
+    """
 
     def __init__(
         self,
@@ -70,12 +80,13 @@ class Run:
         source: Source,
         *,
         accelerator: Accelerator,
-        log: Callable[[Mapping[str, Any]], None],
-        step: Callable[[int, int], None],
+        listener: Listener,
+        title: str,
     ) -> None:
         self.recipe, self.manifest, self.folder, self.source = recipe, manifest, folder, source
-        self.log, self.tell_step = log, step
+        self.listener, self.title = listener, title
         self.accelerator = accelerator
+        self.plan = planned(recipe, manifest, processes=accelerator.num_processes)
         self.device = accelerator.device
         self.trainee = (
             Trainee(model).to(self.device).to(memory_format=torch.channels_last)
@@ -84,6 +95,8 @@ class Run:
         self.at = Progress()
         self.seen = (torch.zeros((), device=self.device), torch.zeros((), device=self.device))
         self.best_state: dict[str, Tensor] | None = None
+        self.answers: Answers | None = None  # of the network that was validated last
+        self.best_answers: Answers | None = None
         self.targets = torch.from_numpy(manifest.targets()).to(self.device)
         told = [MODALITIES.index(m) if m else -1 for m in manifest.column("modality")]
         self.modalities = torch.tensor(told, device=self.device)
@@ -94,6 +107,11 @@ class Run:
         """The network in training."""
         return self.trainee.lag
 
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The best epoch's row, of the last stage that had one; `None`: there is none yet."""
+        return next((row for row in self.at.rows if row["epoch"] == self.at.best_epoch + 1), None)
+
     def go(self, state: Mapping[str, Any] | None = None) -> LAG:
         """Trains to the end, from a checkpoint if one is given; the network with the best epoch's weights.
 
@@ -103,8 +121,13 @@ class Run:
         """
         if state is not None:
             self._restore(state)
+            self._save_best()  # the process may have been killed between the checkpoint and this
         begun = self.at.stage if state is not None else -1
-        with interruptible() as self.interrupted:
+        total, done = sum(part.units for part in self.plan), self._done()
+        with (
+            interruptible() as self.interrupted,
+            self.listener.task("training", total, done=done) as self.advance,
+        ):
             for number, stage in enumerate(self.recipe.stages):
                 if number >= self.at.stage:
                     self._stage(number, stage, state if number == begun else None)
@@ -153,8 +176,10 @@ class Run:
             t_in_epochs=False,
         )
         weights = self._label_weights(frames)
+        begun = self.at.epoch if not self.at.step else self.at.epoch + 1
         for epoch in range(self.at.epoch, first + stage.epochs):
             if self.recipe.patience and epoch - max(self.at.best_epoch, first) > self.recipe.patience:
+                self.advance((first + stage.epochs - epoch) * self.plan[number].epoch_units)
                 break
             dataset.set_epoch(epoch)  # type: ignore[attr-defined]
             batches.epoch, batches.start = epoch, self.at.step
@@ -162,6 +187,9 @@ class Run:
                 network, optimizer, schedule, loader, stage, (epoch - first) * updates, batches, weights
             )
             self._end_of_epoch(stage, epoch)
+            if epoch == begun:
+                self._tell_pace(stage)
+            self._stop_if_interrupted()
         self.at.stage, self.at.epoch, self.at.step = number + 1, first + stage.epochs, 0
         # The next stage goes on from what this one found best.
         if self.best_state is not None:
@@ -183,6 +211,7 @@ class Run:
         if self.recipe.freeze_norm:
             freeze_norms(self.model)
         begun, first = time.perf_counter(), self.at.step
+        self.epoch_begun = begun
         kept, last = first, batches.steps - 1
         for step, (views, numbers) in enumerate(as_raised(loader), start=first):
             updates = updates_before + step // self.recipe.accumulate
@@ -198,7 +227,7 @@ class Run:
                 if self.average is not None:
                     self.average.update(self.model, step=updates + 1)  # timm counts from 1
             self.at.step = step + 1
-            self.tell_step(self.at.step, batches.steps)
+            self.advance(1)
             if moves and (self.at.step - kept >= CHECKPOINT_STEPS or self.interrupted()):
                 kept = self.at.step
                 self._require_finite()
@@ -275,11 +304,13 @@ class Run:
         kept = self.model if self.average is None else self.average.module
         row = {
             "epoch": epoch + 1,
+            "epochs": self.recipe.epochs,
             "stage": stage.name,
             "train_loss": train_loss,
             **self._validate(kept, crops=stage.crops),
             "learning_rate": max(group["lr"] for group in self.optimizer.param_groups),
             "frames_per_second": round(self.pace, 1),
+            "seconds": round(time.perf_counter() - self.epoch_begun, 3),
         }
         score = row["val_auroc"] if self.recipe.select == "auroc" else -row["val_loss"]
         # What an epoch without crops was worth says nothing of the network with them: each stage begins anew.
@@ -289,15 +320,46 @@ class Run:
         if row["best"]:
             self.at.best, self.at.best_epoch = float(score), epoch
             self.best_state = {key: t.detach().clone() for key, t in kept.state_dict().items()}
+            self.best_answers = self.answers
         self.at.rows.append(row)
         self.at.epoch, self.at.step = epoch + 1, 0
         if self.accelerator.is_main_process:
             self.folder.log(self.at.rows)
-            self.folder.draw_curves(self.at.rows)
         self.save()
-        self.accelerator.log({k: v for k, v in row.items() if isinstance(v, float)}, step=epoch + 1)
-        self.log(row)
-        self._stop_if_interrupted()
+        if row["best"]:
+            self._save_best()
+        self._decorate(row)
+        self.listener.epoch(row)
+
+    def _save_best(self) -> None:
+        """Writes `best/` as it stands, so that a run that is killed has left a network."""
+        if self.best_state is None or not self.accelerator.is_main_process:
+            return
+        where: dict[str, Any] = {"recipe": self.recipe, "stage": self.at.stage, "epoch": len(self.at.rows)}
+        self.folder.save_best(partial(save_meanwhile, self.model, self.best_state, **where))
+
+    def _decorate(self, row: Mapping[str, Any]) -> None:
+        """Draws the curves and tells the tracker. What is worth keeping is on disk: nothing here stops a run."""
+        if self.accelerator.is_main_process:
+            with _not_stopping("the learning curves could not be drawn"):
+                self.folder.draw_curves(self.at.rows, self.plan, title=self.title)
+        with _not_stopping(f"the tracker {self.recipe.tracker} could not be told"):
+            told = {key: value for key, value in row.items() if isinstance(value, float)}
+            self.accelerator.log(told, step=row["epoch"])
+
+    def _tell_pace(self, stage: Stage) -> None:
+        """How long a stage takes, once one of its epochs has been seen."""
+        seconds = self.at.rows[-1]["seconds"] * stage.epochs
+        if stage.epochs > 1 and seconds >= _WORTH_SAYING:
+            which = "" if len(self.recipe.stages) == 1 else f" of the stage {stage.name}"
+            self.listener.say(f"about {spoken(seconds)} for {stage.epochs} epochs{which} on this machine")
+
+    def _done(self) -> int:
+        """How much of the run lies behind, in the plan's units."""
+        done = sum(part.units for part in self.plan[: self.at.stage])
+        if self.at.stage < len(self.plan):
+            done += self.plan[self.at.stage].done(self.at.epoch, self.at.step)
+        return done
 
     def _epoch_in_stage(self, epoch: int) -> int:
         return epoch - sum(s.epochs for s in self.recipe.stages[: self.at.stage])
@@ -310,16 +372,22 @@ class Run:
             kept = torch.arange(len(numbers), device=self.device) if crops else None
             answers = trainee(views.to(self.device), kept)
             found.append((answers.logits.float().cpu(), answers.alone.float().cpu(), numbers))
+            self.advance(1)
         gathered: list[Any] = self._gathered(found)
         logits, alone, numbers = (torch.cat(parts) for parts in zip(*gathered, strict=True))
+        self.answers = Answers(logits, alone, numbers)
         targets = self.targets.cpu()[numbers]
         loss = label_loss(logits, targets, task=self.manifest.task)
         self._refuse_if_not_finite("validation loss", float(loss.total))
         return {
             "val_loss": float(loss.total / loss.weight.clamp(min=1)),
-            "val_auroc": _mean_auroc(logits, targets, self.manifest),
-            "val_auroc_without_crops": _mean_auroc(alone, targets, self.manifest) if crops else None,
+            "val_auroc": self._auroc(logits, targets),
+            "val_auroc_without_crops": self._auroc(alone, targets) if crops else None,
         }
+
+    def _auroc(self, logits: Tensor, targets: Tensor) -> float | None:
+        found = mean_auroc(logits.double().numpy(), targets.numpy(), task=self.manifest.task)
+        return found if math.isfinite(found) else None
 
     def _make_validation_loader(self, stage: Stage) -> DataLoader[Batch]:
         """A stage's validation frames of this process, in their order, seen as when the network predicts."""
@@ -350,6 +418,7 @@ class Run:
                 "model": self.model.state_dict(),
                 "average": None if self.average is None else self.average.module.state_dict(),
                 "best": self.best_state,
+                "best_answers": None if self.best_answers is None else list(self.best_answers),
                 "optimizer": self.optimizer.state_dict(),
                 "rng": torch.get_rng_state(),
                 "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -361,6 +430,7 @@ class Run:
         self.seen = tuple(torch.tensor(value, device=self.device) for value in state["seen"])  # type: ignore[assignment]
         self.model.load_state_dict(state["model"])
         self.best_state = state["best"]
+        self.best_answers = None if state["best_answers"] is None else Answers(*state["best_answers"])
         if self.average is not None and state["average"] is not None:
             self.average.module.load_state_dict(state["average"])
         torch.set_rng_state(state["rng"])
@@ -374,14 +444,12 @@ class Run:
         return timm.utils.ModelEmaV3(self.model, decay=self.recipe.average, use_warmup=True)
 
 
-def _mean_auroc(logits: Tensor, targets: Tensor, manifest: Manifest) -> float | None:
-    """The mean over the labels that have frames with and without them; `None` where none has."""
-    scores = logits.softmax(1) if manifest.task == "multiclass" else logits.sigmoid()
-    found = []
-    for number in range(len(manifest.label_names)):
-        truth = targets == number if targets.ndim == 1 else targets[:, number] == 1
-        known = targets >= 0 if targets.ndim == 1 else targets[:, number] >= 0
-        truth, score = truth[known], scores[known, number]
-        if truth.any() and not truth.all():
-            found.append(auroc(score.numpy(), truth.numpy()))
-    return float(np.mean(found)) if found else None
+@contextlib.contextmanager
+def _not_stopping(what: str) -> Iterator[None]:
+    """Around what decorates a run: where it fails, whatever the reason, the run goes on, and says so."""
+    try:
+        yield
+    except Exception as error:
+        warnings.warn(
+            f"{what}, and the run goes on: {type(error).__name__}: {error}", LagZooWarning, stacklevel=2
+        )

@@ -1,8 +1,9 @@
 """The folder that a run leaves: what was asked, on what, how it went, and what came of it.
 
 `recipe.yaml`, `data.json`, `environment.json`, `metrics.jsonl` (one line an epoch), `last.pt` (to go on from),
-`curves.png`, and `best/` as `lag_zoo.save_pretrained` writes it; `frames.txt`, by which frames that it trained on are
-known again, and `skipped.txt`, where some could not be read. Files appear whole or not at all.
+`curves.png`, and `best/` as `lag_zoo.save_pretrained` writes it, from the first epoch on; at the end `validation.json`,
+what the best epoch was worth on the frames that chose it; `frames.txt`, by which frames that it trained on are known
+again, and `skipped.txt`, where some could not be read. Files and folders appear whole or not at all.
 """
 
 import hashlib
@@ -10,7 +11,8 @@ import io
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,15 +24,19 @@ from lag_zoo.data.known_frames import FRAMES
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import InvalidConfigError, TrainingError
 from lag_zoo.processes import launched
-from lag_zoo.training.recipe import Recipe
+from lag_zoo.training.curves import drawn
+from lag_zoo.training.plan import StagePlan
+from lag_zoo.training.recipe import Recipe, differences
+from lag_zoo.training.recipe_file import load_recipe
 
-RECIPE, DATA, ENVIRONMENT, METRICS, LAST, CURVES, BEST = (
+RECIPE, DATA, ENVIRONMENT, METRICS, LAST, CURVES, VALIDATION, BEST = (
     "recipe.yaml",
     "data.json",
     "environment.json",
     "metrics.jsonl",
     "last.pt",
     "curves.png",
+    "validation.json",
     "best",
 )
 _PACKAGES = ("torch", "torchvision", "timm", "accelerate", "numpy", "scikit-learn")
@@ -55,13 +61,13 @@ class RunFolder:
                 f"{self.path} holds something already: name a new folder, or resume the run in it (--resume)"
             )
 
-    def start(self, recipe: Recipe, manifest: Manifest) -> None:
+    def start(self, recipe: Recipe, manifest: Manifest, *, device: str) -> None:
         """Writes what was asked, into an empty folder."""
         self.require_empty()
         self.path.mkdir(parents=True, exist_ok=True)
         self._write(RECIPE, recipe.to_yaml())
         self._write(DATA, json.dumps(described(manifest), indent=2) + "\n")
-        self._write(ENVIRONMENT, json.dumps(_environment(), indent=2) + "\n")
+        self._write(ENVIRONMENT, json.dumps(_environment(device), indent=2) + "\n")
 
     def note_frames(self, digests: Iterable[str], skipped: Iterable[str]) -> None:
         """Lists the frames behind the run's weights by digest (`lag_zoo.data.known_frames`), and what was left out.
@@ -85,6 +91,8 @@ class RunFolder:
     def resume(self, recipe: Recipe, manifest: Manifest) -> dict[str, Any] | None:
         """The checkpoint to go on from; `None`: the run was stopped before its first."""
         self.require_same(recipe, manifest)
+        for scratch in self.path.glob(f".{BEST}-*"):  # of a process that was killed while it saved
+            shutil.rmtree(scratch, ignore_errors=True)
         if not (self.path / LAST).is_file():
             return None
         state: dict[str, Any] = torch.load(self.path / LAST, map_location="cpu", weights_only=True)
@@ -95,10 +103,13 @@ class RunFolder:
         if not (self.path / RECIPE).is_file():
             raise InvalidConfigError(f"{self.path} holds no run to resume: it has no {RECIPE}")
         known = self.path / RECIPE
-        if known.read_text(encoding="utf-8") != recipe.to_yaml():
+        if differing := differences(load_recipe(known), recipe):
+            said = "; ".join(
+                f"{key}: {there!r} there, {here!r} here" for key, (there, here) in differing.items()
+            )
             raise InvalidConfigError(
-                f"{known} is another recipe than the one given ({_first_difference(known, recipe)}): resume with the "
-                "run's own, or name a new folder"
+                f"{known} is another recipe than the one given ({said}): resume with the run's own, or name a new "
+                "folder"
             )
         if json.loads((self.path / DATA).read_text(encoding="utf-8")) != described(manifest):
             raise InvalidConfigError(
@@ -115,30 +126,26 @@ class RunFolder:
         """Writes all epochs' rows."""
         self._write(METRICS, "".join(json.dumps(row) + "\n" for row in rows))
 
-    def draw_curves(self, rows: list[dict[str, Any]]) -> None:
+    def draw_curves(
+        self, rows: Sequence[Mapping[str, Any]], plan: Sequence[StagePlan], *, title: str
+    ) -> None:
         """Draws the learning curves."""
-        from matplotlib.figure import Figure
+        self._write(CURVES, memoryview(drawn(rows, plan, title=title)))
 
-        figure = Figure(figsize=(8, 4), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        epochs = [row["epoch"] for row in rows]
-        for axes, keys in (
-            (left, ("train_loss", "val_loss")),
-            (right, ("val_auroc", "val_auroc_without_crops")),
-        ):
-            for key in keys:
-                values = [row.get(key) for row in rows]
-                if any(value is not None for value in values):
-                    axes.plot(
-                        epochs,
-                        [float("nan") if v is None else v for v in values],
-                        label=key.replace("_", " "),
-                    )
-            axes.set_xlabel("epoch")
-            axes.legend()
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=120)
-        self._write(CURVES, buffer.getbuffer())
+    def note_validation(self, found: Mapping[str, Any]) -> None:
+        """Writes what the best epoch was worth on the validation frames."""
+        self._write(VALIDATION, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+
+    def save_best(self, save: Callable[[Path], object]) -> None:
+        """Has the best network saved into `best/`.
+
+        Raises:
+            TrainingError: it cannot be written; what was there is whole.
+        """
+        try:
+            save(self.path / BEST)
+        except OSError as error:
+            raise self._unwritable(self.path / BEST, error) from error
 
     def _write(self, name: str, data: str | memoryview) -> None:
         target = self.path / name
@@ -150,12 +157,16 @@ class RunFolder:
                 scratch.write_bytes(data)
             os.replace(scratch, target)
         except OSError as error:
-            raise TrainingError(
-                f"{target} cannot be written: {error}. What the run had written before is whole: make room, and resume "
-                "it (--resume)"
-            ) from error
+            raise self._unwritable(target, error) from error
         finally:
             scratch.unlink(missing_ok=True)
+
+    @staticmethod
+    def _unwritable(target: Path, error: OSError) -> TrainingError:
+        return TrainingError(
+            f"{target} cannot be written: {error}. What the run had written before is whole: make room, and resume "
+            "it (--resume)"
+        )
 
 
 def described(manifest: Manifest) -> dict[str, Any]:
@@ -174,7 +185,7 @@ def described(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _environment() -> dict[str, Any]:
+def _environment(device: str) -> dict[str, Any]:
     versions = {"lag_zoo": lag_zoo.__version__}
     for name in _PACKAGES:
         try:
@@ -186,14 +197,6 @@ def _environment() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "processes": launched(),
         "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
+        "device": device,
         "versions": versions,
     }
-
-
-def _first_difference(path: Path, recipe: Recipe) -> str:
-    old, new = path.read_text(encoding="utf-8").splitlines(), recipe.to_yaml().splitlines()
-    for before, after in zip(old, new, strict=False):
-        if before != after:
-            return f"{before.strip()!r} there, {after.strip()!r} here"
-    return "one is longer"

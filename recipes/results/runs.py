@@ -116,7 +116,7 @@ def train(run: Run, out: Path) -> None:
     begun, used = time.perf_counter(), time.process_time()
     manifest = opened(out, run.task.manifests.format(fold=run.fold))
     cache = out / f"cache_{run.task.manifests[:4]}_{run.recipe.fields['global_size']}"
-    fold_scores(manifest, run.folder(out), run.recipe, name=f"fold{run.fold}", cpu=True, cache=cache)
+    fold_scores(manifest, run.folder(out), run.recipe, name=f"fold{run.fold}", device="cpu", cache=cache)
     if run.with_crops:
         model = create_model(f"local-dir:{run.folder(out) / BEST}", pretrained=True).without_crops()
         inside = score(model, manifest, batch_size=run.recipe.batch_size)

@@ -37,7 +37,7 @@ def test_training_reads_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         stages=[Stage(epochs=1)],
         batch_size=4,
         workers=0,
-        cpu=True,
+        device="cpu",
         cache=tmp_path / "cache",
     )
     assert decoded == []

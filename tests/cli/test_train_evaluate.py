@@ -31,7 +31,8 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
         tmp_path / "run",
         "--model",
         "lag_mobilenetv3_small_050",
-        "--cpu",
+        "--device",
+        "cpu",
         *sets,
     )
     assert out.count("epoch ") == 3
@@ -111,7 +112,8 @@ def test_a_rule_needs_other_frames(tmp_path: Path) -> None:
         tmp_path / "run",
         "--model",
         "lag_mobilenetv3_small_050",
-        "--cpu",
+        "--device",
+        "cpu",
         *sets,
     )
     best = f"local-dir:{tmp_path / 'run' / 'best'}"

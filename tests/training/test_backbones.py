@@ -11,6 +11,7 @@ import torch
 import lag_zoo
 from lag_zoo.evaluate import evaluate, score
 from lag_zoo.training import Stage, finetune
+from tests.listening import EachEpoch
 from tests.training.drawn_data import write_frames
 
 NAMES = (
@@ -42,8 +43,8 @@ def test_trains_and_is_measured(name: str, tmp_path: Path) -> None:
         warmup=0.0,
         average=0.0,
         workers=0,
-        cpu=True,
-        log=lambda row: seen.append(row["stage"]),
+        device="cpu",
+        listener=EachEpoch(lambda row: seen.append(row["stage"])),
     )
     assert seen == ["backbone", "crops"]
     moved = {

@@ -16,6 +16,7 @@ from lag_zoo.errors import InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate import Scores, compare, evaluate
 from lag_zoo.training import Recipe, Stage, cross_validate, load_recipe
 from lag_zoo.training.cross_validation import _nested
+from tests.listening import EachEpoch
 from tests.training.drawn_data import write_frames
 from tests.training.test_finetune import RECIPE
 
@@ -40,7 +41,9 @@ def test_nothing_of_a_group_is_on_two_sides(data: Manifest) -> None:
 def test_each_frame_once_and_done_folds_stay_done(data: Manifest, tmp_path: Path) -> None:
     seen: list[Mapping[str, Any]] = []
     recipes = {"short": SHORT, "plain": dataclasses.replace(SHORT, stages=(Stage(epochs=1, crops=False),))}
-    found = cross_validate(recipes, data, tmp_path, folds=2, inner=0.3, cpu=True, log=seen.append)
+    found = cross_validate(
+        recipes, data, tmp_path, folds=2, inner=0.3, device="cpu", listener=EachEpoch(seen.append)
+    )
     assert len(seen) == 4
     (scores,) = found["short"]
     assert sorted(scores.images) == sorted(f.image for f in data.frames)
@@ -49,7 +52,9 @@ def test_each_frame_once_and_done_folds_stay_done(data: Manifest, tmp_path: Path
     report = evaluate(scores, operating_point="stored", draws=100)
     assert report.rows[0].rule == "of each fold, from its inner validation frames"
     (tmp_path / "short" / "repeat1" / "fold2" / "scores.csv").unlink()
-    again = cross_validate(recipes, data, tmp_path, folds=2, inner=0.3, cpu=True, log=seen.append)
+    again = cross_validate(
+        recipes, data, tmp_path, folds=2, inner=0.3, device="cpu", listener=EachEpoch(seen.append)
+    )
     assert len(seen) == 4, "its training was done"
     assert np.array_equal(again["short"][0].logits, scores.logits)
     (row, _) = compare(scores, found["plain"][0], draws=100)
@@ -61,7 +66,7 @@ def test_each_frame_once_and_done_folds_stay_done(data: Manifest, tmp_path: Path
 
 def test_a_folder_of_another_recipe_or_other_data_is_refused(data: Manifest, tmp_path: Path) -> None:
     def of(recipe: Recipe, frames: Manifest) -> list[Scores]:
-        return cross_validate({"a": recipe}, frames, tmp_path, folds=2, inner=0.3, cpu=True)["a"]
+        return cross_validate({"a": recipe}, frames, tmp_path, folds=2, inner=0.3, device="cpu")["a"]
 
     plain = dataclasses.replace(SHORT, stages=(Stage(epochs=1, crops=False),))
     of(plain, data)
@@ -78,7 +83,7 @@ def test_what_was_left_out_is_told_and_subgroups_are_kept(tmp_path: Path) -> Non
     drawn = drawn.with_column("site", sites).with_column("split", [""] * len(drawn))
     left = drawn.with_column("excluded", ["blurred", *[""] * (len(drawn) - 1)])
     plain = {"plain": dataclasses.replace(SHORT, stages=(Stage(epochs=1, crops=False),))}
-    options = {"folds": 2, "inner": 0.3, "cpu": True}
+    options = {"folds": 2, "inner": 0.3, "device": "cpu"}
     with pytest.raises(UnreadableImageError, match=r"3_1\.png"):
         cross_validate(plain, left, tmp_path / "stops", **options)
     for _ in range(2):  # trained, and read again
@@ -97,8 +102,8 @@ def test_the_command(data: Manifest, tmp_path: Path) -> None:
         app,
         [
             "cv", str(tmp_path / "short.yaml"), str(data.root / "data.csv"), "-o", str(tmp_path / "cv"), "--folds", "2",
-            "--against", str(tmp_path / "plain.yaml"), "--cpu", "--floors", "--level", "patient", "--pooling", "mean",
-            "--prevalence", "0.1", "--draws", "100",
+            "--against", str(tmp_path / "plain.yaml"), "--device", "cpu", "--floors", "--level", "patient",
+            "--pooling", "mean", "--prevalence", "0.1", "--draws", "100",
         ],
         catch_exceptions=False,
     )  # fmt: skip

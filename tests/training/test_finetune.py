@@ -25,6 +25,7 @@ from lag_zoo.errors import (
 from lag_zoo.evaluate import evaluate, score
 from lag_zoo.evaluate.scores import APPARENT
 from lag_zoo.training import Recipe, Stage, finetune, list_recipes, load_recipe
+from tests.listening import EachEpoch
 from tests.networks import equal
 from tests.training.drawn_data import write_frames
 
@@ -46,13 +47,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 def rows(folder: Path) -> list[dict[str, Any]]:
     lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [{k: v for k, v in json.loads(line).items() if k != "frames_per_second"} for line in lines]
+    timed = ("frames_per_second", "seconds")
+    return [{k: v for k, v in json.loads(line).items() if k not in timed} for line in lines]
 
 
 class TestARun:
     def test_leaves_all_that_is_needed(self, data: Manifest, tmp_path: Path) -> None:
         seen: list[Mapping[str, Any]] = []
-        model = finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, log=seen.append)
+        model = finetune(
+            None, data, tmp_path / "run", recipe=RECIPE, device="cpu", listener=EachEpoch(seen.append)
+        )
         names = {path.name for path in (tmp_path / "run").iterdir()}
         assert {
             "recipe.yaml",
@@ -62,6 +66,7 @@ class TestARun:
             "last.pt",
             "curves.png",
             "frames.txt",
+            "validation.json",
             "best",
         } <= names
         assert model.label_names == ("IM", "normal") or model.label_names == ("normal", "IM")
@@ -78,24 +83,24 @@ class TestARun:
 
     def test_learns(self, data: Manifest, tmp_path: Path) -> None:
         stages = (Stage(name="all", epochs=12),)
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, stages=stages, cpu=True)
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, stages=stages, device="cpu")
         assert max(row["val_auroc"] for row in rows(tmp_path / "run")) > 0.9
 
     def test_twice_is_the_same(self, data: Manifest, tmp_path: Path) -> None:
         for name, workers in (("a", 0), ("b", 2)):
-            finetune(None, data, tmp_path / name, recipe=RECIPE, cpu=True, workers=workers)
+            finetune(None, data, tmp_path / name, recipe=RECIPE, device="cpu", workers=workers)
         assert rows(tmp_path / "a") == rows(tmp_path / "b")
-        finetune(None, data, tmp_path / "c", recipe=RECIPE, cpu=True, seed=1)
+        finetune(None, data, tmp_path / "c", recipe=RECIPE, device="cpu", seed=1)
         assert rows(tmp_path / "a") != rows(tmp_path / "c")
 
     def test_from_a_cache_it_is_the_same(self, data: Manifest, tmp_path: Path) -> None:
-        one = finetune(None, data, tmp_path / "a", recipe=RECIPE, cpu=True)
-        other = finetune(None, data, tmp_path / "b", recipe=RECIPE, cpu=True, cache=tmp_path / "cache")
+        one = finetune(None, data, tmp_path / "a", recipe=RECIPE, device="cpu")
+        other = finetune(None, data, tmp_path / "b", recipe=RECIPE, device="cpu", cache=tmp_path / "cache")
         assert equal(one, other)
         assert rows(tmp_path / "a") == rows(tmp_path / "b")
 
     def test_validation_leaves_a_temperature_and_thresholds(self, data: Manifest, tmp_path: Path) -> None:
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
         weights = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True).weight_spec
         assert weights is not None
         assert set(weights.operating_points) == {"normal", "IM"}
@@ -103,7 +108,7 @@ class TestARun:
 
     def test_the_frequency_that_balancing_hid_is_put_back(self, data: Manifest, tmp_path: Path) -> None:
         rare = data.with_frames(f for f in data.frames if f.labels == (0,) or f.patient in ("p1", "p5"))
-        finetune(None, rare, tmp_path / "run", recipe=RECIPE, cpu=True, balance="sampling")
+        finetune(None, rare, tmp_path / "run", recipe=RECIPE, device="cpu", balance="sampling")
         saved = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True)
         scores = score(saved, rare, split="val", workers=0)
         assert list(np.bincount(scores.targets)) == [4, 2]
@@ -112,14 +117,14 @@ class TestARun:
 
     def test_moves_no_global_state(self, data: Manifest, tmp_path: Path) -> None:
         before = torch.get_rng_state()
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
         assert torch.equal(torch.get_rng_state(), before)
 
     def test_a_ready_network(self, data: Manifest, tmp_path: Path) -> None:
         model = lag_zoo.LAG(
             "mobilenetv3_small_050", label_names=["IM", "normal"], global_size=32, num_crops=2, crop_size=32
         )
-        trained = finetune(model, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        trained = finetune(model, data, tmp_path / "run", recipe=RECIPE, device="cpu")
         assert trained is model
         assert trained.label_names == ("IM", "normal")
 
@@ -135,7 +140,7 @@ class TestARun:
             "workers": 0,
         }
         model = finetune(
-            RECIPE.model, data, tmp_path / "run", recipe=recipe, stages=stages, cpu=True, **changes
+            RECIPE.model, data, tmp_path / "run", recipe=recipe, stages=stages, device="cpu", **changes
         )
         assert len(rows(tmp_path / "run")) == len(stages)
         assert isinstance(
@@ -149,7 +154,7 @@ class TestARun:
         for fusion in ("concat", "attention"):
             fields = {**RECIPE.fields, "fusion": fusion}
             folder = tmp_path / fusion
-            finetune(None, data, folder, recipe=RECIPE, stages=stages, fields=fields, cpu=True)
+            finetune(None, data, folder, recipe=RECIPE, stages=stages, fields=fields, device="cpu")
             best = lag_zoo.create_model(f"local-dir:{folder / 'best'}", pretrained=True)
             frames = torch.randint(40, 255, (3, 3, 99, 120), dtype=torch.uint8)
             assert torch.equal(best(frames), best.without_crops()(frames))
@@ -169,7 +174,7 @@ class TestARun:
             stages=stages,
             freeze_norm=True,
             average=0.0,
-            cpu=True,
+            device="cpu",
         )
         after = model.state_dict()
         same = {key for key in before if torch.equal(before[key], after[key])}
@@ -207,7 +212,7 @@ def validate(*arguments, **options):
     return validated(*arguments, **options)
 
 loop.Run._loss, loop.Run._validate = count, validate
-finetune(None, open_data(sys.argv[1]), sys.argv[2], recipe=RECIPE, cpu=True, workers=int(sys.argv[5]))
+finetune(None, open_data(sys.argv[1]), sys.argv[2], recipe=RECIPE, device="cpu", workers=int(sys.argv[5]))
 """
 
 
@@ -234,22 +239,32 @@ def test_killed_and_resumed_is_as_if_it_had_not_been(
     )
     assert run.returncode == (-signal.SIGKILL if how == "kill" else -signal.SIGINT), run.stderr
     assert "DataLoader worker" not in run.stderr
-    assert not (tmp_path / "killed" / "best").exists()
     state = torch.load(tmp_path / "killed" / "last.pt", weights_only=True)["progress"]
     done = 4 * state["epoch"] + state["step"]
+    best = tmp_path / "killed" / "best"
+    assert best.is_dir() is bool(state["rows"])
+    if state["rows"]:
+        weights = lag_zoo.create_model(f"local-dir:{best}", pretrained=True).weight_spec
+        assert weights is not None
+        assert (weights.temperature, dict(weights.operating_points)) == (1.0, {})
+        assert f"the best of its first {state['epoch']} epochs, of 3" in weights.limits[0]
     assert done == (at if how == "interrupt" else at - 1 if how != "kill" else (at - 1) // 2 * 2)
     from lag_zoo.data.sources import open_data
 
-    how_then: dict[str, Any] = {"recipe": RECIPE, "cpu": True, "workers": workers}
+    how_then: dict[str, Any] = {"recipe": RECIPE, "device": "cpu", "workers": workers}
     again = finetune(None, open_data(manifest), tmp_path / "killed", **how_then, resume=True)
     whole = finetune(None, open_data(manifest), tmp_path / "whole", **how_then)
     assert equal(again, whole)
     assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
+    for name in ("best/model.safetensors", "best/config.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    found = [json.loads((tmp_path / run / "validation.json").read_text()) for run in ("killed", "whole")]
+    assert {**found[0], "verdict": ""} == {**found[1], "verdict": ""}
 
 
 def test_a_short_run_is_no_average_with_its_beginning(data: Manifest, tmp_path: Path) -> None:
     stages = (Stage(name="all", epochs=8),)
-    finetune(None, data, tmp_path / "run", recipe=RECIPE, stages=stages, cpu=True, average=0.999)
+    finetune(None, data, tmp_path / "run", recipe=RECIPE, stages=stages, device="cpu", average=0.999)
     assert max(row["val_auroc"] for row in rows(tmp_path / "run")) > 0.9
 
 
@@ -259,13 +274,13 @@ def test_a_stage_is_judged_by_its_own_modality(tmp_path: Path) -> None:
         Stage(name="both", epochs=1, crops=False),
         Stage(name="lci", epochs=1, crops=False, modality="lci"),
     )
-    finetune(None, data, tmp_path / "a", recipe=RECIPE, stages=stages, cpu=True)
+    finetune(None, data, tmp_path / "a", recipe=RECIPE, stages=stages, device="cpu")
     # Other labels of the frames in white light, in validation: the second stage never sees them.
     turned = data.with_frames(
         dataclasses.replace(f, labels=(1 - f.labels[0],)) if f.split == "val" and f.modality == "wli" else f
         for f in data.frames
     )
-    finetune(None, turned, tmp_path / "b", recipe=RECIPE, stages=stages, cpu=True)
+    finetune(None, turned, tmp_path / "b", recipe=RECIPE, stages=stages, device="cpu")
     one, other = rows(tmp_path / "a"), rows(tmp_path / "b")
     assert one[0]["val_loss"] != other[0]["val_loss"]
     assert one[1]["val_loss"] == other[1]["val_loss"]
@@ -284,16 +299,16 @@ class TestAReadyNetwork:
         return lag_zoo.LAG("mobilenetv3_small_050", global_size=32, num_crops=2, crop_size=32, **fields)
 
     def test_without_names_gets_those_of_the_data(self, data: Manifest, tmp_path: Path) -> None:
-        finetune(self.network(num_classes=2), data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        finetune(self.network(num_classes=2), data, tmp_path / "run", recipe=RECIPE, device="cpu")
         saved = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True)
         assert saved.label_names == data.label_names
 
     def test_of_another_kind_is_refused_before_training(self, data: Manifest, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"tells 3 labels .multiclass., and drawn frames has 2"):
-            finetune(self.network(num_classes=3), data, tmp_path / "run", recipe=RECIPE, cpu=True)
+            finetune(self.network(num_classes=3), data, tmp_path / "run", recipe=RECIPE, device="cpu")
         several = self.network(label_names=["IM", "normal"], task="multilabel")
         with pytest.raises(DataError, match=r"tells 2 labels .multilabel."):
-            finetune(several, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+            finetune(several, data, tmp_path / "run", recipe=RECIPE, device="cpu")
         assert not (tmp_path / "run").exists()
 
 
@@ -303,7 +318,7 @@ class TestFramesThatTheRunKnows:
         data = write_frames(tmp_path / "data")
         half = data.with_column("split", [*["test"] * 12, *(frame.split for frame in data.frames[12:])])
         cache = tmp_path / "cache" if cached else None
-        finetune(None, half, tmp_path / "run", recipe=RECIPE, cpu=True, cache=cache)
+        finetune(None, half, tmp_path / "run", recipe=RECIPE, device="cpu", cache=cache)
         place = f"local-dir:{tmp_path / 'run' / 'best'}"
         best = lag_zoo.create_model(place, pretrained=True)
         assert APPARENT not in score(best, half, split="test", workers=0).columns
@@ -318,15 +333,15 @@ class TestFramesThatTheRunKnows:
 
     def test_pass_to_what_is_trained_on_from_there(self, data: Manifest, tmp_path: Path) -> None:
         place = f"local-dir:{tmp_path / 'run' / 'best'}"
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
         other = write_frames(tmp_path / "other", patients=24)
         other = other.with_frames(other.frames[24:])
-        finetune(place, other, tmp_path / "more", recipe=RECIPE, fields={}, pretrained=True, cpu=True)
+        finetune(place, other, tmp_path / "more", recipe=RECIPE, fields={}, pretrained=True, device="cpu")
         more = lag_zoo.create_model(f"local-dir:{tmp_path / 'more' / 'best'}", pretrained=True)
         assert score(more, data, split=None, workers=0).columns[APPARENT] == ("yes",) * len(data)
 
     def test_are_not_published_with_the_weights(self, data: Manifest, tmp_path: Path) -> None:
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
         listed = (tmp_path / "run" / "frames.txt").read_text().splitlines()
         assert len(listed) == 1 + len(data)
         assert not list((tmp_path / "run" / "best").glob("frames*"))
@@ -340,7 +355,7 @@ class TestBadInput:
         with pytest.raises(
             DataError, match=rf"{seen.image} .train. and {held.image} .val. are the same file"
         ):
-            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
 
     def test_frames_of_nobody_are_warned_of(self, data: Manifest, tmp_path: Path) -> None:
         nobodys = data.with_column("patient", [""] * len(data))
@@ -350,7 +365,7 @@ class TestBadInput:
                 nobodys,
                 tmp_path / "run",
                 recipe=RECIPE,
-                cpu=True,
+                device="cpu",
                 stages=(Stage(epochs=1, crops=False),),
             )
 
@@ -361,21 +376,21 @@ class TestBadInput:
             frames=tuple(dataclasses.replace(f, labels=(1, f.labels[0])) for f in data.frames),
         )
         with pytest.raises(DataError, match="16 train frames is known to be without normal"):
-            finetune(None, several, tmp_path / "run", recipe=RECIPE, cpu=True)
+            finetune(None, several, tmp_path / "run", recipe=RECIPE, device="cpu")
         assert not (tmp_path / "run").exists()
 
     def test_a_later_stage_that_cannot_be(self, tmp_path: Path) -> None:
         data = write_frames(tmp_path, modality=True)
         stages = (Stage(epochs=1), Stage(epochs=1, modality="nbi"))
         with pytest.raises(DataError, match="has no train frames in nbi"):
-            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, stages=stages)
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", stages=stages)
         assert not (tmp_path / "run").exists()
 
     def test_what_a_worker_cannot_read_has_its_own_message(self, tmp_path: Path) -> None:
         data = write_frames(tmp_path)
         data.path(data.frames[2]).write_bytes(b"no picture")
         with pytest.raises(UnreadableImageError) as seen:
-            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, workers=2)
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", workers=2)
         assert "Traceback" not in str(seen.value)
         assert str(seen.value).startswith(f"{data.path(data.frames[2])}: not a TIFF")
         model = lag_zoo.create_model(RECIPE.model, label_names=list(data.label_names), **RECIPE.fields)
@@ -386,13 +401,13 @@ class TestBadInput:
     def test_a_file_where_the_folder_should_be(self, data: Manifest, tmp_path: Path) -> None:
         (tmp_path / "run").write_text("a file")
         with pytest.raises(InvalidConfigError, match="is a file; a run needs a folder"):
-            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
 
     def test_a_missing_file(self, tmp_path: Path) -> None:
         data = write_frames(tmp_path)
         data.path(data.frames[3]).unlink()
         with pytest.raises(DataError, match=r"1 of 24 files are missing: .*1_1\.png"):
-            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
         assert not (tmp_path / "run").exists()
 
     @pytest.mark.parametrize("workers", [0, 2])
@@ -403,16 +418,24 @@ class TestBadInput:
             data.path(data.frames[3]).unlink(missing_ok=True)
 
         with pytest.raises(UnreadableImageError, match=r"1_1\.png: no such file"):
-            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, log=remove, workers=workers)
+            finetune(
+                None,
+                data,
+                tmp_path / "run",
+                recipe=RECIPE,
+                device="cpu",
+                listener=EachEpoch(remove),
+                workers=workers,
+            )
         assert rows(tmp_path / "run")[0]["epoch"] == 1
 
     def test_an_unreadable_image(self, tmp_path: Path) -> None:
         data = write_frames(tmp_path)
         data.path(data.frames[2]).write_bytes(b"no picture")
         with pytest.raises(UnreadableImageError, match=r"1_0\.png: not a TIFF"):
-            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
         assert not (tmp_path / "run").exists()
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, skip_unreadable=True)
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", skip_unreadable=True)
         assert "1_0.png: not a TIFF" in (tmp_path / "run" / "skipped.txt").read_text()
 
     def test_an_unreadable_image_that_is_only_tested_on(self, tmp_path: Path) -> None:
@@ -421,7 +444,7 @@ class TestBadInput:
         data.path(data.frames[0]).write_bytes(b"no picture")
         for cache in (None, tmp_path / "cache"):
             with pytest.raises(UnreadableImageError, match=r"0_0\.png: not a TIFF"):
-                finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, cache=cache)
+                finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", cache=cache)
             assert not (tmp_path / "run").exists()
 
     def test_modalities_to_align_of_which_there_is_one(self, tmp_path: Path) -> None:
@@ -432,7 +455,7 @@ class TestBadInput:
             with pytest.raises(
                 DataError, match=f"the stage joint aligns modalities, and its frames are {said}"
             ):
-                finetune(None, one, tmp_path / "run", recipe=RECIPE, stages=stages, cpu=True)
+                finetune(None, one, tmp_path / "run", recipe=RECIPE, stages=stages, device="cpu")
         with pytest.raises(
             InvalidConfigError, match="alignment draws modalities together, and the stage sees lci"
         ):
@@ -441,43 +464,44 @@ class TestBadInput:
     def test_no_split(self, data: Manifest, tmp_path: Path) -> None:
         bare = data.with_column("split", [""] * len(data))
         with pytest.raises(DataError, match="has no train frames; its splits are none"):
-            finetune(None, bare, tmp_path / "run", recipe=RECIPE, cpu=True)
+            finetune(None, bare, tmp_path / "run", recipe=RECIPE, device="cpu")
 
     def test_a_label_that_is_not_there(self, data: Manifest, tmp_path: Path) -> None:
         kept = [f for f in data.frames if f.split == "train" or f.labels == (0,)]
         with pytest.raises(DataError, match="none of the 4 val frames has the label IM"):
-            finetune(None, data.with_frames(kept), tmp_path / "run", recipe=RECIPE, cpu=True)
+            finetune(None, data.with_frames(kept), tmp_path / "run", recipe=RECIPE, device="cpu")
 
     def test_one_image(self, data: Manifest, tmp_path: Path) -> None:
         one = data.with_frames([f for f in data.frames if f.split == "val"][:1])
         with pytest.raises(DataError, match="has no train frames; its splits are val"):
-            finetune(None, one, tmp_path / "run", recipe=RECIPE, cpu=True)
+            finetune(None, one, tmp_path / "run", recipe=RECIPE, device="cpu")
 
     def test_a_folder_that_holds_something(self, data: Manifest, tmp_path: Path) -> None:
         (tmp_path / "thesis.tex").write_text("years")
         with pytest.raises(InvalidConfigError, match="holds something already"):
-            finetune(None, data, tmp_path, recipe=RECIPE, cpu=True)
+            finetune(None, data, tmp_path, recipe=RECIPE, device="cpu")
         with pytest.raises(InvalidConfigError, match="holds no run to resume"):
-            finetune(None, data, tmp_path, recipe=RECIPE, cpu=True, resume=True)
+            finetune(None, data, tmp_path, recipe=RECIPE, device="cpu", resume=True)
 
     def test_a_resume_with_another_recipe_or_other_data(self, data: Manifest, tmp_path: Path) -> None:
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
         with pytest.raises(
-            InvalidConfigError, match=r"another recipe than the one given .'batch_size: 4' there"
+            InvalidConfigError,
+            match=r"another recipe than the one given .batch_size: 4 there, 2 here.: resume",
         ):
-            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, resume=True, batch_size=2)
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", resume=True, batch_size=2)
         fewer = data.with_frames(data.frames[:-1])
         with pytest.raises(InvalidConfigError, match="the data are not those"):
-            finetune(None, fewer, tmp_path / "run", recipe=RECIPE, cpu=True, resume=True)
+            finetune(None, fewer, tmp_path / "run", recipe=RECIPE, device="cpu", resume=True)
 
     def test_a_resume_after_an_image_has_changed(self, tmp_path: Path) -> None:
         data = write_frames(tmp_path)
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
         data.path(data.frames[1]).write_bytes(data.path(data.frames[0]).read_bytes())
         with pytest.raises(
             InvalidConfigError, match=r"frames\.txt lists: files have changed since the run began"
         ):
-            finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, resume=True)
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", resume=True)
 
     def test_a_loss_that_is_no_number(self, data: Manifest, tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match=r"loss is (nan|inf) in epoch \d+, before step"):
@@ -486,7 +510,7 @@ class TestBadInput:
                 data,
                 tmp_path / "run",
                 recipe=RECIPE,
-                cpu=True,
+                device="cpu",
                 learning_rate=100.0,
                 clip=1e9,
                 warmup=0.0,
@@ -506,7 +530,7 @@ class TestRecipes:
 
     def test_a_misspelt_field_of_the_model(self, data: Manifest, tmp_path: Path) -> None:
         with pytest.raises(InvalidConfigError, match=r"no argument num_crop. Did you mean num_crops\?"):
-            finetune(None, data, tmp_path / "run", recipe=RECIPE, fields={"num_crop": 2}, cpu=True)
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, fields={"num_crop": 2}, device="cpu")
 
     @pytest.mark.parametrize("text", ["1e-3", "1E-3", "0.1e-2", "+1e-3", ".1e-2"])
     def test_a_number_by_its_exponent(self, text: str, tmp_path: Path) -> None:

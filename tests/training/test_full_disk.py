@@ -9,6 +9,7 @@ import pytest
 
 from lag_zoo.errors import TrainingError
 from lag_zoo.training import Recipe, Stage, finetune
+from tests.listening import EachEpoch
 from tests.networks import equal
 from tests.small_disk import disk, remount
 from tests.training.drawn_data import write_frames
@@ -36,12 +37,12 @@ def test_a_disk_that_fills_up(disk: Path, tmp_path: Path) -> None:
     with pytest.raises(
         TrainingError, match=r"last\.pt cannot be written: .*No space left.* is whole: make room"
     ):
-        finetune(None, data, run, recipe=RECIPE, cpu=True, log=fill)
+        finetune(None, data, run, recipe=RECIPE, device="cpu", listener=EachEpoch(fill))
     assert not list(run.glob(".*.part"))
     assert not (run / "best").exists()
     filler.unlink()
-    resumed = finetune(None, data, run, recipe=RECIPE, cpu=True, resume=True)
-    whole = finetune(None, data, tmp_path / "whole", recipe=RECIPE, cpu=True)
+    resumed = finetune(None, data, run, recipe=RECIPE, device="cpu", resume=True)
+    whole = finetune(None, data, tmp_path / "whole", recipe=RECIPE, device="cpu")
     assert equal(resumed, whole)
 
 
@@ -49,4 +50,4 @@ def test_a_disk_that_is_full_from_the_start(disk: Path, tmp_path: Path) -> None:
     data = write_frames(tmp_path / "frames", patients=6)
     (disk / "filler").write_bytes(bytes(os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize))
     with pytest.raises((TrainingError, OSError), match="No space left"):
-        finetune(None, data, disk / "run", recipe=RECIPE, cpu=True)
+        finetune(None, data, disk / "run", recipe=RECIPE, device="cpu")

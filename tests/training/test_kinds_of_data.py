@@ -15,6 +15,7 @@ from lag_zoo.data import open_data
 from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.evaluate import evaluate, score
 from lag_zoo.training import Recipe, Stage, finetune
+from tests.listening import EachEpoch
 from tests.training.drawn_data import write_frames
 
 FIELDS = {"global_size": 32, "num_crops": 2, "crop_size": 32}
@@ -44,7 +45,9 @@ def multilabel(folder: Path) -> Manifest:
 def test_batches_of_which_nothing_is_known(tmp_path: Path) -> None:
     data = multilabel(tmp_path / "frames")
     seen: list[Mapping[str, Any]] = []
-    trained = finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, log=seen.append)
+    trained = finetune(
+        None, data, tmp_path / "run", recipe=RECIPE, device="cpu", listener=EachEpoch(seen.append)
+    )
     assert all(math.isfinite(row["train_loss"]) and row["train_loss"] > 0 for row in seen)
     assert all(torch.isfinite(t).all() for t in trained.state_dict().values())
     report = evaluate(score(trained, data, split="val", workers=0), operating_point="0.5", draws=100)
@@ -64,14 +67,16 @@ def test_only_such_batches_teach_nothing(tmp_path: Path) -> None:
             part,
             tmp_path / name,
             recipe=RECIPE,
-            cpu=True,
+            device="cpu",
             stages=[Stage(epochs=1)],
             learning_rate=0.0,
             freeze_norm=True,
             augment=0.0,
             crop_drop=0.0,
             batch_size=1,
-            log=lambda row, name=name: losses.update({name: row["train_loss"] * _steps(tmp_path / name)}),  # type: ignore[misc]
+            listener=EachEpoch(
+                lambda row, name=name: losses.update({name: row["train_loss"] * _steps(tmp_path / name)})
+            ),  # type: ignore[misc]
         )
     # Nothing moves, so the sum of the losses is that of the known frames; crops at random move it a little.
     assert losses["all"] == pytest.approx(losses["known"], rel=0.02)
@@ -101,7 +106,17 @@ def test_folders_by_light_and_label(tmp_path: Path) -> None:
             table,
         ],
         ["data", "split", table, "-o", table, "--val", "0.3", "--test", "0.3", "--seed", "3"],
-        ["train", "dual_transfer", table, "-o", run, "--model", "lag_mobilenetv3_small_050", "--cpu"],
+        [
+            "train",
+            "dual_transfer",
+            table,
+            "-o",
+            run,
+            "--model",
+            "lag_mobilenetv3_small_050",
+            "--device",
+            "cpu",
+        ],
     ]
     sets = ["pretrained=false", "batch_size=4", "workers=0", "balance=modality"]
     sets += [f"fields.{name}={value}" for name, value in FIELDS.items()]
@@ -123,6 +138,6 @@ def test_one_label_alone(tmp_path: Path) -> None:
     (drawn.root / "one.csv").write_text("\n".join(["image,polyp,patient,split", *rows]) + "\n")
     data = open_data(drawn.root / "one.csv")
     assert (data.task, data.label_names) == ("multilabel", ("polyp",))
-    model = finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+    model = finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
     (row,) = evaluate(score(model, data, split="val", workers=0), draws=100).rows
     assert (row.label, row.n, row.positives) == ("polyp", 8, 4)

@@ -15,6 +15,7 @@ import lag_zoo
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.training import Recipe, Stage, finetune
+from tests.listening import EachEpoch
 from tests.training.drawn_data import write_frames
 
 RECIPE = Recipe(
@@ -42,7 +43,16 @@ def trained_once(data: Manifest, folder: Path, **changes: Any) -> tuple[lag_zoo.
     """A network after one epoch of its backbone, and the loss of that."""
     rows: list[Mapping[str, Any]] = []
     stages = [Stage(epochs=1, crops=False)]
-    model = finetune(None, data, folder, recipe=RECIPE, cpu=True, stages=stages, log=rows.append, **changes)
+    model = finetune(
+        None,
+        data,
+        folder,
+        recipe=RECIPE,
+        device="cpu",
+        stages=stages,
+        listener=EachEpoch(rows.append),
+        **changes,
+    )
     return model, rows[0]["train_loss"]
 
 
@@ -52,10 +62,10 @@ def test_accumulated_gradients_do_not_outlive_a_checkpoint(data: Manifest, tmp_p
     def stop(row: Mapping[str, Any]) -> None:
         raise KeyboardInterrupt
 
-    how: dict[str, Any] = {"recipe": RECIPE, "cpu": True, "accumulate": 3}
+    how: dict[str, Any] = {"recipe": RECIPE, "device": "cpu", "accumulate": 3}
     whole = finetune(None, data, tmp_path / "whole", **how)
     with pytest.raises(KeyboardInterrupt):
-        finetune(None, data, tmp_path / "stopped", **how, log=stop)
+        finetune(None, data, tmp_path / "stopped", **how, listener=EachEpoch(stop))
     again = finetune(None, data, tmp_path / "stopped", **how, resume=True)
     assert apart(again, whole) == 0
 
@@ -64,7 +74,7 @@ def test_a_tracker_that_is_not_there(data: Manifest, tmp_path: Path) -> None:
     with pytest.raises(
         InvalidConfigError, match=r"the tracker tensorbord is none of accelerate's.*tensorboard"
     ):
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True, tracker="tensorbord")
+        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", tracker="tensorbord")
     trained_once(data, tmp_path / "none", tracker="none")
     assert not (tmp_path / "none" / "tensorboard").exists()
 
@@ -72,9 +82,11 @@ def test_a_tracker_that_is_not_there(data: Manifest, tmp_path: Path) -> None:
 def test_accumulated_gradients_are_those_of_a_larger_batch(data: Manifest, tmp_path: Path) -> None:
     # Batch norms look at a batch, and the best epoch may differ by a hair: neither is what is asked here.
     same = {"freeze_norm": True, "stages": [Stage(epochs=1)]}
-    small = finetune(None, data, tmp_path / "a", recipe=RECIPE, cpu=True, batch_size=4, accumulate=2, **same)  # type: ignore[arg-type]
-    large = finetune(None, data, tmp_path / "b", recipe=RECIPE, cpu=True, batch_size=8, **same)  # type: ignore[arg-type]
-    alone = finetune(None, data, tmp_path / "c", recipe=RECIPE, cpu=True, batch_size=4, **same)  # type: ignore[arg-type]
+    small = finetune(
+        None, data, tmp_path / "a", recipe=RECIPE, device="cpu", batch_size=4, accumulate=2, **same
+    )  # type: ignore[arg-type]
+    large = finetune(None, data, tmp_path / "b", recipe=RECIPE, device="cpu", batch_size=8, **same)  # type: ignore[arg-type]
+    alone = finetune(None, data, tmp_path / "c", recipe=RECIPE, device="cpu", batch_size=4, **same)  # type: ignore[arg-type]
     assert apart(small, large) < 1e-4
     assert apart(small, alone) > 1e-3
 
@@ -110,10 +122,10 @@ def test_somebody_elses_accelerator_is_left_alone(data: Manifest, tmp_path: Path
         mine = Accelerator(cpu=True)
         for change in ({"mixed_precision": "bf16"}, {"compile": True}):
             try:
-                finetune(None, open_data(sys.argv[1]), sys.argv[2] + "/a", recipe=RECIPE, cpu=True, **change)
+                finetune(None, open_data(sys.argv[1]), sys.argv[2] + "/a", recipe=RECIPE, device="cpu", **change)
             except InvalidConfigError as error:
                 print("refused:", error)
-        finetune(None, open_data(sys.argv[1]), sys.argv[2] + "/b", recipe=RECIPE, cpu=True)
+        finetune(None, open_data(sys.argv[1]), sys.argv[2] + "/b", recipe=RECIPE, device="cpu")
         print("still", mine.mixed_precision, mine.num_processes)
     """
     command = [sys.executable, "-c", code, str(data.root / "data.csv"), str(tmp_path)]
@@ -134,18 +146,18 @@ def test_an_early_end(data: Manifest, tmp_path: Path) -> None:
         data,
         tmp_path / "run",
         recipe=RECIPE,
-        cpu=True,
+        device="cpu",
         stages=stages,
         learning_rate=0.0,
         freeze_norm=True,
         patience=2,
-        log=lambda row: seen.append(row["epoch"]),
+        listener=EachEpoch(lambda row: seen.append(row["epoch"])),
     )
     assert seen == [1, 2, 3]
 
 
 def test_a_tracker_gets_each_epoch(data: Manifest, tmp_path: Path) -> None:
-    finetune(None, data, tmp_path / "run", recipe=RECIPE, cpu=True)
+    finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
     assert [event.step for event in events.Scalars("train_loss")] == [1, 2]

@@ -50,7 +50,7 @@ def test_two_processes_cross_validate_and_one_tells(tmp_path: Path, root: Path) 
 def _run(launch: list[str], command: str, recipe: Recipe, output: str, folder: Path, root: Path) -> str:
     """What a command says that trains in a folder of drawn frames."""
     (folder / "recipe.yaml").write_text(recipe.to_yaml())
-    arguments = [command, "recipe.yaml", "data.csv", "-o", output, "--cpu"]
+    arguments = [command, "recipe.yaml", "data.csv", "-o", output, "--device", "cpu"]
     if command == "cv":
         arguments += ["--folds", "2"]
     done = subprocess.run(

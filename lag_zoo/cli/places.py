@@ -1,0 +1,33 @@
+"""Models as the commands take them: by a name, or by where they are."""
+
+import warnings
+from pathlib import Path
+
+from lag_zoo.errors import LagZooWarning, UnknownModelError
+from lag_zoo.registry import resolve
+
+_PLACES = ("hf-hub:", "local-dir:")
+_CONFIG = "config.json"
+
+
+def as_place(text: str) -> str:
+    """A folder that holds a network as `local-dir:folder`; any other text as it is.
+
+    The library never guesses a path; a shell completes it, so that the commands take it as it stands. A name of the zoo
+    goes before a folder that is called like it, with a warning.
+
+    >>> as_place("lag_resnet50_lci"), as_place("hf-hub:someone/lag")
+    ('lag_resnet50_lci', 'hf-hub:someone/lag')
+    """
+    if text.startswith(_PLACES) or not (Path(text) / _CONFIG).is_file():
+        return text
+    try:
+        resolve(text)
+    except UnknownModelError:
+        return f"local-dir:{text}"
+    warnings.warn(
+        f"{text} is a name of the zoo and a folder here: the name is taken; the folder is local-dir:{text}",
+        LagZooWarning,
+        stacklevel=2,
+    )
+    return text

@@ -1,0 +1,99 @@
+"""What a run is about to do, in words: the header that a listener hears first."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+
+from lag_zoo.data.manifest import Manifest
+from lag_zoo.nn import LAG
+from lag_zoo.nn.devices import describe_device
+from lag_zoo.training.plan import StagePlan
+from lag_zoo.training.recipe import Recipe
+
+_GROUPS = {
+    "patient": "patients",
+    "exam": "examinations",
+    None: "none named: frames of one patient may stand on both sides",
+}
+
+
+def data_facts(data: Manifest, *, left_out: int, splits: bool = True) -> dict[str, str]:
+    """Frames, groups and labels.
+
+    Args:
+        left_out: frames that cannot be read.
+        splits: whether the frames are counted by split, and the labels among those to train on.
+    """
+    used = data.where()
+    parts = [
+        f"{sum(f.split == name for f in used.frames)} {name or 'of no split'}" for name in _ordered(used)
+    ]
+    excluded = len(data) - len(used)
+    aside = [f"{n} {what}" for n, what in ((excluded, "excluded"), (left_out, "left out, unreadable")) if n]
+    counted = used.where(split="train") if splits else used
+    groups = _GROUPS[data.grouping]
+    return {
+        "frames": "; ".join([f"{len(used)}: {', '.join(parts)}" if splits else str(len(used)), *aside]),
+        "groups": groups if data.grouping is None else f"{used.count_groups()} {groups}",
+        "labels": f"{_labels(counted)}{' to train on' if splits else ''}",
+    }
+
+
+def network_facts(model: LAG, recipe: Recipe, *, built: bool) -> dict[str, str]:
+    """The network, what it starts from, and what it looks at; `built`: by the run, not by the caller."""
+    config, crops = model.config, any(stage.crops for stage in recipe.stages)
+    millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    views = f"global {config.global_size} x {config.global_size} pixels, "
+    looked = f"{config.num_crops} crops of {config.crop_size} native pixels" if crops else "no crops"
+    return {
+        "network": f"{recipe.model}, {millions:.1f} M parameters, {_start(model, recipe, built=built)}",
+        "views": views + looked,
+    }
+
+
+def course_facts(recipe: Recipe, plan: Sequence[StagePlan], *, done: int) -> dict[str, str]:
+    """Epochs by stage, and steps."""
+    parts = [
+        f"{part.stage.epochs} {part.stage.name}{'' if part.stage.crops else ' (without crops)'}"
+        for part in plan
+    ]
+    steps = ", ".join(dict.fromkeys(str(part.steps) for part in plan))
+    going_on = f"; {done} are done" if done else ""
+    return {
+        "epochs": f"{recipe.epochs}: {', '.join(parts)}{going_on}",
+        "steps": f"{steps} an epoch, of {recipe.batch_size} frames",
+    }
+
+
+def device_fact(device: torch.device, *, processes: int) -> str:
+    """The device in words, and how many processes share the work."""
+    name = describe_device(device)
+    return name if processes == 1 else f"{processes} processes, the first on {name}"
+
+
+def _ordered(data: Manifest) -> list[str]:
+    named = {frame.split for frame in data.frames}
+    return sorted(named, key=lambda name: (name != "train", name != "val", name == "", name))
+
+
+def _labels(data: Manifest) -> str:
+    if data.task == "multiclass":
+        counts = Counter(frame.labels[0] for frame in data.frames)
+        return ", ".join(f"{name} {counts[number]}" for number, name in enumerate(data.label_names))
+    told = []
+    for number, name in enumerate(data.label_names):
+        counts = Counter(frame.labels[number] for frame in data.frames)
+        told.append(
+            f"{name} {counts[1]}, without {counts[0]}" + (f", unknown {counts[-1]}" * bool(counts[-1]))
+        )
+    return "; ".join(told)
+
+
+def _start(model: LAG, recipe: Recipe, *, built: bool) -> str:
+    origin = model.load_report
+    if origin is None:
+        return "untrained" if built else "as it was given"
+    if recipe.pretrained == "backbone" and built:
+        return f"its backbone from {origin.source}"
+    return f"from {origin.source}{'' if origin.replaced_labels is None else ', with a new head'}"

@@ -1,0 +1,98 @@
+"""What a run starts from: the recipe's model with the data's labels, and with which weights."""
+
+import dataclasses
+
+import torch
+
+from lag_zoo.data.manifest import Manifest
+from lag_zoo.errors import DataError, InvalidConfigError, WeightsNotFoundError
+from lag_zoo.factory import create_model
+from lag_zoo.nn import LAG
+from lag_zoo.registry import list_models, model_info, resolve
+from lag_zoo.training.recipe import Recipe
+
+BACKBONE = "backbone"
+_PLACES = ("hf-hub:", "local-dir:")
+
+
+def with_model(recipe: Recipe, model: str) -> Recipe:
+    """The recipe with another model; one that has weights of its own starts from these, not from its bare backbone's.
+
+    A place has; so has a name of the zoo whose weights this version vouches for.
+
+    Raises:
+        UnknownModelError: no such name.
+
+    >>> from lag_zoo.training import load_recipe
+    >>> with_model(load_recipe("finetune"), "lag_mobilenetv3_small_100_polyp").pretrained
+    True
+    >>> with_model(load_recipe("finetune"), "lag_resnet18").pretrained
+    'backbone'
+    """
+    own = recipe.pretrained == BACKBONE and _has_weights(model)
+    return recipe.changed({"model": model, "pretrained": True if own else recipe.pretrained})
+
+
+def _has_weights(model: str) -> bool:
+    return model.startswith(_PLACES) or ("/" not in model and bool(resolve(model)[0].weights))
+
+
+def build_network(recipe: Recipe, manifest: Manifest) -> LAG:
+    """The recipe's model with the data's labels; in the order of the model's own, where these are the same.
+
+    Raises:
+        WeightsNotFoundError: the backbone's weights cannot be had; the message says what a run can start from instead.
+    """
+    own = _own_labels(recipe)
+    names = own if own and set(own) == set(manifest.label_names) else manifest.label_names
+    try:
+        return create_model(
+            recipe.model,
+            pretrained=recipe.pretrained,
+            label_names=list(names),
+            task=manifest.task,
+            **recipe.fields,  # type: ignore[arg-type]
+        )
+    except WeightsNotFoundError as error:
+        if recipe.pretrained != BACKBONE:
+            raise
+        raise WeightsNotFoundError(
+            f"the recipe starts from the weights of the backbone of {recipe.model}: {error.reason}",
+            ways_on=_ways_on(),
+        ) from error
+
+
+def named_network(model: LAG, manifest: Manifest) -> LAG:
+    """A ready network, whose outputs get the data's labels where they have no names.
+
+    Raises:
+        DataError: it tells other kinds of labels, or another number of them, than the data have.
+    """
+    if model.config.task != manifest.task or model.num_classes != len(manifest.label_names):
+        raise DataError(
+            f"the network tells {model.num_classes} labels ({model.config.task}), and {manifest.source} has "
+            f"{len(manifest.label_names)} ({manifest.task}): {', '.join(manifest.label_names)}; make the network with "
+            "label_names and task as the data have them"
+        )
+    if model.label_names is None:
+        model.config = dataclasses.replace(model.config, label_names=manifest.label_names)
+    return model
+
+
+def _ways_on() -> str:
+    """What needs no network, on the command line; in Python the same are `model` and `pretrained` of `finetune`."""
+    inside = [name for name in list_models(pretrained=True) if model_info(name).weights[0].repo is None]
+    ways = [f"start from weights inside the package, --model {' or '.join(inside)}"] if inside else []
+    ways += [
+        "start untrained, --set pretrained=false",
+        "or fetch the weights where there is a network: what the cache holds needs none afterwards",
+    ]
+    return "; ".join(ways)
+
+
+def _own_labels(recipe: Recipe) -> tuple[str, ...] | None:
+    try:
+        with torch.device("meta"):
+            return create_model(recipe.model).label_names
+    except InvalidConfigError:  # an architecture has none
+        return None
