@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+from lag_zoo.brief import brief
 from lag_zoo.errors import InvalidConfigError, did_you_mean
 
 SCHEMA_VERSION = 1
@@ -34,6 +35,9 @@ class Spec:
 
     An unknown key, a missing key or a value of another type is an `InvalidConfigError` that names it.
     """
+
+    def __init_subclass__(cls) -> None:
+        cls.__repr__ = brief  # type: ignore[method-assign]  # before the dataclass of each makes its own
 
     def to_dict(self) -> dict[str, Any]:
         """This specification as JSON-ready dictionaries, lists, strings and numbers."""

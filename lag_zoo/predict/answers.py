@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lag_zoo.brief import brief
 from lag_zoo.errors import InvalidImageError, UnreadableImageError
 
 Label = str | tuple[str, ...]
@@ -38,6 +39,8 @@ class Prediction:
     spread: Mapping[str, float] | None = None
     warnings: tuple[str, ...] = ()
     apparent: bool = False
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """This prediction as JSON-ready dictionaries, lists, strings and numbers."""
