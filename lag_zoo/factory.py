@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -19,7 +19,7 @@ from lag_zoo.errors import (
 )
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import present_device
-from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec
+from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec, as_tuple
 from lag_zoo.timm_bridge import register_names
 from lag_zoo.views import FrameTransform, ViewSampler, ViewTransform
 from lag_zoo.weights.assembly import assemble
@@ -34,20 +34,20 @@ class ConfigFields(TypedDict, total=False):
     """The fields of `LAGConfig` that `create_model` takes by name."""
 
     num_classes: int
-    label_names: Sequence[str]
+    label_names: Iterable[str]
     task: Task
     fusion: Fusion
     num_crops: int
     crop_size: int
-    crop_widths: Sequence[int]
+    crop_widths: Iterable[int]
     crop_embed_dim: int
     crop_se_ratio: float
     shared_crops: bool
     global_dim: int
     hidden_dim: int
     global_size: int
-    mean: Sequence[float]
-    std: Sequence[float]
+    mean: Iterable[float]
+    std: Iterable[float]
     policy: Policy
     field_of_view: bool
     mask_outside: bool
@@ -211,11 +211,12 @@ def _configured(name: str, base: LAGConfig, weights: WeightSpec | None, fields: 
         )
     values = {f.name: getattr(base, f.name) for f in dataclasses.fields(base)}
     own_classes = values["num_classes"]
-    for field, value in fields.items():
-        values[field] = tuple(value) if isinstance(value, list) else value
-    names = values["label_names"] if "label_names" in fields else None
-    if isinstance(names, tuple) and "num_classes" not in fields:
-        values["num_classes"] = len(names)
+    values.update(fields)
+    named = fields.get("label_names") is not None
+    if named:
+        values["label_names"] = as_tuple(fields["label_names"], "label_names")
+    if named and "num_classes" not in fields:
+        values["num_classes"] = len(values["label_names"])
     elif "num_classes" in fields and "label_names" not in fields and values["num_classes"] != own_classes:
         values["label_names"] = None
     elif not values["num_classes"] and "num_classes" not in fields:

@@ -39,7 +39,7 @@ class RecipeFields(TypedDict, total=False):
     """The fields of `Recipe` that `finetune` takes by name."""
 
     pretrained: bool | str
-    fields: Mapping[str, Json]
+    fields: Mapping[str, Json | Sequence[Json]]
     stages: Sequence[Stage | Mapping[str, Any]]
     batch_size: int
     learning_rate: float

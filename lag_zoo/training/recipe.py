@@ -90,7 +90,7 @@ class Recipe(Spec):
     about: str = ""
     model: str
     pretrained: bool | str = False
-    fields: Mapping[str, Json] = field(default_factory=dict)
+    fields: Mapping[str, Json | tuple[Json, ...]] = field(default_factory=dict)
     stages: tuple[Stage, ...]
     batch_size: int = 32
     learning_rate: float = 1e-3
