@@ -25,7 +25,7 @@ from lag_zoo.views import FrameTransform, ViewSampler, ViewTransform
 from lag_zoo.weights.assembly import assemble
 from lag_zoo.weights.backbone import Prefix, given_weights, load_backbone, timm_weights
 from lag_zoo.weights.files import read_weights
-from lag_zoo.weights.lookup import Reach, look_up
+from lag_zoo.weights.lookup import Reach, look_up, require_same_shapes
 from lag_zoo.weights.report import LoadReport
 from lag_zoo.weights.sources import Found
 
@@ -91,7 +91,7 @@ def create_model(
             that is not there, or a path that does not say so.
         WeightsNotFoundError: no weights there; the message says where they were looked for, why, and the ways on.
         WeightsIntegrityError: bytes that are not the ones vouched for.
-        WeightsMismatchError: the weights are another network's, or `fields` give them another meaning.
+        WeightsMismatchError: the weights are another network's, or `fields` give them other shapes or another meaning.
 
     >>> create_model("lag_mobilenetv3_small_100", label_names=["normal", "IM"]).num_classes
     2
@@ -225,6 +225,7 @@ def _configured(name: str, base: LAGConfig, weights: WeightSpec | None, fields: 
         )
     config = LAGConfig(**values)
     if weights is not None:
+        require_same_shapes(config, base, source=name)
         _refuse_other_meaning(config, base, name)
     return config
 

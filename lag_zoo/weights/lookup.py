@@ -96,13 +96,43 @@ def _of_the_zoo(spec: ModelSpec, tag: str | None, reach: Reach) -> Found:
     return sources.find_catalogued(spec, weights, Place(weights.repo, weights.revision, *reach[1:]))
 
 
+def require_same_shapes(asked: LAGConfig, trained: LAGConfig, *, source: str) -> None:
+    """Refuses fields that give a network's tensors other shapes than its weights have, by their names.
+
+    Raises:
+        WeightsMismatchError: there are such fields.
+    """
+    # Most arguments of a backbone, such as a drop rate, leave its shapes as they are; the others are found later.
+    differing = [field for field in _differing_shapes(asked, trained) if field != "backbone_args"]
+    if not differing:
+        return
+    said = " and ".join(f"{f}={getattr(trained, f)!r}, not {getattr(asked, f)!r}" for f in differing)
+    crops = (
+        f" In a concat network each of the {trained.num_crops} crops has weights of its own; one that is trained with "
+        "fusion='mean' or 'attention' takes any number of crops."
+        if "num_crops" in differing and trained.fusion == "concat"
+        else ""
+    )
+    raise WeightsMismatchError(
+        f"the weights of {source} are made for {said}.{crops} Leave {' and '.join(differing)} out, or train anew, "
+        "without pretrained=True"
+    )
+
+
+def _differing_shapes(one: LAGConfig, other: LAGConfig) -> list[str]:
+    """The fields that give two networks on one backbone tensors of other shapes."""
+    differing = [field for field in _SHAPES if getattr(one, field) != getattr(other, field)]
+    fixed = "concat" in (one.fusion, other.fusion) or not (one.shared_crops and other.shared_crops)
+    if fixed and one.num_crops != other.num_crops:
+        differing.append("num_crops")
+    return differing
+
+
 def _require_same_architecture(spec: ModelSpec, found: Found) -> None:
     ours, theirs = spec.config, found.config
-    differing = [field for field in _SHAPES if getattr(ours, field) != getattr(theirs, field)]
+    differing = _differing_shapes(ours, theirs)
     if _bare(ours.backbone) != _bare(theirs.backbone):
         differing.insert(0, "backbone")
-    if ours.fusion == "concat" and ours.num_crops != theirs.num_crops:
-        differing.append("num_crops")
     if differing:
         said = ", ".join(f"{f} {getattr(theirs, f)!r} (not {getattr(ours, f)!r})" for f in differing)
         raise WeightsMismatchError(f"{found.source} holds another network than {spec.name}: {said}")
