@@ -73,8 +73,9 @@ def create_model(
         name: see `lag_zoo.list_models`; or a place, `hf-hub:org/repo[@revision]` or `local-dir:path`, whose own
             configuration says what the network is.
         pretrained: `False`: untrained. `True`: with the weights that this version vouches for, else those in the
-            repository `lag-zoo/<name>` of the Hub (`LAG_ZOO_NAMESPACE` in place of `lag-zoo`). A place: with the
-            weights there. `"backbone"`: only the backbone's own, from timm's repositories, to start training from.
+            repository `lag-zoo/<name>` (`LAG_ZOO_NAMESPACE` in place of `lag-zoo`): cached, or if the Hub, asked once
+            and for at most five seconds, says that it has them. A place: with the weights there. `"backbone"`: only the
+            backbone's own, from timm's repositories, to start training from; likewise cached or asked for once.
         cache_dir: of the Hub's client, in place of its own.
         revision: a branch, tag or commit of the repository.
         local_files_only: make no request; only what the cache holds.

@@ -60,6 +60,8 @@ class Connection(BaseHTTPRequestHandler):
             return self.refuse(fault.status, fault.code, "a fault")
         if fault and fault.kind == "reset":
             return self.reset()
+        if fault and fault.kind == "drip":
+            return self.drip()
         if fault and fault.kind == "stall":
             time.sleep(fault.seconds)
         return self.route(quoted)
@@ -90,6 +92,14 @@ class Connection(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.wfile = io.BytesIO()  # what is still flushed has nowhere to go
+
+    def drip(self) -> None:
+        """Answers a byte at a time, without an end, until nobody listens any more."""
+        self.send_response(200)
+        self.flush_headers()
+        while True:
+            self.wfile.write(b"x")
+            time.sleep(0.02)
 
     def refuse(self, status: int, code: str, message: str) -> None:
         self.send(

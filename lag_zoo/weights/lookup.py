@@ -11,9 +11,10 @@ from typing import NamedTuple
 from lag_zoo.errors import InvalidConfigError, WeightsMismatchError, WeightsNotFoundError
 from lag_zoo.models import GASTRIC, NO_GASTRIC_WEIGHTS
 from lag_zoo.registry import resolve
-from lag_zoo.specs import LAGConfig, ModelSpec
+from lag_zoo.specs import TORCHVISION_BACKBONES, LAGConfig, ModelSpec
 from lag_zoo.weights import sources
-from lag_zoo.weights.hub import Place
+from lag_zoo.weights.hub import Place, cached_or_asked
+from lag_zoo.weights.repository import CONFIG
 from lag_zoo.weights.sources import Found
 
 _SHAPES = (  # the fields that settle which tensors a network has; labels and views may differ
@@ -83,9 +84,9 @@ def _of_the_zoo(spec: ModelSpec, tag: str | None, reach: Reach) -> Found:
     if weights is None:
         place = Place(f"{_namespace()}/{spec.name}", *reach)
         try:
-            return sources.find_on_hub(place)
+            return cached_or_asked(sources.find_on_hub, place, CONFIG)
         except WeightsNotFoundError as error:
-            raise _no_weights(spec, error) from error
+            raise _no_weights(spec, place, error.reason) from error
     if reach.revision not in (None, weights.revision):
         raise InvalidConfigError(
             f"{spec.name}.{weights.tag} is pinned to {weights.revision or 'a file inside the package'}; "
@@ -146,12 +147,16 @@ def _namespace() -> str:
     return os.environ.get("LAG_ZOO_NAMESPACE", "lag-zoo")
 
 
-def _no_weights(spec: ModelSpec, error: WeightsNotFoundError) -> WeightsNotFoundError:
+def _no_weights(spec: ModelSpec, place: Place, refusal: str) -> WeightsNotFoundError:
     reason = f" {NO_GASTRIC_WEIGHTS}" if spec in GASTRIC else ""
-    labels = "" if spec.config.num_classes else ", label_names=[...]"
+    ways = [
+        f"train your own, `lag-zoo train finetune DATA --model {spec.name}`",
+        "give your own, pretrained='local-dir:...' or 'hf-hub:...'",
+        "take a model that has weights, lag_zoo.list_models(pretrained=True)",
+    ]
+    if spec.config.backbone not in TORCHVISION_BACKBONES:
+        ways.insert(0, "start from the backbone's own weights, mostly of ImageNet, pretrained='backbone'")
     return WeightsNotFoundError(
-        f"no weights for {spec.name}: this version vouches for none.{reason} They were looked for on the Hub: "
-        f"{error.reason}",
-        ways_on=f"train your own on create_model({spec.name!r}{labels}); give your own, pretrained='local-dir:...' or "
-        "'hf-hub:...'; or take a model that has weights, lag_zoo.list_models(pretrained=True)",
+        f"{spec.name} has no weights in this version.{reason} Nor does the Hub give {place} ({refusal})",
+        ways_on="; ".join(ways),
     )
