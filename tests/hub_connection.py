@@ -113,7 +113,8 @@ class Connection(BaseHTTPRequestHandler):
 
     def send(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(data))}.items():
+        own = {"X-HF-Warning": self.hub.warning, "Content-Length": str(len(data))}
+        for name, value in {**headers, **own}.items():
             if value:
                 self.send_header(name, value)
         self.end_headers()

@@ -5,6 +5,7 @@ answer. Here each failure becomes one of lag_zoo's errors, and a file is believe
 """
 
 import errno
+import logging
 import os
 import threading
 import warnings
@@ -31,6 +32,7 @@ _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPE
 _TRANSPORT = (hub_errors.HTTPError,)  # type: ignore[attr-defined]  # of the client's own HTTP library, which differs between its versions
 _MOST = 3  # times the size of a file that may come over the line before the download is given up
 _PATIENCE = 5.0  # seconds in which the Hub may say whether it has a file
+_ASKING = "lag_zoo asks the Hub"
 _T = TypeVar("_T")
 
 
@@ -107,11 +109,17 @@ def _refusal(place: Place, filename: str) -> str:
         except Exception as error:  # told where it was asked
             heard.append(_reason(place, error))
 
-    # The client's own limit is for each byte, and not for looking up the server's name: this one is for all of it.
-    thread = threading.Thread(target=ask, daemon=True)
+    # The client writes on the screen what the Hub warns of; of this one request it is not to.
+    logging.getLogger("huggingface_hub.utils._http").addFilter(_by_others)
+    # Its own limit is for each byte, and not for looking up the server's name; this one is for all of it.
+    thread = threading.Thread(target=ask, name=_ASKING, daemon=True)
     thread.start()
     thread.join(_PATIENCE)
     return heard[0] if heard else f"server: no answer within {_PATIENCE:g} seconds"
+
+
+def _by_others(record: logging.LogRecord) -> bool:
+    return record.threadName != _ASKING
 
 
 def fetch_verified(place: Place, filename: str, sha256: str | None = None) -> HubFile:
