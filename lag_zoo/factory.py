@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -19,13 +19,13 @@ from lag_zoo.errors import (
 )
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import present_device
-from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec
+from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec, as_tuple
 from lag_zoo.timm_bridge import register_names
 from lag_zoo.views import FrameTransform, ViewSampler, ViewTransform
 from lag_zoo.weights.assembly import assemble
 from lag_zoo.weights.backbone import Prefix, given_weights, load_backbone, timm_weights
 from lag_zoo.weights.files import read_weights
-from lag_zoo.weights.lookup import Reach, look_up
+from lag_zoo.weights.lookup import Reach, look_up, require_same_shapes
 from lag_zoo.weights.report import LoadReport
 from lag_zoo.weights.sources import Found
 
@@ -34,20 +34,20 @@ class ConfigFields(TypedDict, total=False):
     """The fields of `LAGConfig` that `create_model` takes by name."""
 
     num_classes: int
-    label_names: Sequence[str]
+    label_names: Iterable[str]
     task: Task
     fusion: Fusion
     num_crops: int
     crop_size: int
-    crop_widths: Sequence[int]
+    crop_widths: Iterable[int]
     crop_embed_dim: int
     crop_se_ratio: float
     shared_crops: bool
     global_dim: int
     hidden_dim: int
     global_size: int
-    mean: Sequence[float]
-    std: Sequence[float]
+    mean: Iterable[float]
+    std: Iterable[float]
     policy: Policy
     field_of_view: bool
     mask_outside: bool
@@ -73,8 +73,9 @@ def create_model(
         name: see `lag_zoo.list_models`; or a place, `hf-hub:org/repo[@revision]` or `local-dir:path`, whose own
             configuration says what the network is.
         pretrained: `False`: untrained. `True`: with the weights that this version vouches for, else those in the
-            repository `lag-zoo/<name>` of the Hub (`LAG_ZOO_NAMESPACE` in place of `lag-zoo`). A place: with the
-            weights there. `"backbone"`: only the backbone's own, from timm's repositories, to start training from.
+            repository `lag-zoo/<name>` (`LAG_ZOO_NAMESPACE` in place of `lag-zoo`): cached, or if the Hub, asked once
+            and for at most five seconds, says that it has them. A place: with the weights there. `"backbone"`: only the
+            backbone's own, from timm's repositories, to start training from; likewise cached or asked for once.
         cache_dir: of the Hub's client, in place of its own.
         revision: a branch, tag or commit of the repository.
         local_files_only: make no request; only what the cache holds.
@@ -91,7 +92,7 @@ def create_model(
             that is not there, or a path that does not say so.
         WeightsNotFoundError: no weights there; the message says where they were looked for, why, and the ways on.
         WeightsIntegrityError: bytes that are not the ones vouched for.
-        WeightsMismatchError: the weights are another network's, or `fields` give them another meaning.
+        WeightsMismatchError: the weights are another network's, or `fields` give them other shapes or another meaning.
 
     >>> create_model("lag_mobilenetv3_small_100", label_names=["normal", "IM"]).num_classes
     2
@@ -211,11 +212,12 @@ def _configured(name: str, base: LAGConfig, weights: WeightSpec | None, fields: 
         )
     values = {f.name: getattr(base, f.name) for f in dataclasses.fields(base)}
     own_classes = values["num_classes"]
-    for field, value in fields.items():
-        values[field] = tuple(value) if isinstance(value, list) else value
-    names = values["label_names"] if "label_names" in fields else None
-    if isinstance(names, tuple) and "num_classes" not in fields:
-        values["num_classes"] = len(names)
+    values.update(fields)
+    named = fields.get("label_names") is not None
+    if named:
+        values["label_names"] = as_tuple(fields["label_names"], "label_names")
+    if named and "num_classes" not in fields:
+        values["num_classes"] = len(values["label_names"])
     elif "num_classes" in fields and "label_names" not in fields and values["num_classes"] != own_classes:
         values["label_names"] = None
     elif not values["num_classes"] and "num_classes" not in fields:
@@ -224,6 +226,7 @@ def _configured(name: str, base: LAGConfig, weights: WeightSpec | None, fields: 
         )
     config = LAGConfig(**values)
     if weights is not None:
+        require_same_shapes(config, base, source=name)
         _refuse_other_meaning(config, base, name)
     return config
 

@@ -17,6 +17,7 @@ from huggingface_hub import errors as hub_errors
 from torch import Tensor
 
 import lag_zoo
+from lag_zoo.brief import brief
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import InvalidConfigError, PublishError, WeightsError, WeightsMismatchError
 from lag_zoo.factory import create_model
@@ -54,6 +55,8 @@ class About:
     results: tuple[Measurement, ...] = ()
     operating_points: Mapping[str, float] = field(default_factory=dict)
     temperature: float = 1.0
+
+    __repr__ = brief
 
 
 def save_pretrained(

@@ -10,10 +10,11 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+from lag_zoo.brief import brief, shown
 from lag_zoo.errors import InvalidConfigError, did_you_mean
 
 SCHEMA_VERSION = 1
@@ -34,6 +35,9 @@ class Spec:
 
     An unknown key, a missing key or a value of another type is an `InvalidConfigError` that names it.
     """
+
+    def __init_subclass__(cls) -> None:
+        cls.__repr__ = brief  # type: ignore[method-assign]  # before the dataclass of each makes its own
 
     def to_dict(self) -> dict[str, Any]:
         """This specification as JSON-ready dictionaries, lists, strings and numbers."""
@@ -91,10 +95,37 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def as_tuple(value: Any, where: str) -> tuple[Any, ...]:
+    """A list, an array, a column of a table, or whatever else gives its items in an order, as a tuple.
+
+    Raises:
+        InvalidConfigError: a single text, or something without an order; the message names `where`.
+
+    >>> as_tuple({"mucosa": 0, "polyp": 1}.keys(), "label_names")
+    ('mucosa', 'polyp')
+    """
+    value = _own(value)
+    if isinstance(value, str):
+        raise InvalidConfigError(f"{where}: a list is expected, got one text: say a list, [{value!r}]")
+    if not isinstance(value, Iterable) or isinstance(value, Mapping | set | frozenset | bytes):
+        raise InvalidConfigError(f"{where}: a list is expected, got {shown(value)} ({type(value).__name__})")
+    return tuple(_own(item) for item in value)
+
+
+def _own(value: Any) -> Any:
+    """A number or text of numpy's, a tensor of one number, or a text of another kind as Python's own."""
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    return str.__str__(value) if isinstance(value, str) else value
+
+
 def _typed(value: Any, hint: Any, where: str) -> Any:
-    """`value`, as JSON gave it, brought to the type `hint`; anything else is an error that names `where`."""
+    """`value`, from a file or a caller, brought to the type `hint`; anything else is an error that names `where`."""
+    value = _own(value)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
+        if value is not None and len(args) == 2 and args[1] is types.NoneType:
+            return _typed(value, args[0], where)
         for option in args:
             try:
                 return _typed(value, option, where)
@@ -103,8 +134,8 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
     elif origin is Literal:
         if value in args and isinstance(value, str):
             return value
-    elif origin is tuple and isinstance(value, list | tuple):
-        return tuple(_typed(v, args[0], f"{where}[{i}]") for i, v in enumerate(value))
+    elif origin is tuple:
+        return tuple(_typed(v, args[0], f"{where}[{i}]") for i, v in enumerate(as_tuple(value, where)))
     elif origin is Mapping and isinstance(value, Mapping):
         return {str(k): _typed(v, args[1], f"{where}[{k!r}]") for k, v in value.items()}
     elif isinstance(hint, type) and issubclass(hint, Spec):
@@ -142,7 +173,7 @@ class LAGConfig(Spec):
         backbone: a timm name, or `googlenet` or `squeezenet1_1` (torchvision's). `None`: a module that came ready-made
             and that no name can rebuild.
         num_classes: outputs; 0 leaves the head out.
-        label_names: one name an output, in their order.
+        label_names: one name an output, in their order; a list, or what gives texts in an order, as an array does.
         task: `multiclass` (softmax, exclusive labels) or `multilabel` (sigmoid).
         fusion: how the crops join the global view: `concat` (the paper; a fixed number of crops), `mean`, `attention`.
         num_crops: crops an image.

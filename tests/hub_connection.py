@@ -60,6 +60,8 @@ class Connection(BaseHTTPRequestHandler):
             return self.refuse(fault.status, fault.code, "a fault")
         if fault and fault.kind == "reset":
             return self.reset()
+        if fault and fault.kind == "drip":
+            return self.drip()
         if fault and fault.kind == "stall":
             time.sleep(fault.seconds)
         return self.route(quoted)
@@ -91,6 +93,14 @@ class Connection(BaseHTTPRequestHandler):
         self.connection.close()
         self.wfile = io.BytesIO()  # what is still flushed has nowhere to go
 
+    def drip(self) -> None:
+        """Answers a byte at a time, without an end, until nobody listens any more."""
+        self.send_response(200)
+        self.flush_headers()
+        while True:
+            self.wfile.write(b"x")
+            time.sleep(0.02)
+
     def refuse(self, status: int, code: str, message: str) -> None:
         self.send(
             status,
@@ -103,7 +113,8 @@ class Connection(BaseHTTPRequestHandler):
 
     def send(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(data))}.items():
+        own = {"X-HF-Warning": self.hub.warning, "Content-Length": str(len(data))}
+        for name, value in {**headers, **own}.items():
             if value:
                 self.send_header(name, value)
         self.end_headers()

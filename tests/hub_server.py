@@ -37,6 +37,7 @@ class HubServer:
         self.requests: list[tuple[str, str]] = []
         self.faults: list[Fault] = []
         self.token: str | None = None
+        self.warning = ""  # a header that the client writes on the screen
         self.redirect = False  # large files are elsewhere, as on the real Hub
         self.lock = threading.Lock()
         handler = type("BoundHandler", (Handler,), {"hub": self})

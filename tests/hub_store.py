@@ -11,7 +11,7 @@ from typing import BinaryIO, Literal
 
 LARGE = 1 << 20  # bytes from which a file is LFS's, besides weights
 _PIECE = 1 << 20  # bytes held in memory of a file
-Kind = Literal["status", "reset", "cut", "corrupt", "stall", "wrong size", "slow"]
+Kind = Literal["status", "reset", "cut", "corrupt", "stall", "drip", "wrong size", "slow"]
 
 
 @dataclass
@@ -19,8 +19,9 @@ class Fault:
     """Spoils `times` answers to requests whose path fits `pattern` (and `method`, if one is given).
 
     status: this `status`, with the Hub's `code` for it; reset: the connection; cut: the body after `after` bytes,
-    `Range` ignored if `stubborn`; corrupt: flipped bytes, the right length; stall: no answer for `seconds`; wrong size:
-    HEAD says another length than the body has; slow: `after` bytes a second. What spoils a body waits for a GET.
+    `Range` ignored if `stubborn`; corrupt: flipped bytes, the right length; stall: no answer for `seconds`; drip: a
+    header without an end, a byte at a time; wrong size: HEAD says another length than the body has; slow: `after` bytes
+    a second. What spoils a body waits for a GET.
     """
 
     kind: Kind

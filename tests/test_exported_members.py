@@ -24,12 +24,21 @@ def test_all_is_sorted_and_every_name_is_there(package: str) -> None:
     assert [name for name in exported if not hasattr(module, name)] == []
 
 
+def test_dir_is_what_is_exported() -> None:
+    for _ in range(2):
+        assert dir(lag_zoo) == sorted(lag_zoo.__all__)
+        for name in lag_zoo.__all__:
+            getattr(lag_zoo, name)  # names load when they are first used
+        importlib.import_module("lag_zoo.data")
+    assert lag_zoo.__version__
+
+
 def test_all_is_the_public_namespace() -> None:
     for name in lag_zoo.__all__:
-        getattr(lag_zoo, name)  # names load when they are first used
-    public = {name for name in dir(lag_zoo) if not name.startswith("_")}
+        getattr(lag_zoo, name)
+    public = {name for name in vars(lag_zoo) if not name.startswith("_")}
     modules = {name for name in public if inspect.ismodule(getattr(lag_zoo, name))}
-    assert public - modules == {name for name in lag_zoo.__all__ if not name.startswith("_")} - modules
+    assert public - modules == set(lag_zoo.__all__)
 
 
 def test_the_package_offers_what_the_documentation_uses() -> None:

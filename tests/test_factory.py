@@ -8,14 +8,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lag_zoo.errors import InvalidConfigError, UnknownModelError, WeightsMismatchError, WeightsNotFoundError
+from lag_zoo.errors import InvalidConfigError, UnknownModelError, WeightsMismatchError
 from lag_zoo.factory import create_model, create_transform
-from lag_zoo.models import NO_GASTRIC_WEIGHTS
 from lag_zoo.nn import LAG
+from lag_zoo.publishing import save_pretrained
 from lag_zoo.registry import model_info, resolve
 from lag_zoo.specs import WeightSpec
 from lag_zoo.views import FrameTransform
 from lag_zoo.weights import load_strictly, lookup, sources
+from tests.networks import small
 
 ZOO = "lag_mobilenetv3_small_100_wli"
 SMALL = "lag_mobilenetv3_small_050"
@@ -86,24 +87,6 @@ class TestUntrained:
 
 
 class TestWithoutWeights:
-    def test_gastric(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delenv("LAG_ZOO_NAMESPACE", raising=False)
-        with pytest.raises(WeightsNotFoundError) as caught:
-            create_model("lag_resnet50_lci", pretrained=True)
-        message = str(caught.value)
-        assert "no weights for lag_resnet50_lci: this version vouches for none" in message
-        assert NO_GASTRIC_WEIGHTS in message
-        assert "lag-zoo/lag_resnet50_lci" in message
-        assert "train your own on create_model('lag_resnet50_lci')" in message
-        assert "offline: HF_HUB_OFFLINE is set" in message
-        assert isinstance(caught.value, FileNotFoundError)
-
-    def test_architecture(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("LAG_ZOO_NAMESPACE", "clinic")
-        with pytest.raises(WeightsNotFoundError, match=f"hf-hub:clinic/{SMALL}") as caught:
-            create_model(SMALL, pretrained=True)
-        assert NO_GASTRIC_WEIGHTS not in str(caught.value)
-
     def test_an_unknown_tag(self) -> None:
         with pytest.raises(UnknownModelError, match="has no weights yet"):
             create_model("lag_resnet50_lci.im", pretrained=True)
@@ -176,10 +159,49 @@ class TestWithWeights:
         with pytest.raises(WeightsMismatchError, match=r"was trained with (label_names|task|mean|std)="):
             create_model(ZOO, pretrained=True, **fields)  # type: ignore[arg-type]
 
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"hidden_dim": 32}, {"global_dim": 32}, {"crop_widths": (8, 8, 8, 8)}, {"crop_embed_dim": 32},
+            {"crop_se_ratio": 0.5}, {"shared_crops": False}, {"fusion": "mean"}, {"num_crops": 20},
+            {"num_crops": 4, "global_dim": 32}, {"fusion": "attention", "num_crops": 20},
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_other_shapes_are_refused_in_words(self, trained: LAG, fields: dict[str, object]) -> None:
+        with pytest.raises(WeightsMismatchError) as caught:
+            create_model(ZOO, pretrained=True, label_names=["a", "b"], **fields)  # type: ignore[arg-type]
+        message = str(caught.value)
+        for field, value in fields.items():
+            assert f"{field}={getattr(trained.config, field)!r}, not {value!r}" in message
+        assert "train anew, without pretrained=True" in message
+        assert "torch" not in message
+        assert "weight (" not in message
+        assert ("fusion='mean' or 'attention' takes any number" in message) == ("num_crops" in fields)
+
     @pytest.mark.usefixtures("trained")
-    def test_another_shape_is_refused(self) -> None:
-        with pytest.raises(WeightsMismatchError, match="another network"):
-            create_model(ZOO, pretrained=True, hidden_dim=32)
+    @pytest.mark.parametrize(
+        "fields", [{"crop_size": 32}, {"global_size": 64}, {"backbone_args": {"drop_rate": 0.2}}]
+    )
+    def test_what_changes_no_shape_is_taken(self, fields: dict[str, object]) -> None:
+        model = create_model(ZOO, pretrained=True, **fields)  # type: ignore[arg-type]
+        assert model.load_report is not None
+        assert model.load_report.missing == ()
+
+
+@pytest.mark.parametrize("fusion", ["mean", "attention"])
+def test_weights_for_any_number_of_crops(tmp_path: Path, fusion: str) -> None:
+    folder = save_pretrained(small(fusion=fusion), tmp_path / "net")
+    model = create_model(f"local-dir:{folder}", pretrained=True, num_crops=7)
+    assert model.config.num_crops == 7
+    assert model.load_report is not None
+    assert model.load_report.missing == ()
+
+
+def test_weights_of_one_crop_each(tmp_path: Path) -> None:
+    folder = save_pretrained(small(fusion="mean", shared_crops=False), tmp_path / "net")
+    with pytest.raises(WeightsMismatchError, match="num_crops=2, not 7"):
+        create_model(f"local-dir:{folder}", pretrained=True, num_crops=7)
 
 
 def test_the_state_dict_of_another_model_is_refused(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ def list_(
     domain: Annotated[str | None, typer.Option(help="Only this domain: wli, lci or polyp.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A list of JSON objects.")] = False,
 ) -> None:
-    """List the models of the zoo, with the state of their weights."""
+    """List the models of the zoo, those with trained weights first."""
     specs = [model_info(name) for name in list_models(pattern, pretrained=pretrained, domain=domain)]
+    specs.sort(key=lambda spec: not spec.weights)
     if as_json:
         typer.echo(json.dumps([_row(spec) for spec in specs], indent=2, ensure_ascii=False))
         return
@@ -38,6 +39,10 @@ def list_(
         size = engineering(row["params"]), engineering(row["macs"])
         table.add_row(row["name"], row["domain"], ", ".join(row["label_names"]), *size, row["weights"])
     console().print(table)
+    trained = sum(bool(spec.weights) for spec in specs)
+    typer.echo(
+        f"\nWith weights: {trained} of {len(specs)}. None yet: an architecture, to train on your own data."
+    )
 
 
 def _row(spec: ModelSpec) -> dict[str, Any]:

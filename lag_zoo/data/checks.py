@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from lag_zoo.brief import brief
 from lag_zoo.data.images import read_image
 from lag_zoo.data.known_frames import frame_digest
 from lag_zoo.data.manifest import Frame, Manifest
@@ -70,6 +71,8 @@ class DataReport:
     modality: tuple[tuple[str, int, str, str], ...]
     field: tuple[float, float, float] | None
     no_field: tuple[str, ...]
+
+    __repr__ = brief
 
     @property
     def errors(self) -> list[str]:

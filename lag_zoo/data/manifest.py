@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from lag_zoo.brief import brief
 from lag_zoo.errors import DataError
 from lag_zoo.specs import Task
 
@@ -76,6 +77,8 @@ class Frame:
     split: str = ""
     line: int = 0
 
+    __repr__ = brief
+
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
@@ -94,6 +97,8 @@ class Manifest:
     task: Task = "multiclass"
     frames: tuple[Frame, ...]
     source: str = "the manifest"
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         if not self.frames:

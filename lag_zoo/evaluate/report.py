@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lag_zoo.brief import brief
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate.questions import (
     TRAINED_ON,
@@ -89,6 +90,8 @@ class Report:
     warnings: tuple[str, ...]
     floors: tuple[tuple[str, tuple[Row, ...]], ...] = ()
     beside: tuple[Beside, ...] = ()
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; what does not exist is `None`."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lag_zoo.brief import brief
 from lag_zoo.evaluate.curves import Curves, curves_of
 from lag_zoo.evaluate.questions import Answers, Options, Question
 from lag_zoo.metrics import calibration
@@ -62,6 +63,8 @@ class Row:
     calibration: dict[str, Interval]
     curves: Curves
     frames_and_label: Association | None = None
+
+    __repr__ = brief
 
     @property
     def prevalence(self) -> float:

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from lag_zoo.brief import brief
 from lag_zoo.data.images import read_image
 from lag_zoo.data.known_frames import frame_digest, frames_behind
 from lag_zoo.data.manifest import Manifest
@@ -78,6 +79,8 @@ class Scores:
     reasons: Mapping[str, int] = field(default_factory=dict)
     references: Mapping[str, int] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         n = len(self.images)

@@ -8,7 +8,7 @@ the paper does not state them. A model here is not a medical device.
 import copy
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,7 +21,7 @@ from lag_zoo.nn.folding import fold_norms
 from lag_zoo.nn.fusion import FUSIONS, Fused
 from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.nn.packing import pack_convolutions
-from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec
+from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec, as_tuple
 from lag_zoo.views import Views, ViewSampler
 from lag_zoo.views.pixels import Frames, ImageLike
 
@@ -74,49 +74,48 @@ class LAG(nn.Module):
         crops: CropEnsemble | None = None,
         *,
         num_classes: int | None = None,
-        label_names: Sequence[str] | None = None,
+        label_names: Iterable[str] | None = None,
         task: Task = "multiclass",
         fusion: Fusion = "concat",
         num_crops: int = 10,
         crop_size: int = 64,
-        crop_widths: Sequence[int] = (16, 32, 64, 64),
+        crop_widths: Iterable[int] = (16, 32, 64, 64),
         crop_embed_dim: int = 64,
         crop_se_ratio: float = 0.25,
         shared_crops: bool = True,
         global_dim: int = 256,
         hidden_dim: int = 256,
         global_size: int | None = None,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
+        mean: Iterable[float] | None = None,
+        std: Iterable[float] | None = None,
         policy: Policy = "sobol",
         field_of_view: bool = True,
         mask_outside: bool = False,
         backbone_args: Mapping[str, Json] | None = None,
     ) -> None:
         super().__init__()
-        if num_classes is None:
-            if label_names is None:
-                raise InvalidConfigError(
-                    "say what to classify: label_names=[...] or num_classes=N (0 leaves the head out)"
-                )
-            num_classes = len(label_names)
+        names = None if label_names is None else as_tuple(label_names, "label_names")
+        if num_classes is None and names is None:
+            raise InvalidConfigError(
+                "say what to classify: label_names=[...] or num_classes=N (0 leaves the head out)"
+            )
         asked = LAGConfig(
             backbone=backbone if isinstance(backbone, str) else None,
-            num_classes=num_classes,
-            label_names=None if label_names is None else tuple(label_names),
+            num_classes=len(names or ()) if num_classes is None else num_classes,
+            label_names=names,
             task=task,
             fusion=fusion,
             num_crops=num_crops,
             crop_size=crop_size,
-            crop_widths=tuple(crop_widths),
+            crop_widths=as_tuple(crop_widths, "crop_widths"),
             crop_embed_dim=crop_embed_dim,
             crop_se_ratio=crop_se_ratio,
             shared_crops=shared_crops,
             global_dim=global_dim,
             hidden_dim=hidden_dim,
             global_size=global_size,
-            mean=None if mean is None else tuple(mean),
-            std=None if std is None else tuple(std),
+            mean=None if mean is None else as_tuple(mean, "mean"),
+            std=None if std is None else as_tuple(std, "std"),
             policy=policy,
             field_of_view=field_of_view,
             mask_outside=mask_outside,
@@ -131,13 +130,13 @@ class LAG(nn.Module):
         traits = adopt_backbone(backbone)
         self.config = _settled(asked, traits, backbone)
         self.backbone = backbone
-        self.global_fc = nn.Linear(traits.width, global_dim)
+        self.global_fc = nn.Linear(traits.width, asked.global_dim)
         self.crops = crops if crops is not None else _crops_from(asked)
-        self.fusion = FUSIONS[fusion](global_dim, asked.crop_embed_dim, asked.num_crops)
-        self.hidden = nn.Sequential(nn.Linear(self.fusion.out_features, hidden_dim), nn.ReLU())
-        self.head = _classifier(hidden_dim, num_classes)
+        self.fusion = FUSIONS[asked.fusion](asked.global_dim, asked.crop_embed_dim, asked.num_crops)
+        self.hidden = nn.Sequential(nn.Linear(self.fusion.out_features, asked.hidden_dim), nn.ReLU())
+        self.head = _classifier(asked.hidden_dim, asked.num_classes)
         self.num_features = self.fusion.out_features
-        self.head_hidden_size = hidden_dim
+        self.head_hidden_size = asked.hidden_dim
         self.init_non_persistent_buffers()
 
     @classmethod
@@ -297,7 +296,7 @@ class LAG(nn.Module):
         return self.head
 
     def reset_classifier(
-        self, num_classes: int, global_pool: str | None = None, *, label_names: Sequence[str] | None = None
+        self, num_classes: int, global_pool: str | None = None, *, label_names: Iterable[str] | None = None
     ) -> None:
         """Puts a new, untrained last layer in place; 0 leaves it out.
 
@@ -306,9 +305,9 @@ class LAG(nn.Module):
         """
         if global_pool is not None:
             raise InvalidConfigError(f"LAG has no pooling to choose, got global_pool={global_pool!r}")
-        names = None if label_names is None else tuple(label_names)
+        names = None if label_names is None else as_tuple(label_names, "label_names")
         self.config = dataclasses.replace(self.config, num_classes=num_classes, label_names=names)
-        self.head = _classifier(self.head_hidden_size, num_classes).to(self.pixel_mean)
+        self.head = _classifier(self.head_hidden_size, self.num_classes).to(self.pixel_mean)
         self.weight_spec = None
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any] | Callable[[str], Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from lag_zoo.brief import brief
 from lag_zoo.data.images import read_image
 from lag_zoo.drawing import FIELD, LEGEND, captioned, outlined
 from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImageError
@@ -45,6 +46,8 @@ class Prediction:
     spread: Mapping[str, float] | None = None
     warnings: tuple[str, ...] = ()
     apparent: bool = False
+
+    __repr__ = brief
 
     def draw(
         self, image: ImageLike | None = None, *, truth: Label | None = None, width: int | None = None

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from lag_zoo.brief import shown
 from lag_zoo.data.images import find_images, read_image
 from lag_zoo.data.known_frames import frame_digest, frames_behind
 from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImageError
@@ -113,6 +114,12 @@ class Predictor:
         )
         self.model = self._engine.model
         self.device = self.model.pixel_mean.device
+
+    def __repr__(self) -> str:
+        device = self.model.pixel_mean.device
+        return (
+            f"Predictor({self.name!r}, labels={shown(self.label_names)}, device={device}, {self.precision})"
+        )
 
     def __call__(self, inputs: Input | Iterable[Input], draws: int = 0) -> list[Prediction]:
         """One prediction an image, in order; folders are walked.

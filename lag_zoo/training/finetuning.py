@@ -38,7 +38,7 @@ class RecipeFields(TypedDict, total=False):
 
     epochs: int
     pretrained: bool | str
-    fields: Mapping[str, Json]
+    fields: Mapping[str, Json | Sequence[Json]]
     stages: Sequence[Stage | Mapping[str, Any]]
     batch_size: int
     learning_rate: float

@@ -93,9 +93,9 @@ class Recipe(Spec):
     about: Annotated[str, INERT] = ""
     model: Annotated[str, "a name of the zoo, lag_<any timm name>, or a place (hf-hub:, local-dir:)"]
     pretrained: Annotated[bool | str, "backbone, true, false, or a place (hf-hub:, local-dir:)"] = False
-    fields: Annotated[Mapping[str, Json], "fields.<name> each, as lag_zoo.LAGConfig has them"] = field(
-        default_factory=dict
-    )
+    fields: Annotated[
+        Mapping[str, Json | tuple[Json, ...]], "fields.<name> each, as lag_zoo.LAGConfig has them"
+    ] = field(default_factory=dict)
     stages: Annotated[tuple[Stage, ...], "one or more"]
     batch_size: Annotated[int, Between(1, 1 << 20)] = 32
     learning_rate: Annotated[float, _Rate] = 1e-3

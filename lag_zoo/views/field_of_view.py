@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lag_zoo.brief import brief
 from lag_zoo.views.boxes import covered
 
 __all__ = ["NORMALS", "FieldOfView", "normals", "whole_frame"]
@@ -74,6 +75,9 @@ class FieldOfView(NamedTuple):
     offsets: Tensor
     cutouts: Tensor
     size: tuple[int, int]
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     @property
     def empty(self) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from lag_zoo.brief import shown
 from lag_zoo.errors import InvalidConfigError, InvalidImageError
 from lag_zoo.specs import LAGConfig, Policy
 from lag_zoo.views.extract import crops_of, global_views
@@ -35,6 +36,12 @@ class Views(NamedTuple):
     boxes: Tensor
     inside: Tensor
     share: Tensor
+
+    def __repr__(self) -> str:
+        parts = [f"global_view={shown(self.global_view)}", f"crops={tuple(self.crops.shape)}"]
+        if type(self.inside) is Tensor and not self.inside.is_meta:  # else it has no values to count
+            parts.append(f"{int(self.inside.sum())} of {self.inside.numel()} crops inside")
+        return f"Views({', '.join(parts)})"
 
     def batched(self) -> "Views":
         """These views with the leading B, which is added where it is missing."""

@@ -14,13 +14,17 @@ from torch import Tensor, nn
 from lag_zoo.errors import InvalidConfigError, WeightsMismatchError, WeightsNotFoundError
 from lag_zoo.specs import TORCHVISION_BACKBONES
 from lag_zoo.weights.files import compare, read_weights, verify_file
-from lag_zoo.weights.hub import Place, fetch_verified, stated_licence
+from lag_zoo.weights.hub import Place, cached_or_asked, fetch_verified, stated_licence
 from lag_zoo.weights.report import LoadReport
 from lag_zoo.weights.sources import HUB
 
 Prefix = str | Mapping[str, str]
 _FILE = "model.safetensors"
 _SHOWN = 3
+_WAYS_ON = (
+    "a file of its weights, backbone_weights=FILE; an untrained backbone, pretrained=False; or a model with weights of "
+    "its own, pretrained=True, as lag_zoo.list_models(pretrained=True) lists them"
+)
 
 
 class BackboneFile(NamedTuple):
@@ -33,7 +37,7 @@ class BackboneFile(NamedTuple):
 
 
 def timm_weights(backbone: str, *, cache_dir: Path | None, local_files_only: bool) -> BackboneFile:
-    """The weights of a timm name in timm's own Hub repository; verified by the Hub's digest.
+    """The weights of a timm name in timm's own Hub repository, cached or downloaded; verified by the Hub's digest.
 
     Raises:
         WeightsNotFoundError: timm publishes none for it on the Hub, or they cannot be had; the message says why.
@@ -41,15 +45,21 @@ def timm_weights(backbone: str, *, cache_dir: Path | None, local_files_only: boo
     if backbone in TORCHVISION_BACKBONES:
         raise WeightsNotFoundError(
             f"{backbone} is torchvision's, which publishes no safetensors: convert its checkpoint with "
-            "`lag-zoo convert` and give the file as backbone_weights"
+            "`lag-zoo convert` and give the file as backbone_weights",
+            ways_on=_WAYS_ON,
         )
     cfg = timm.get_pretrained_cfg(backbone)
     if cfg is None or not cfg.hf_hub_id:
-        raise WeightsNotFoundError(
-            f"timm has no weights of {backbone} on the Hub; give a file of them as backbone_weights"
-        )
+        raise WeightsNotFoundError(f"timm has no weights of {backbone} on the Hub", ways_on=_WAYS_ON)
     place = Place(cfg.hf_hub_id, None, cache_dir, local_files_only)
-    file = fetch_verified(place, cfg.hf_hub_filename or _FILE)
+    name = cfg.hf_hub_filename or _FILE
+    try:
+        file = cached_or_asked(lambda there: fetch_verified(there, name), place, name)
+    except WeightsNotFoundError as error:
+        raise WeightsNotFoundError(
+            f"the weights of the backbone {backbone} cannot be had from {place} ({error.reason})",
+            ways_on=_WAYS_ON,
+        ) from error
     return BackboneFile(file.path, str(place), file.revision, cfg.license or "")
 
 

@@ -5,12 +5,22 @@ answer. Here each failure becomes one of lag_zoo's errors, and a file is believe
 """
 
 import errno
+import logging
 import os
+import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from huggingface_hub import constants, hf_hub_download, metadata_load
+from huggingface_hub import (
+    constants,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    metadata_load,
+    try_to_load_from_cache,
+)
 from huggingface_hub import errors as hub_errors
 from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
@@ -21,6 +31,9 @@ from lag_zoo.weights.files import verify_file
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 _TRANSPORT = (hub_errors.HTTPError,)  # type: ignore[attr-defined]  # of the client's own HTTP library, which differs between its versions
 _MOST = 3  # times the size of a file that may come over the line before the download is given up
+_PATIENCE = 5.0  # seconds in which the Hub may say whether it has a file
+_ASKING = "lag_zoo asks the Hub"
+_T = TypeVar("_T")
 
 
 class HubFile(NamedTuple):
@@ -57,6 +70,56 @@ class _Bounded(tqdm):
 
 class _EndlessDownload(RuntimeError):
     pass
+
+
+def cached_or_asked(find: Callable[[Place], _T], place: Place, filename: str) -> _T:
+    """`find(place)` of the cache alone, without a request; else of the Hub, once it said that it has this file.
+
+    The Hub is asked by one request, for five seconds at most, and nothing is written on the screen. Only after a yes
+    does the client come in, which tries a download several times.
+
+    Raises:
+        WeightsNotFoundError: neither has it; the message is what the Hub said, in a few words.
+        WeightsIntegrityError: the cached bytes are not the ones vouched for, and there are no others to be had.
+    """
+    damaged = None
+    try:
+        return find(place._replace(local_files_only=True))
+    except WeightsNotFoundError:
+        pass
+    except WeightsIntegrityError as error:
+        damaged = error
+    refusal = _offline(place) or _refusal(place, filename)
+    if refusal and damaged:
+        raise WeightsIntegrityError(f"{damaged}. The Hub gives no other either ({refusal})") from damaged
+    if refusal:
+        raise WeightsNotFoundError(refusal)
+    return find(place)
+
+
+def _refusal(place: Place, filename: str) -> str:
+    """Why the Hub does not give a file, in a few words; empty: it does."""
+    url = hf_hub_url(place.repo, filename, revision=place.revision)
+    heard: list[str] = []
+
+    def ask() -> None:
+        try:
+            metadata = get_hf_file_metadata(url, timeout=_PATIENCE, library_name="lag_zoo")
+            heard.append("" if metadata.commit_hash else f"server: {constants.ENDPOINT} is no Hub")
+        except Exception as error:  # told where it was asked
+            heard.append(_reason(place, error))
+
+    # The client writes on the screen what the Hub warns of; of this one request it is not to.
+    logging.getLogger("huggingface_hub.utils._http").addFilter(_by_others)
+    # Its own limit is for each byte, and not for looking up the server's name; this one is for all of it.
+    thread = threading.Thread(target=ask, name=_ASKING, daemon=True)
+    thread.start()
+    thread.join(_PATIENCE)
+    return heard[0] if heard else f"server: no answer within {_PATIENCE:g} seconds"
+
+
+def _by_others(record: logging.LogRecord) -> bool:
+    return record.threadName != _ASKING
 
 
 def fetch_verified(place: Place, filename: str, sha256: str | None = None) -> HubFile:
@@ -105,13 +168,17 @@ def fetch(place: Place, filename: str) -> HubFile:
 
 
 def _download(place: Place, filename: str) -> Path:
+    if place.local_files_only:  # not by the client's download, which asks the Hub about itself even then
+        cached = try_to_load_from_cache(place.repo, filename, place.cache_dir, place.revision)
+        if isinstance(cached, str):
+            return Path(cached)
+        raise hub_errors.LocalEntryNotFoundError(f"the cache does not hold {filename}")
     return Path(
         hf_hub_download(
             place.repo,
             filename,
             revision=place.revision,
             cache_dir=place.cache_dir,
-            local_files_only=place.local_files_only,
             library_name="lag_zoo",
             tqdm_class=_Bounded,
         )
@@ -197,12 +264,25 @@ def _reason(place: Place, error: Exception) -> str:
         return f"server: it never ends, {error}"
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         return f"disk: {error.strerror}"
-    return f"server: {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no word'}"
+    words = str(error).strip().partition("\n")[0] or type(error).__name__
+    if isinstance(error, hub_errors.HfHubHTTPError):
+        return f"server: it answers {error.response.status_code}: {error.server_message or words}"
+    if isinstance(error, _TRANSPORT):
+        return f"server: it does not answer: {words}"
+    return f"server: {type(error).__name__}: {words}"
 
 
 def _not_cached(place: Place, error: Exception) -> str:
-    if place.local_files_only or constants.HF_HUB_OFFLINE:
-        why = "local_files_only is set" if place.local_files_only else "HF_HUB_OFFLINE is set"
-        return f"offline: {why}, and the cache does not hold it"
     cause = error.__cause__ or error
-    return f"server: it does not answer and the cache does not hold it; {type(cause).__name__}: {cause}"
+    return (
+        _offline(place)
+        or f"server: it does not answer and the cache does not hold it; {type(cause).__name__}: {cause}"
+    )
+
+
+def _offline(place: Place) -> str:
+    """Why no request may be made; empty: one may."""
+    setting = "local_files_only" if place.local_files_only else "HF_HUB_OFFLINE"
+    if place.local_files_only or constants.HF_HUB_OFFLINE:
+        return f"offline: {setting} is set, and the cache does not hold it"
+    return ""

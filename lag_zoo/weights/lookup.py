@@ -11,9 +11,10 @@ from typing import NamedTuple
 from lag_zoo.errors import InvalidConfigError, WeightsMismatchError, WeightsNotFoundError
 from lag_zoo.models import GASTRIC, NO_GASTRIC_WEIGHTS
 from lag_zoo.registry import resolve
-from lag_zoo.specs import LAGConfig, ModelSpec
+from lag_zoo.specs import TORCHVISION_BACKBONES, LAGConfig, ModelSpec
 from lag_zoo.weights import sources
-from lag_zoo.weights.hub import Place
+from lag_zoo.weights.hub import Place, cached_or_asked
+from lag_zoo.weights.repository import CONFIG
 from lag_zoo.weights.sources import Found
 
 _SHAPES = (  # the fields that settle which tensors a network has; labels and views may differ
@@ -83,9 +84,9 @@ def _of_the_zoo(spec: ModelSpec, tag: str | None, reach: Reach) -> Found:
     if weights is None:
         place = Place(f"{_namespace()}/{spec.name}", *reach)
         try:
-            return sources.find_on_hub(place)
+            return cached_or_asked(sources.find_on_hub, place, CONFIG)
         except WeightsNotFoundError as error:
-            raise _no_weights(spec, error) from error
+            raise _no_weights(spec, place, error.reason) from error
     if reach.revision not in (None, weights.revision):
         raise InvalidConfigError(
             f"{spec.name}.{weights.tag} is pinned to {weights.revision or 'a file inside the package'}; "
@@ -96,13 +97,43 @@ def _of_the_zoo(spec: ModelSpec, tag: str | None, reach: Reach) -> Found:
     return sources.find_catalogued(spec, weights, Place(weights.repo, weights.revision, *reach[1:]))
 
 
+def require_same_shapes(asked: LAGConfig, trained: LAGConfig, *, source: str) -> None:
+    """Refuses fields that give a network's tensors other shapes than its weights have, by their names.
+
+    Raises:
+        WeightsMismatchError: there are such fields.
+    """
+    # Most arguments of a backbone, such as a drop rate, leave its shapes as they are; the others are found later.
+    differing = [field for field in _differing_shapes(asked, trained) if field != "backbone_args"]
+    if not differing:
+        return
+    said = " and ".join(f"{f}={getattr(trained, f)!r}, not {getattr(asked, f)!r}" for f in differing)
+    crops = (
+        f" In a concat network each of the {trained.num_crops} crops has weights of its own; one that is trained with "
+        "fusion='mean' or 'attention' takes any number of crops."
+        if "num_crops" in differing and trained.fusion == "concat"
+        else ""
+    )
+    raise WeightsMismatchError(
+        f"the weights of {source} are made for {said}.{crops} Leave {' and '.join(differing)} out, or train anew, "
+        "without pretrained=True"
+    )
+
+
+def _differing_shapes(one: LAGConfig, other: LAGConfig) -> list[str]:
+    """The fields that give two networks on one backbone tensors of other shapes."""
+    differing = [field for field in _SHAPES if getattr(one, field) != getattr(other, field)]
+    fixed = "concat" in (one.fusion, other.fusion) or not (one.shared_crops and other.shared_crops)
+    if fixed and one.num_crops != other.num_crops:
+        differing.append("num_crops")
+    return differing
+
+
 def _require_same_architecture(spec: ModelSpec, found: Found) -> None:
     ours, theirs = spec.config, found.config
-    differing = [field for field in _SHAPES if getattr(ours, field) != getattr(theirs, field)]
+    differing = _differing_shapes(ours, theirs)
     if _bare(ours.backbone) != _bare(theirs.backbone):
         differing.insert(0, "backbone")
-    if ours.fusion == "concat" and ours.num_crops != theirs.num_crops:
-        differing.append("num_crops")
     if differing:
         said = ", ".join(f"{f} {getattr(theirs, f)!r} (not {getattr(ours, f)!r})" for f in differing)
         raise WeightsMismatchError(f"{found.source} holds another network than {spec.name}: {said}")
@@ -116,12 +147,16 @@ def _namespace() -> str:
     return os.environ.get("LAG_ZOO_NAMESPACE", "lag-zoo")
 
 
-def _no_weights(spec: ModelSpec, error: WeightsNotFoundError) -> WeightsNotFoundError:
+def _no_weights(spec: ModelSpec, place: Place, refusal: str) -> WeightsNotFoundError:
     reason = f" {NO_GASTRIC_WEIGHTS}" if spec in GASTRIC else ""
-    labels = "" if spec.config.num_classes else ", label_names=[...]"
+    ways = [
+        f"train your own, `lag-zoo train finetune DATA --model {spec.name}`",
+        "give your own, pretrained='local-dir:...' or 'hf-hub:...'",
+        "take a model that has weights, lag_zoo.list_models(pretrained=True)",
+    ]
+    if spec.config.backbone not in TORCHVISION_BACKBONES:
+        ways.insert(0, "start from the backbone's own weights, mostly of ImageNet, pretrained='backbone'")
     return WeightsNotFoundError(
-        f"no weights for {spec.name}: this version vouches for none.{reason} They were looked for on the Hub: "
-        f"{error.reason}",
-        ways_on=f"train your own on create_model({spec.name!r}{labels}); give your own, pretrained='local-dir:...' or "
-        "'hf-hub:...'; or take a model that has weights, lag_zoo.list_models(pretrained=True)",
+        f"{spec.name} has no weights in this version.{reason} Nor does the Hub give {place} ({refusal})",
+        ways_on="; ".join(ways),
     )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from lag_zoo.brief import brief
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadReport:
@@ -33,6 +35,8 @@ class LoadReport:
     licences: tuple[str, ...] = ()
     trained_on: tuple[str, ...] = ()
     replaced_labels: tuple[str, ...] | None = None
+
+    __repr__ = brief
 
     def __str__(self) -> str:
         revision = f", revision {self.revision}" if self.revision else ""

@@ -73,7 +73,12 @@ class TestList:
         ran = run("list")
         assert ran.code == 0
         lines = [line.split() for line in ran.out.splitlines()]
-        assert [line[0] for line in lines if line and line[0].startswith("lag_")] == lag_zoo.list_models()
+        names = [line[0] for line in lines if line and line[0].startswith("lag_")]
+        trained = lag_zoo.list_models(pretrained=True)
+        assert names == [*trained, *(name for name in lag_zoo.list_models() if name not in trained)]
+        assert (
+            f"With weights: {len(trained)} of {len(names)}. None yet: an architecture, to train" in ran.flat
+        )
         row = next(line for line in lines if line and line[0] == "lag_resnet50_lci")
         assert row == [
             "lag_resnet50_lci",
@@ -101,7 +106,12 @@ class TestList:
 
     def test_json(self, run: Run, trained: ModelSpec) -> None:
         rows = {row["name"]: row for row in json.loads(run("list", "--json").out)}
-        assert list(rows) == lag_zoo.list_models()
+        printed = [
+            line.split()[0] for line in run("list").out.splitlines() if line.strip().startswith("lag_")
+        ]
+        assert list(rows) == printed
+        assert trained.name in printed[:2]
+        assert sorted(rows) == lag_zoo.list_models()
         assert rows[trained.name]["weights"] == "built in"
         assert rows["lag_resnet50_lci"] == {
             "name": "lag_resnet50_lci",

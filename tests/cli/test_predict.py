@@ -159,4 +159,4 @@ def test_a_model_without_weights(folder: Path, root: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("lag-zoo: no weights for lag_resnet50_lci")
+    assert done.stderr.startswith("lag-zoo: lag_resnet50_lci has no weights in this version")

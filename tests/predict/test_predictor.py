@@ -183,7 +183,7 @@ class TestNetworks:
             Predictor(small(label_names=None, num_classes=0))
         with pytest.raises(InvalidConfigError, match="batch_size must be at least 1, got 0"):
             Predictor(model, batch_size=0)
-        with pytest.raises(lag_zoo.LagZooError, match="no weights for lag_resnet50_lci"):
+        with pytest.raises(lag_zoo.LagZooError, match="lag_resnet50_lci has no weights"):
             Predictor("lag_resnet50_lci")
 
     def test_another_device_gets_a_copy(self, model: LAG) -> None:
