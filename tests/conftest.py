@@ -1,11 +1,13 @@
-"""What every test may ask for, and what holds for all of them: no network, one thread a worker."""
+"""What every test may ask for, and what holds for all of them: no network, one thread a process."""
 
 import os
 
-# Before anything imports torch or huggingface_hub; the commands that tests start inherit both.
+# Before anything imports numpy, torch or huggingface_hub; the commands that tests start inherit it. What tests compute
+# is small: several threads, in as many processes as there are processors, would only wait for each other.
 os.environ["HF_HUB_OFFLINE"] = "1"
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """Other networks beside the one that is reported: their rows on the very same frames, and the paired differences."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,12 @@ from lag_zoo.metrics.ranking import auroc, delong_test
 
 
 def with_others(
-    report: Report, scores: Scores, others: Mapping[str, tuple[Scores, Report]], *, draws: int = 2000
+    report: Report,
+    scores: Scores,
+    others: Mapping[str, tuple[Scores, Report]],
+    *,
+    draws: int = 2000,
+    progress: Callable[[], None] = lambda: None,
 ) -> Report:
     """The report with other networks' rows, and how far the reported one is from each.
 
@@ -29,6 +34,7 @@ def with_others(
     Args:
         report: of `scores`.
         others: by name, their scores of the same frames and labels, and what `evaluate` made of these.
+        progress: called after each row of the report, for each of the others.
 
     Raises:
         InvalidConfigError: other frames, labels, or another level.
@@ -49,11 +55,11 @@ def with_others(
         rows = {row.label: row for row in measured.rows}
         ordered = tuple(rows[row.label] for row in report.rows)
         theirs = in_order_of(scores, theirs)
-        differences = tuple(
-            _differences(report, scores, theirs, row, their_row, draws)
-            for row, their_row in zip(report.rows, ordered, strict=True)
-        )
-        found.append(Beside(name, ordered, differences))
+        differences = []
+        for row, their_row in zip(report.rows, ordered, strict=True):
+            differences.append(_differences(report, scores, theirs, row, their_row, draws))
+            progress()
+        found.append(Beside(name, ordered, tuple(differences)))
     return dataclasses.replace(report, beside=(*report.beside, *found))
 
 

@@ -19,6 +19,7 @@ from PIL import ExifTags, Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
@@ -102,14 +103,23 @@ def floors_out_of_fold(
     return {name: of_first.joined([other[name] for other in others]) for name, of_first in first.items()}
 
 
-def with_floors(report: Report, found: dict[str, Scores], *, draws: int = 2000) -> Report:
+def with_floors(
+    report: Report,
+    found: dict[str, Scores],
+    *,
+    draws: int = 2000,
+    progress: Callable[[], None] = lambda: None,
+) -> Report:
     """The report with a row a label for each floor, at its level, and a warning first for each leak.
 
-    A leak is a floor that is above chance by its interval, and should not be.
+    A leak is a floor that is above chance by its interval, and should not be. `progress` is called after each row:
+    once a label of each floor.
     """
     pooling = report.pooling or "maximum"
     rows: dict[str, tuple[Row, ...]] = {
-        name: evaluate(scores, level=report.level, pooling=pooling, draws=draws).rows
+        name: evaluate(
+            scores, level=report.level, pooling=pooling, pairs=False, draws=draws, progress=progress
+        ).rows
         for name, scores in found.items()
     }
     warned = [
@@ -152,9 +162,12 @@ def _fitted(
     for name in seen[scores.images[0]]:
         features = np.stack([seen[frame.image][name] for frame in of_known.frames])
         asked = np.stack([seen[image][name] for image in scores.images])
+        # Of matrices this small, several threads make much work and no haste.
+        with threadpool_limits(1, user_api="blas"):
+            logits = _regressed(features, of_known.targets(), asked, scores)
         found[name] = dataclasses.replace(
             scores,
-            logits=_regressed(features, of_known.targets(), asked, scores),
+            logits=logits,
             temperature=1.0,
             operating_points={},
             thresholds=None,

@@ -61,6 +61,7 @@ def _context(report: Report, title: str) -> dict[str, object]:
     unit = {"frame": "frames", "exam": "examinations", "patient": "patients"}[report.level]
     named = {"exam": "examinations", "patient": "patients"}.get(report.grouping or "", "")
     intervals = [interval for row in report.rows for interval in row.measures.values()]
+    calibration = [i for row in (*report.rows, *report.pairs) for i in row.calibration.values()]
     return {
         "report": report,
         "groups": lambda count: f", of {count} {named}" if count is not None else "",
@@ -73,7 +74,8 @@ def _context(report: Report, title: str) -> dict[str, object]:
         "cell": _cell,
         "methods": sorted({interval.method for interval in intervals}),
         "undefined": max(interval.undefined for interval in intervals),
-        "calibration_methods": sorted({i.method for row in report.rows for i in row.calibration.values()}),
+        "calibration_methods": sorted({interval.method for interval in calibration}),
+        "calibration_undefined": max(interval.undefined for interval in calibration),
     }
 
 

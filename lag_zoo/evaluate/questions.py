@@ -12,6 +12,7 @@ from lag_zoo.metrics.thresholds import choose_threshold, number_or_rule
 
 Level = Literal["frame", "exam", "patient"]
 OF_EACH_FOLD = "of each fold, from its inner validation frames"
+UNSET = "0.5: none is stored"
 TRAINED_ON = ("train", "val")
 """Splits whose frames a network trained on the same manifest has seen, or was chosen by."""
 
@@ -156,14 +157,24 @@ def _line(
 
 
 def _stored(question: Question, scores: Scores) -> Line:
+    """The stored threshold of a label, or what stands in for one that has none, which its rule then says."""
     if question.against != "rest":
         return Line(0.5, "0.5: none is stored for pairs", False)
-    if question.label not in scores.operating_points:
+    if not set(scores.label_names) & set(scores.operating_points):
         raise InvalidConfigError(
             f"no operating point of {question.label} is stored with the weights: say a probability, or a rule "
             "(youden, sens>=0.95) and validation frames"
         )
-    threshold = scores.operating_points[question.label]
+    if question.label in scores.operating_points:
+        threshold, rule = scores.operating_points[question.label], "stored with the weights"
+    elif scores.targets.ndim == 1 and len(scores.label_names) == 2:
+        (other,) = set(scores.label_names) - {question.label}
+        # Called where the other is not. A frame on the line is the other's, so the line is a hair above the rest of 1:
+        # as far as two probabilities that add up to 1 may be off by rounding.
+        threshold = 1 - scores.operating_points[other] + 2.0**-51
+        rule = f"stored with the weights for {other}: where that is not called"
+    else:
+        return Line(0.5, UNSET, False)
     if set(scores.parts) & set(TRAINED_ON) or "yes" in scores.columns.get(APPARENT, ()):
-        return Line(threshold, "stored with the weights, apparent: chosen on such frames", True)
-    return Line(threshold, "stored with the weights", False)
+        return Line(threshold, f"{rule}, apparent: chosen on such frames", True)
+    return Line(threshold, rule, False)

@@ -2,7 +2,8 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from lag_zoo.brief import brief
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate.questions import (
     TRAINED_ON,
+    UNSET,
     Level,
     Line,
     Options,
@@ -27,6 +29,7 @@ from lag_zoo.metrics.levels import Pooling
 from lag_zoo.metrics.thresholds import choose_threshold
 
 _FEW_FRAMES, _FEW_GROUPS = 10, 20
+_MANY_LABELS = 6  # of more, pairs are left out unless they are asked for: 23 labels have 253
 
 
 class Differences(NamedTuple):
@@ -108,20 +111,26 @@ def evaluate(
     validation: Scores | None = None,
     apparent: bool = False,
     prevalence: float | None = None,
+    pairs: bool | None = None,
     draws: int = 2000,
     seed: int = 0,
+    progress: Callable[[], None] = lambda: None,
 ) -> Report:
     """What scores are worth, with intervals by patient, else examination, wherever these are known.
 
     Args:
         operating_point: `stored` (with the weights), a probability, or a rule for `choose_threshold` (`youden`,
             `sens>=0.95`), which is applied to `validation`. What `finetune` stores was chosen by `youden`, on frames.
+            Where one of two exclusive labels has a stored one, the other is called where that one is not; of others a
+            label without one is called at 0.5. The row's rule says so.
         level: count frames, examinations or patients.
         pooling: how the frames of one become one probability.
         validation: scores of other frames, to choose thresholds on.
         apparent: choose thresholds on the very frames that are reported, and say so in each line.
         prevalence: at which predictive values are told too.
+        pairs: label against label too, where labels are exclusive; `None`: of up to six labels.
         draws, seed: of the bootstrap.
+        progress: called after each row, `count_rows` times.
 
     Raises:
         InvalidConfigError: a threshold that has no honest source, a level that the data do not name, a label that
@@ -129,16 +138,17 @@ def evaluate(
             label is left out, and so is a pair of labels that one alone has; a warning says so.
     """
     options = Options(operating_point, level, pooling, validation, apparent, prevalence, draws, seed)
-    rows = _rows(one_against_rest(scores), scores, options)
+    rows = _rows(_counted(one_against_rest(scores), progress), scores, options)
     if not rows:
         raise InvalidConfigError(
             f"each {level} has all the labels in some frame, or none: they cannot be told apart by {level}"
         )
-    pairs = _rows(one_against_one(scores), scores, options) if len(scores.label_names) > 2 else ()
+    asked = one_against_one(scores) if _with_pairs(scores, pairs) else ()
+    of_two = _rows(_counted(asked, progress), scores, options)
     return Report(
         rows=rows,
-        pairs=pairs,
-        subgroups=tuple(_subgroups(scores, options, rows)),
+        pairs=of_two,
+        subgroups=tuple(_subgroups(scores, options, rows, progress)),
         level=level,
         pooling=None if level == "frame" else pooling,
         grouping=scores.grouping,
@@ -151,8 +161,14 @@ def evaluate(
         found_groups=scores.found_groups,
         analysed_groups=len(np.unique(scores.groups)) if scores.grouping is not None else None,
         temperature=scores.temperature,
-        warnings=tuple(_warnings(scores, rows, pairs, options)),
+        warnings=(*_warnings(scores, rows, options), *_left_out(scores, rows, of_two, pairs, options)),
     )
+
+
+def count_rows(scores: Scores, *, pairs: bool | None = None) -> int:
+    """Counts the calls of `progress` by `evaluate`: one a label, a pair of labels, and a label of each subgroup."""
+    labels, subgroups = len(scores.label_names), sum(1 for _ in _parts(scores))
+    return labels * (1 + subgroups) + (math.comb(labels, 2) if _with_pairs(scores, pairs) else 0)
 
 
 def operating_points(scores: Scores, *, rule: str = "youden") -> dict[str, float]:
@@ -190,34 +206,50 @@ def _rows(questions: Iterable[Question], scores: Scores, options: Options) -> tu
     return tuple(rows)
 
 
-def _subgroups(scores: Scores, options: Options, rows: tuple[Row, ...]) -> Iterator[Subgroup]:
+def _counted(questions: Iterable[Question], progress: Callable[[], None]) -> Iterator[Question]:
+    """The questions; each is told once whoever asked for it asks for the next."""
+    for question in questions:
+        yield question
+        progress()
+
+
+def _with_pairs(scores: Scores, asked: bool | None) -> bool:
+    """Label against label, where labels are exclusive: by default of a few. Of two it would be the rows once more."""
+    count = len(scores.label_names)
+    return scores.targets.ndim == 1 and count > 2 and (count <= _MANY_LABELS if asked is None else asked)
+
+
+def _parts(scores: Scores) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Columns that do not say the same of all frames, each of their values, and the places of its frames (k,)."""
+    for column in SUBGROUPS:
+        values = np.array(scores.columns.get(column, ()))
+        different = sorted(set(values.tolist()))
+        for value in different if len(different) > 1 else ():
+            yield column, value, np.flatnonzero(values == value)
+
+
+def _subgroups(
+    scores: Scores, options: Options, rows: tuple[Row, ...], progress: Callable[[], None]
+) -> Iterator[Subgroup]:
     """Rows of each part, at the thresholds of all: one chosen on a part would be another question.
 
     A part without rows is told too: a scope that saw but one label is what a reader looks for.
     """
     lines = {row.label: Line(row.threshold, row.rule, row.apparent) for row in rows}
-    for column in SUBGROUPS:
-        values = np.array(scores.columns.get(column, ()))
-        different = sorted(set(values.tolist()))
-        for value in different if len(different) > 1 else ():
-            part = scores.taken(np.flatnonzero(values == value))
-            found = [
-                (question, answers(question, part, options, lines))
-                for question in one_against_rest(part)
-                if question.label in lines and len(question.truth)
-            ]
-            told = tuple(
-                row_of(question, answered, options, grouped=scores.grouping is not None)
-                for question, answered in found
-                if answered.tellable and (scores.grouping is None or len(np.unique(answered.groups)) > 1)
-            )
-            counts = {question.label: int(question.truth.sum()) for question in one_against_rest(part)}
-            yield Subgroup(column, value or "not told", len(part), counts, told)
+    for column, value, places in _parts(scores):
+        part = scores.taken(places)
+        told, counts = [], {}
+        for question in _counted(one_against_rest(part), progress):
+            counts[question.label] = int(question.truth.sum())
+            if question.label not in lines or not len(question.truth):
+                continue
+            found = answers(question, part, options, lines)
+            if found.tellable and (scores.grouping is None or len(np.unique(found.groups)) > 1):
+                told.append(row_of(question, found, options, grouped=scores.grouping is not None))
+        yield Subgroup(column, value or "not told", len(part), counts, tuple(told))
 
 
-def _warnings(
-    scores: Scores, rows: tuple[Row, ...], pairs: tuple[Row, ...], options: Options
-) -> Iterator[str]:
+def _warnings(scores: Scores, rows: tuple[Row, ...], options: Options) -> Iterator[str]:
     if scores.grouping is None:
         yield (
             "The data name neither patients nor examinations: frames are taken as independent, so every interval is "
@@ -242,19 +274,11 @@ def _warnings(
             f"Stored thresholds were chosen on frames, and are applied to {options.level}s by {options.pooling}; "
             "a rule (youden, sens>=0.95) chooses at the level that is reported."
         )
+    unset = [row.label for row in rows if row.rule == UNSET]
+    if unset:
+        yield f"No operating point is stored with the weights for {', '.join(unset)}: called at 0.5."
     if scores.skipped:
         yield f"{len(scores.skipped)} frames could not be read and are not in these numbers."
-    lost = [name for name in scores.label_names if name not in {row.label for row in rows}]
-    if lost:
-        yield f"Left out: {', '.join(lost)}, which every {options.level} has in some frame, or none has."
-    compared = {(pair.label, pair.against) for pair in pairs}
-    alone = [
-        f"{one} against {other}"
-        for one, other in itertools.combinations(scores.label_names, 2)
-        if scores.targets.ndim == 1 and len(scores.label_names) > 2 and (one, other) not in compared
-    ]
-    if alone:
-        yield f"Left out: {', '.join(alone)}, which one {scores.grouping} alone has, or each {options.level}."
     small = [row.label for row in rows if min(row.positives, row.n - row.positives) < _FEW_FRAMES]
     if small:
         yield f"Fewer than {_FEW_FRAMES} with or without {', '.join(small)}: intervals that wide say little."
@@ -268,6 +292,26 @@ def _warnings(
         yield (
             f"Fewer than {_FEW_GROUPS} {whose} with or without {', '.join(few)}: intervals by so few groups are too "
             "narrow, and so is p; they cover the truth less often than 95 times of 100."
+        )
+
+
+def _left_out(
+    scores: Scores, rows: tuple[Row, ...], of_two: tuple[Row, ...], asked: bool | None, options: Options
+) -> Iterator[str]:
+    lost = [name for name in scores.label_names if name not in {row.label for row in rows}]
+    if lost:
+        yield f"Left out: {', '.join(lost)}, which every {options.level} has in some frame, or none has."
+    if _with_pairs(scores, asked):
+        compared = {(pair.label, pair.against) for pair in of_two}
+        pairs = itertools.combinations(scores.label_names, 2)
+        alone = [f"{one} against {other}" for one, other in pairs if (one, other) not in compared]
+        if alone:
+            yield f"Left out: {', '.join(alone)}, which one {scores.grouping} alone has, or each {options.level}."
+    elif asked is None and _with_pairs(scores, True):
+        count = len(scores.label_names)
+        yield (
+            f"Left out: label against label, of {count} labels {math.comb(count, 2)} more rows; `evaluate` gives them "
+            "with pairs=True."
         )
 
 

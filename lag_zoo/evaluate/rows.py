@@ -11,14 +11,13 @@ from lag_zoo.evaluate.curves import Curves, curves_of
 from lag_zoo.evaluate.questions import Answers, Options, Question
 from lag_zoo.metrics import calibration
 from lag_zoo.metrics.confusion import Confusion, at_prevalence, confusion_at, rates
-from lag_zoo.metrics.intervals import INDEPENDENT, Interval, cluster_bootstraps, wilson
+from lag_zoo.metrics.intervals import INDEPENDENT, Interval, cluster_bootstraps, weighted_bootstraps, wilson
 from lag_zoo.metrics.levels import Association
 from lag_zoo.metrics.ranking import auprc, auroc, delong_interval
 
 MEASURES = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc")
 CALIBRATION = ("brier", "ece", "slope", "intercept")
 BINS = 10
-CALIBRATION_DRAWS = 200  # at most: each draw fits a regression
 
 
 class Restated(NamedTuple):
@@ -126,10 +125,9 @@ def _measures(
         return np.array([*at, auroc(p, t), auprc(p, t), *elsewhere])
 
     names = MEASURES if options.prevalence is None else (*MEASURES, "restated ppv", "restated npv")
-    drawn = _bootstrapped(
-        all_of_them, (probabilities, margins, truth), groups, options.draws, options.seed, grouped=grouped
-    )
-    found = dict(zip(names, drawn, strict=True))
+    units, how = _units(groups, options, grouped=grouped)
+    drawn = cluster_bootstraps(all_of_them, units, probabilities, margins, truth, **how)
+    found = dict(zip(names, _told(drawn, options, grouped=grouped), strict=True))
     called = margins >= 0
     shares = {
         "accuracy": (called == truth, np.ones_like(truth)),
@@ -167,18 +165,16 @@ def _with_width(interval: Interval, count: int) -> Interval:
 def _calibration(
     probabilities: np.ndarray, truth: np.ndarray, groups: np.ndarray, options: Options, *, grouped: bool
 ) -> dict[str, Interval]:
-    def all_of_them(p: np.ndarray, t: np.ndarray) -> np.ndarray:
-        return np.array(
-            [
-                calibration.brier(p, t),
-                calibration.ece(p, t, bins=BINS, equal_mass=True),
-                *calibration.slope_and_intercept(p, t),
-            ]
-        )
+    def errors(p: np.ndarray, t: np.ndarray) -> np.ndarray:
+        return np.array([calibration.brier(p, t), calibration.ece(p, t, bins=BINS, equal_mass=True)])
 
-    draws = min(options.draws, CALIBRATION_DRAWS)
-    drawn = _bootstrapped(all_of_them, (probabilities, truth), groups, draws, options.seed, grouped=grouped)
-    found = dict(zip(CALIBRATION, drawn, strict=True))
+    def line(weights: np.ndarray) -> np.ndarray:
+        return calibration.slopes_and_intercepts(probabilities, truth, weights)
+
+    units, how = _units(groups, options, grouped=grouped)
+    drawn = cluster_bootstraps(errors, units, probabilities, truth, **how)
+    drawn += weighted_bootstraps(line, units, **how)
+    found = dict(zip(CALIBRATION, _told(drawn, options, grouped=grouped), strict=True))
     return {**found, "ece": _reflected(found["ece"])}
 
 
@@ -189,11 +185,15 @@ def _reflected(interval: Interval) -> Interval:
     return interval._replace(low=low, high=high, method=f"{interval.method}, of ECE reflected")
 
 
-def _bootstrapped(  # type: ignore[no-untyped-def]
-    statistics, arrays: tuple[np.ndarray, ...], groups: np.ndarray, draws: int, seed: int, *, grouped: bool
-) -> list[Interval]:
+def _units(groups: np.ndarray, options: Options, *, grouped: bool) -> tuple[np.ndarray, dict[str, int]]:
+    """What is drawn, and how."""
+    units = groups if grouped else np.arange(len(groups))
+    return units, {"draws": options.draws, "seed": options.seed}
+
+
+def _told(drawn: list[Interval], options: Options, *, grouped: bool) -> list[Interval]:
+    """The intervals; of single frames they say so."""
     if grouped:
-        return cluster_bootstraps(statistics, groups, *arrays, draws=draws, seed=seed)
-    drawn = cluster_bootstraps(statistics, np.arange(len(arrays[0])), *arrays, draws=draws, seed=seed)
-    method = f"bootstrap, {draws} resamples, {INDEPENDENT}"
+        return drawn
+    method = f"bootstrap, {options.draws} resamples, {INDEPENDENT}"
     return [interval._replace(groups=None, method=method) for interval in drawn]

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import scipy.optimize
 import scipy.special
-from sklearn.linear_model import LogisticRegression
 
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.metrics.checks import scores_and_truth
@@ -13,6 +12,9 @@ from lag_zoo.specs import Task
 
 _TINY = 1e-12
 _RIDGE = 1e-5  # settles what the data leave open
+_STEPS = 200  # of Newton's method; data nearly parted by a threshold take some 50, others fewer than 10
+_SETTLED = 1e-9  # a last step, of the fitted log odds; each one is as small as the square of the one before
+_ROUNDING = 1e-15  # of a log likelihood, for each frame
 
 
 class Bins(NamedTuple):
@@ -46,12 +48,10 @@ def reliability_curve(
         place = np.searchsorted(np.sort(probabilities)[firsts], probabilities, side="right")
     else:
         place = np.minimum((probabilities * bins).astype(int), bins - 1)
-    parts = [np.flatnonzero(place == number) for number in range(bins) if (place == number).any()]
-    return Bins(
-        np.array([probabilities[part].mean() for part in parts]),
-        np.array([truth[part].mean() for part in parts]),
-        np.array([len(part) for part in parts]),
-    )
+    frames = np.bincount(place, minlength=bins)
+    there = frames > 0
+    frames, sums = frames[there], [np.bincount(place, part, bins)[there] for part in (probabilities, truth)]
+    return Bins(sums[0] / frames, sums[1] / frames, frames)
 
 
 def ece(probabilities: np.ndarray, truth: np.ndarray, *, bins: int = 10, equal_mass: bool = False) -> float:
@@ -69,15 +69,75 @@ def ece(probabilities: np.ndarray, truth: np.ndarray, *, bins: int = 10, equal_m
 def slope_and_intercept(probabilities: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """Slope and intercept of the truth's log odds on those of the probability: 1 and 0 where calibrated.
 
-    NaN without both labels, and where some threshold parts them without a mistake: then any steeper slope fits better.
-    A slope below 1: too sure of itself. Source: Cox, Biometrika 1958.
+    The largest likelihood, as R's `glm(truth ~ qlogis(probabilities), binomial)` finds it. NaN without both labels, and
+    where some threshold parts them without a mistake: then any steeper slope fits better. A slope below 1: too sure of
+    itself. Source: Cox, Biometrika 1958.
+
+    >>> slope, intercept = slope_and_intercept(np.array([0.2, 0.4, 0.6, 0.8]), np.array([0, 1, 0, 1]))
+    >>> round(slope, 4), abs(intercept) < 1e-9
+    (0.7597, True)
     """
+    slope, intercept = slopes_and_intercepts(probabilities, truth, np.ones((1, len(truth))))[0]
+    return float(slope), float(intercept)
+
+
+def slopes_and_intercepts(probabilities: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """`slope_and_intercept` (k, 2) under k weightings (k, n) of the frames, as how often each resample drew each."""
     probabilities, truth = _checked(probabilities, truth)
-    if truth.all() or not truth.any() or probabilities[truth].min() >= probabilities[~truth].max():
-        return float("nan"), float("nan")
     odds = scipy.special.logit(np.clip(probabilities, _TINY, 1 - _TINY))
-    fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(odds[:, None], truth)
-    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    signs = np.where(truth, 1.0, -1.0)
+    found = np.full((len(weights), 2), np.nan)
+    left = np.flatnonzero(_overlap(odds, truth, weights > 0))
+    weights = weights[left].astype(float)
+    outermost = np.array([[odds.min(), 1.0], [odds.max(), 1.0]])
+    largest = np.array([np.abs(odds).max(), 1.0])
+    at = np.zeros((len(left), 2))
+    likelihood, step = _look(at, odds, signs, weights)
+    for _ in range(_STEPS):
+        likelihood_there, step_there = _look(at + step, odds, signs, weights)
+        size = 1 + np.abs(at + step) @ largest
+        # A step too far, where the likelihood is lower (beyond rounding) or nothing is left to go by, is halved.
+        better = likelihood_there >= likelihood - _ROUNDING * size * weights.sum(axis=1)
+        better &= np.isfinite(step_there).all(axis=1)
+        at = np.where(better[:, None], at + step, at)
+        likelihood = np.where(better, likelihood_there, likelihood)
+        step = np.where(better[:, None], step_there, step / 2)
+        settled = better & (np.abs(step @ outermost.T).max(axis=1) <= _SETTLED * size)
+        found[left[settled]] = (at + step)[settled]
+        left, at, step, likelihood, weights = (x[~settled] for x in (left, at, step, likelihood, weights))
+        if not len(left):
+            break
+    return found
+
+
+def _overlap(odds: np.ndarray, truth: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Of k parts (k, n) of the frames, those in which no threshold parts the labels, either way round (k,)."""
+    low, high = np.where(there, odds, np.inf), np.where(there, odds, -np.inf)
+    overlap = (low[:, truth].min(axis=1, initial=np.inf) < high[:, ~truth].max(axis=1, initial=-np.inf)) & (
+        low[:, ~truth].min(axis=1, initial=np.inf) < high[:, truth].max(axis=1, initial=-np.inf)
+    )
+    return np.asarray(overlap)
+
+
+def _look(
+    at: np.ndarray, odds: np.ndarray, signs: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The log likelihood (k,) at slopes and intercepts (k, 2), and Newton's step from there (k, 2).
+
+    Each sum is of terms that are exact however small, and the slope's is taken about the frames' centre, where it does
+    not mix with the intercept's: so probabilities of 1e-12 and clusters far out cost no digits.
+    """
+    right = signs * (at[:, :1] * odds + at[:, 1:])  # log odds of the truth
+    small = np.exp(-np.abs(right))
+    likelihood = -(weights * (np.maximum(-right, 0) + np.log1p(small))).sum(axis=1)
+    missing = weights * signs * np.where(right >= 0, small, 1) / (1 + small)  # truth less probability
+    information = weights * small / (1 + small) ** 2
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        centre = (information * odds).sum(axis=1) / information.sum(axis=1)
+        apart = odds - centre[:, None]
+        slope = (missing * apart).sum(axis=1) / (information * apart**2).sum(axis=1)
+        intercept = missing.sum(axis=1) / information.sum(axis=1) - slope * centre
+    return likelihood, np.stack([slope, intercept], axis=1)
 
 
 def fit_temperature(logits: np.ndarray, targets: np.ndarray, *, task: Task) -> float:

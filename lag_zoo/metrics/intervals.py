@@ -3,7 +3,8 @@
 Counted as independent, near-copies make an interval look several times too narrow.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +51,11 @@ Statistic = Callable[..., float]
 
 Statistics = Callable[..., np.ndarray]
 """The same to several numbers (m,) at once."""
+
+Weighted = Callable[[np.ndarray], np.ndarray]
+"""From how often each resample drew each frame (k, n) to several numbers of each (k, m)."""
+
+_AT_ONCE = 1 << 17  # frames times resamples, about as many as a processor keeps at hand
 
 
 def wilson(successes: int, n: int, *, level: float = 0.95) -> Interval:
@@ -103,12 +109,36 @@ def cluster_bootstraps(
     level: float = 0.95,
 ) -> list[Interval]:
     """`cluster_bootstrap` of several statistics on the same resamples."""
-    resamples = _resamples(groups, arrays, draws, seed)
-    values = np.array([statistics(*(array[chosen] for array in arrays)) for chosen in resamples])
+    values = [
+        statistics(*(array[chosen] for array in arrays)) for chosen in _resamples(groups, arrays, draws, seed)
+    ]
+    return _intervals(statistics(*arrays), np.array(values), groups, level)
+
+
+def weighted_bootstraps(
+    statistics: Weighted, groups: np.ndarray, *, draws: int = 2000, seed: int = 0, level: float = 0.95
+) -> list[Interval]:
+    """`cluster_bootstraps`, on the same resamples, of statistics that take many of them at once.
+
+    >>> values = np.array([1.0, 2.0, 6.0, 7.0])
+    >>> (mean,) = weighted_bootstraps(lambda w: w @ values[:, None] / w.sum(1, keepdims=True), np.array([0, 0, 1, 1]))
+    >>> mean.value, mean.low, mean.high
+    (4.0, 1.5, 6.5)
+    """
+    n = len(groups)
+    drawn = (np.bincount(chosen, minlength=n) for chosen in _resamples(groups, (), draws, seed))
+    values = []
+    while block := list(itertools.islice(drawn, max(1, _AT_ONCE // n))):
+        values.append(statistics(np.array(block)))
+    return _intervals(statistics(np.ones((1, n)))[0], np.concatenate(values), groups, level)
+
+
+def _intervals(estimates: np.ndarray, values: np.ndarray, groups: np.ndarray, level: float) -> list[Interval]:
+    """Intervals of estimates (m,) from what they came to in each resample (k, m)."""
+    draws, counts = len(values), (len(groups), len(np.unique(groups)))
     found = []
-    for value, column in zip(statistics(*arrays), values.T, strict=True):
+    for value, column in zip(estimates, values.T, strict=True):
         defined = column[np.isfinite(column)]
-        counts = len(groups), len(np.unique(groups))
         low, high = _percentiles(defined, level, groups=counts[1])
         method = f"cluster bootstrap, {draws} resamples"
         found.append(Interval(float(value), low, high, *counts, method, draws - len(defined)))
@@ -169,7 +199,8 @@ def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
 
 def _resamples(
     groups: np.ndarray, arrays: tuple[np.ndarray, ...], draws: int, seed: int
-) -> "list[np.ndarray]":
+) -> Iterator[np.ndarray]:
+    """Numbers of the frames of each resample; they are drawn when asked for, for they are many."""
     groups = np.asarray(groups)
     lengths = {len(groups), *map(len, arrays)}
     if len(lengths) != 1:
@@ -180,10 +211,10 @@ def _resamples(
     if len(members) < 2:
         raise InvalidConfigError(f"an interval by groups needs at least two, got {len(members)}")
     rng = np.random.default_rng(seed)
-    return [
+    return (
         np.concatenate([members[number] for number in rng.integers(0, len(members), len(members))])
         for _ in range(draws)
-    ]
+    )
 
 
 def _percentiles(values: np.ndarray, level: float, *, groups: int) -> tuple[float, float]:

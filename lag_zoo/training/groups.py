@@ -50,8 +50,11 @@ def _apart(group: dict[str, Any], crops: set[int], factor: float) -> Iterable[di
             yield {**rest, "params": parameters, "lr_scale": group.get("lr_scale", 1.0) * scale}
 
 
-def freeze_norms(model: nn.Module) -> None:
-    """Puts the batch norms into evaluation: their statistics stay as they are."""
-    for module in model.modules():
+def freeze_norms(model: LAG) -> None:
+    """Puts the backbone's batch norms into evaluation: their statistics stay as they are.
+
+    Those of the crop branch begin untrained, with statistics of nothing, and always learn theirs.
+    """
+    for module in model.backbone.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()

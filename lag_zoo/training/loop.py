@@ -208,7 +208,7 @@ class Run:
         weights: Tensor | None,
     ) -> None:
         network.train()
-        if self.recipe.freeze_norm:
+        if self.recipe.freeze_norm or stage.train == "head":
             freeze_norms(self.model)
         begun, first = time.perf_counter(), self.at.step
         self.epoch_begun = begun

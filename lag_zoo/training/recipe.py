@@ -77,7 +77,7 @@ class Recipe(Spec):
         crop_drop: share of frames of which, in training, the crops are dropped.
         accumulate: steps whose gradients are added before the weights move.
         clip: highest norm of the gradient.
-        freeze_norm: batch norms keep their statistics.
+        freeze_norm: the backbone's batch norms keep their statistics, as they do where only the head is trained.
         augment: how far the global view is rotated, scaled, blurred, dimmed and blanked in spots, besides being flipped
             and turned by quarters: 1 is any angle, 0 not at all.
         select: by what the best epoch is chosen on the validation frames.

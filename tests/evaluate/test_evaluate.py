@@ -17,7 +17,10 @@ from lag_zoo.data import open_data
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate import Scores, evaluate, score
+from lag_zoo.evaluate.beside import with_others
+from lag_zoo.evaluate.floors import with_floors
 from lag_zoo.evaluate.pages import html, markdown
+from lag_zoo.evaluate.report import count_rows
 from lag_zoo.evaluate.rows import _reflected, _with_width
 from lag_zoo.metrics import calibration
 from lag_zoo.metrics.intervals import Interval, cluster_bootstrap, wilson
@@ -95,6 +98,25 @@ class TestNumbers:
                 scores.targets[either] == 1, (scores.logits[:, 1] - scores.logits[:, 2])[either]
             )
         )
+
+    def test_pairs_of_many_labels_have_to_be_asked_for(self) -> None:
+        rng = np.random.default_rng(0)
+        for count, asked, expected in ((6, None, 15), (7, None, 0), (7, True, 21), (3, False, 0)):
+            scores = Scores(
+                label_names=tuple(map(str, range(count))),
+                task="multiclass",
+                images=tuple(map(str, range(10 * count))),
+                logits=rng.normal(size=(10 * count, count)),
+                targets=np.arange(10 * count) % count,
+                groups=(np.arange(10 * count) // 2).astype(str),
+                grouping="patient",
+            )
+            report = evaluate(scores, draws=2, pairs=asked)
+            assert len(report.pairs) == expected
+            warned = [warning for warning in report.warnings if "pairs=True" in warning]
+            told = "Left out: label against label, of 7 labels 21 more rows; `evaluate` gives them with pairs=True."
+            assert warned == ([told] if (count, asked) == (7, None) else [])
+            assert ("Label against label" in markdown(report, title="t")) == (expected > 0)
 
     def test_unknown_labels_are_left_out(self) -> None:
         scores = drawn(task="multilabel")
@@ -256,6 +278,29 @@ class TestNumbers:
             arrays = scores.probabilities[:, 0], scores.targets == 0
             ece = _reflected(cluster_bootstrap(calibration.ece, scores.groups, *arrays, draws=100, seed=0))
             assert 0 <= ece.low <= ece.value <= ece.high
+
+
+@pytest.mark.parametrize("pairs", [None, False, True])
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+@pytest.mark.parametrize("level", ["frame", "patient"])
+def test_progress_is_told_after_each_row(pairs: bool | None, task: str, level: str) -> None:
+    # Of the sites one has a single patient, so that some rows cannot be told: they count all the same.
+    columns = {
+        "device": tuple("ABC"[i // 80] for i in range(240)),
+        "site": tuple("ab"[i < 4] for i in range(240)),
+        "centre": ("one",) * 240,
+    }
+    scores, calls = drawn(task=task, columns=columns), []
+    report = evaluate(scores, level=level, pairs=pairs, draws=2, progress=lambda: calls.append(0))  # type: ignore[arg-type]
+    assert len(calls) == count_rows(scores, pairs=pairs)
+    assert count_rows(scores, pairs=False) == 3 * (1 + 3 + 2)
+    calls.clear()
+    with_floors(report, {"a": scores, "b": drawn(task=task)}, draws=2, progress=lambda: calls.append(0))
+    assert len(calls) == 18 + 3, "floors have no subgroups, unless they are made to"
+    calls.clear()
+    beside = {"a": (scores, report), "b": (scores, report)}
+    with_others(report, scores, beside, draws=2, progress=lambda: calls.append(0))
+    assert len(calls) == 2 * len(report.rows)
 
 
 class TestThresholds:

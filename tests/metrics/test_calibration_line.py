@@ -1,0 +1,123 @@
+"""Slope and intercept of calibration against statsmodels, scipy, and what makes a likelihood the largest."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.special
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lag_zoo.metrics.calibration import slope_and_intercept, slopes_and_intercepts
+from lag_zoo.metrics.intervals import cluster_bootstraps, weighted_bootstraps
+
+PLACES = np.arange(200)
+SPREAD = (PLACES * 37 % 101 + 0.5) / 101
+SATURATED = np.where(PLACES % 9 == 0, (PLACES + 0.5) / 200, np.where(PLACES % 2, 1e-12, 1 - 1e-12))
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "truth", "expected"),
+    [
+        (SPREAD, PLACES * 53 % 97 / 97 < SPREAD, (0.7493195835, 0.0510449520)),
+        (1 - SPREAD, PLACES * 53 % 97 / 97 < SPREAD, (-0.7493195835, 0.0510449520)),
+        (
+            np.array([0.2, 0.5, 0.9])[PLACES * PLACES % 7 % 3],
+            PLACES * 29 % 11 < 4,
+            (-0.0463398471, -0.5344556483),
+        ),
+        (SATURATED, (PLACES % 2 == 0) ^ (PLACES % 50 == 0), (0.1506230655, -0.4188640185)),
+        (np.array([0.1, 0.4, 0.3]), np.array([0, 0, 1]), (0.8849038796, 0.2408447014)),
+    ],
+    ids=["spread", "the wrong way round", "tied", "saturated", "three frames"],
+)
+def test_against_statsmodels(
+    probabilities: np.ndarray, truth: np.ndarray, expected: tuple[float, float]
+) -> None:
+    """Expected by statsmodels 0.15.0, the parameters turned round:
+
+    GLM(truth.astype(float), add_constant(log(p) - log1p(-p)), family=families.Binomial()).fit(tol=1e-14, maxiter=200)
+    """
+    assert slope_and_intercept(probabilities, truth) == pytest.approx(expected, abs=1e-9)
+
+
+def line_at(found: np.ndarray, odds: np.ndarray, truth: np.ndarray) -> tuple[float, np.ndarray]:
+    """Minus the mean log likelihood of a slope and an intercept, and its gradient."""
+    fitted = found[0] * odds + found[1]
+    missing = scipy.special.expit(fitted) - truth
+    value = -scipy.special.log_expit(np.where(truth, fitted, -fitted)).mean()
+    return float(value), np.array([(missing * odds).mean(), missing.mean()])
+
+
+@st.composite
+def told(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """Log odds up to 27 either way, few or many values, and any truth."""
+    values = draw(st.lists(st.integers(-270, 270), min_size=1, max_size=8))
+    frames = draw(st.lists(st.tuples(st.sampled_from(values), st.booleans()), min_size=2, max_size=30))
+    return np.array([odds for odds, _ in frames]) / 10, np.array([truth for _, truth in frames])
+
+
+@given(told())
+@example((np.array([-27.0, 27.0] * 20), np.array([False, True] * 19 + [True, False])))
+@example((np.array([-27.0, 0.1, 0.0, 27.0]), np.array([False, False, True, True])))
+def test_nothing_fits_better(data: tuple[np.ndarray, np.ndarray]) -> None:
+    probabilities, truth = scipy.special.expit(data[0]), data[1]
+    odds = scipy.special.logit(probabilities)
+    found = np.array(slope_and_intercept(probabilities, truth))
+    thresholds = np.unique(odds)
+    right = [np.where(odds > t, truth, ~truth)[odds != t] for t in thresholds]  # those on it may be of either
+    if any(part.all() or not part.any() for part in right):
+        assert np.isnan(found).all(), "a threshold parts the labels"
+    else:
+        assert np.abs(line_at(found, odds, truth)[1]).max() < 1e-9
+
+
+def test_against_scipy() -> None:
+    rng = np.random.default_rng(0)
+    for n in (12, 40, 400):
+        for _ in range(10):
+            odds = rng.normal(0, rng.uniform(0.5, 4), n)
+            truth = rng.uniform(size=n) < scipy.special.expit(rng.normal() * odds + rng.normal())
+            found = np.array(slope_and_intercept(scipy.special.expit(odds), truth))
+            if np.isnan(found).any():
+                continue
+            other = scipy.optimize.minimize(
+                line_at, [0, 0], args=(odds, truth), jac=True, method="BFGS", options={"gtol": 1e-10}
+            )
+            assert found == pytest.approx(other.x, abs=1e-6, rel=1e-6)
+
+
+def test_a_weight_is_so_many_frames() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = rng.uniform(size=9)
+    truth = rng.uniform(size=9) < probabilities
+    weights = rng.integers(0, 4, (60, 9))
+    found = slopes_and_intercepts(probabilities, truth, weights)
+    each = [slope_and_intercept(np.repeat(probabilities, w), np.repeat(truth, w)) for w in weights]
+    np.testing.assert_allclose(found, each, rtol=1e-9, atol=1e-9)
+    assert 0 < np.isnan(found[:, 0]).sum() < 60
+
+
+def test_all_resamples_at_once_are_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = rng.uniform(size=30)
+    truth, groups = rng.uniform(size=30) < probabilities, rng.integers(0, 6, 30)
+    at_once = weighted_bootstraps(
+        lambda weights: slopes_and_intercepts(probabilities, truth, weights), groups, draws=300, seed=1
+    )
+    one_by_one = cluster_bootstraps(
+        lambda p, t: np.array(slope_and_intercept(p, t)), groups, probabilities, truth, draws=300, seed=1
+    )
+    for one, other in zip(at_once, one_by_one, strict=True):
+        assert one[:3] == pytest.approx(other[:3], rel=1e-9)
+        assert one[3:] == other[3:]
+
+
+def test_blocks_of_resamples_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.arange(10.0)
+
+    def mean(weights: np.ndarray) -> np.ndarray:
+        return weights @ values[:, None] / weights.sum(axis=1, keepdims=True)
+
+    (whole,) = weighted_bootstraps(mean, np.arange(10), draws=50)
+    monkeypatch.setattr("lag_zoo.metrics.intervals._AT_ONCE", 70)
+    assert weighted_bootstraps(mean, np.arange(10), draws=50) == [whole]
