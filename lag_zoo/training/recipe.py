@@ -81,7 +81,8 @@ class Recipe(Spec):
             and turned by quarters: 1 is any angle, 0 not at all.
         select: by what the best epoch is chosen on the validation frames.
         patience: epochs without a better one after which a stage ends; 0: none ends early.
-        mixed_precision, compile: accelerate's and torch's.
+        mixed_precision: accelerate's.
+        compile: torch's.
         tracker: one of accelerate's that is installed (`tensorboard`, `wandb`, `mlflow`, ...), or `none`.
         workers: processes that make views.
         seed: settles everything that is drawn.
