@@ -50,6 +50,13 @@ def test_the_site(root: Path, tmp_path: Path) -> None:
     assert "Keep a Changelog" in pages["changelog"]
 
 
+def test_no_command_is_wider_than_the_page(root: Path) -> None:
+    for page in (root / "docs").rglob("*.md"):
+        for kind, code in re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE):
+            wide = [line for line in code.splitlines() if kind in ("", "console") and len(line) > 96]
+            assert not wide, f"{page.name}: break it after a backslash: {wide[0]}"
+
+
 def _examples(text: str) -> list[tuple[str, str]]:
     return [(example.source, example.want) for example in doctest.DocTestParser().get_examples(text)]
 

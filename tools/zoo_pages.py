@@ -64,7 +64,7 @@ def _models(specs: list[ModelSpec]) -> str:
 def _row(spec: ModelSpec) -> list[str]:
     return [
         f"`{spec.name}`",
-        ", ".join(spec.label_names or ()),
+        ",&nbsp;".join(spec.label_names or ()),
         str(spec.config.global_size),
         engineering(spec.params),
         engineering(spec.backbone_macs),
