@@ -34,7 +34,7 @@ lint: $(VENV)/.made
 	@$(BIN)/lint-imports --no-logo
 
 docs: $(VENV)/.made
-	@$(BIN)/mkdocs build --quiet --strict
+	@$(BIN)/mkdocs build --strict
 
 ## Each of timm's model modules as a backbone; one at a time, for the largest need much memory.
 sweep: $(VENV)/.made

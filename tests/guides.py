@@ -1,4 +1,7 @@
-"""Guides whose every command runs: the console and python blocks of a page, in their order, in the working folder."""
+"""Guides whose every command runs: the console and python blocks of a page, in their order, in the working folder.
+
+A command goes on in the next line after a backslash.
+"""
 
 import re
 import shlex
@@ -27,7 +30,7 @@ def run_page(
         if kind == "python":
             exec(compile(code, page.stem, "exec"), namespace)
             continue
-        for line in code.splitlines():
+        for line in re.sub(r"\\\n *", "", code).splitlines():
             done = CliRunner().invoke(app, shlex.split(change(line))[1:], catch_exceptions=False)
             assert done.exit_code == 0, f"{line}\n{done.output}"
             said[line] = done.output

@@ -1,4 +1,7 @@
-"""The code in the documents runs as it stands: each document's ```python blocks, in their order, as one program."""
+"""The code in the documents runs as it stands: each document's ```python blocks, in their order, as one program.
+
+Blocks marked ```py are shown only: they need files that a test does not have.
+"""
 
 import re
 from pathlib import Path

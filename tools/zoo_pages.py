@@ -5,10 +5,11 @@
 A test holds the pages up to date.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import lag_zoo
-from lag_zoo.cli.tables import engineering, total_macs
+from lag_zoo.cli.tables import engineering
 from lag_zoo.models import NO_GASTRIC_WEIGHTS, NOT_A_MEDICAL_DEVICE
 from lag_zoo.models.reported import ReportedResult
 from lag_zoo.specs import ModelSpec
@@ -24,47 +25,57 @@ def pages() -> dict[str, str]:
 
 def _zoo() -> str:
     specs = [lag_zoo.model_info(name) for name in lag_zoo.list_models()]
-    columns = [
-        "name",
-        "domain",
-        "labels",
-        "input",
-        "parameters",
-        "MACs: backbone + crops",
-        "backbone licence",
-        "weights",
-    ]
+    trained = [spec for spec in specs if spec.weights]
+    untrained = [spec for spec in specs if not spec.weights]
+    answers = "\n".join(f"- {_name(spec)}, {spec.weights_state}: {spec.description}" for spec in trained)
     return f"""# The zoo
 
-{len(specs)} models, as `lag-zoo list` shows them; `lag-zoo info NAME` shows one in full. Besides, `lag_` and any timm
-name is an architecture for your own labels.
+{len(specs)} models, as `lag-zoo list` shows them; `lag-zoo info NAME` shows one in full. `lag_` and any timm name is an
+architecture for your own labels, too: [backbones](backbones.md).
 
 {NOT_A_MEDICAL_DEVICE}
 
+## With trained weights
+
+{answers}
+
+{_models(trained)}
+## Architectures to train
+
 {NO_GASTRIC_WEIGHTS} The `_wli` and `_lci` entries are there to be trained by those who have the data.
 
-{_table(columns, [_row(spec) for spec in specs])}
-Parameters are of the whole network. MACs are multiply-accumulates for one image: of the backbone on its global view of
-`input` pixels squared, and of the crop branch on all crops. The licence is of the backbone's published pretrained
-weights, as their publisher names it; the package ships none of those.
+{_models(untrained)}
+## The columns
+
+*Input* is the side of the backbone's global view in pixels. *Parameters* are of the whole network. *MACs* are
+multiply-accumulates for one image: of the backbone on its global view, and of the crop branch on all crops. The
+*licence* is of the backbone's published pretrained weights, as their publisher names it; the package ships none of
+those.
 
 What the paper reports is on [a page of its own](reported.md).
 """
 
 
+def _models(specs: list[ModelSpec]) -> str:
+    columns = ["name", "labels", "input", "parameters", "backbone MACs", "crop MACs", "backbone licence"]
+    return _table(columns, [_row(spec) for spec in specs], numbers=columns[2:6])
+
+
 def _row(spec: ModelSpec) -> list[str]:
-    macs = total_macs(spec.backbone_macs, spec.crop_macs)
-    parts = f"{engineering(spec.backbone_macs)} + {engineering(spec.crop_macs)}" if macs else "?"
     return [
         f"`{spec.name}`",
-        str(spec.domain),
-        ", ".join(spec.label_names or ()),
+        ",&nbsp;".join(spec.label_names or ()),
         str(spec.config.global_size),
         engineering(spec.params),
-        parts,
+        engineering(spec.backbone_macs),
+        engineering(spec.crop_macs),
         spec.backbone_licence,
-        spec.weights_state,
     ]
+
+
+def _name(spec: ModelSpec) -> str:
+    card = f"{spec.name}.md"
+    return f"[`{spec.name}`]({card})" if (FOLDER / card).is_file() else f"`{spec.name}`"
 
 
 def _reported() -> str:
@@ -103,11 +114,13 @@ def _results(rows: list[ReportedResult] | tuple[ReportedResult, ...], *, by_task
         [row.task.upper() if by_task else row.model, *(f"{getattr(row, m):.2f}" for m in _METRICS)]
         for row in rows
     ]
-    return _table([first, *(m.upper() if m in ("ppv", "npv") else m for m in _METRICS)], body)
+    metrics = [m.upper() if m in ("ppv", "npv") else m for m in _METRICS]
+    return _table([first, *metrics], body, numbers=metrics)
 
 
-def _table(columns: list[str], rows: list[list[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
+def _table(columns: list[str], rows: list[list[str]], *, numbers: Sequence[str] = ()) -> str:
+    rule = ["---:" if column in numbers else "---" for column in columns]
+    lines = [columns, rule, *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

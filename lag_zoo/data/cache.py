@@ -59,7 +59,8 @@ class FrameCache:
         images: which frames, in this order; by default those of the last build, in its order.
 
     Attributes:
-        folder, global_size: of the cache, and the pixels on a side of its global views.
+        folder: of the cache.
+        global_size: pixels on a side of its global views.
         skipped: which images of the last build could not be read, by their places in its sequence; they are no frames
             of the cache.
 

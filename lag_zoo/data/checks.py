@@ -41,7 +41,7 @@ class DataReport:
 
     Attributes:
         source: the folder or manifest.
-        frames, excluded: how many there are, and how many of them are left out.
+        frames: how many there are; `excluded`: how many of them are left out.
         grouping: by what frames belong together, patient or exam; `None`: nobody says.
         labels: one row a label.
         sizes: "width x height" and how many frames have it, the most frequent first.

@@ -55,7 +55,7 @@ class Frame:
         image: its path, as the manifest has it: absolute, or from the manifest's folder.
         labels: exclusive labels: the number of the one that holds, or -1 where the frame is excluded and has none; not
             exclusive: 0, 1 or -1 (unknown) for each.
-        patient, exam: whose frame it is; empty where the manifest has no such column.
+        patient: whose frame it is; `exam`: of which examination; empty where the manifest has no such column.
         site: the place in the body; `centre`: the hospital; `device`: the scope or processor.
         modality: wli, lci, bli, nbi or other.
         reference: what the label rests on, histology or endoscopist.

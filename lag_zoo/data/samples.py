@@ -79,7 +79,8 @@ class LAGSamples(Dataset[tuple[Any, Any]]):
             too.
         download: fetches what is not there, 118 MB in all. What is there is not fetched again, and a download that
             broke off goes on where it ended. A file with other bytes is set aside as `*.damaged`.
-        transform, target_transform: of the pixels, as from `lag_zoo.create_transform(model)`, and of the class index.
+        transform: of the pixels, as from `lag_zoo.create_transform(model)`.
+        target_transform: of the class index.
         base_url: a mirror, which serves the same paths.
         timeout: seconds of silence after which the server is given up.
 

@@ -23,8 +23,9 @@ def split(manifest: Manifest, *, val: float = 0.15, test: float = 0.15, seed: in
     """The manifest with `split` train, val or test, by group, the labels in like shares; excluded frames have none.
 
     Args:
-        val, test: shares of the frames, as nearly as whole groups permit; 0: no such split. Where they come out ten
-            points off or more, an `UnevenSplitWarning` says so.
+        val: share of the frames, as nearly as whole groups permit; 0: no such split. Where it comes out ten points
+            off or more, an `UnevenSplitWarning` says so.
+        test: likewise.
 
     Raises:
         DataError: fewer groups of a label than splits.

@@ -24,7 +24,7 @@ class Comparison:
 
     Attributes:
         label: against the rest.
-        one, other: the AUROC of each.
+        one: the AUROC of the first network; `other`: of the second.
         difference: with interval and p; by the same resamples of groups, else by DeLong.
     """
 

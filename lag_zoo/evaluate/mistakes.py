@@ -32,7 +32,7 @@ class Mistake(NamedTuple):
     Attributes:
         label: that it was called, or not called.
         image: its name in the manifest.
-        probability, threshold: the frame is called where the one reaches the other.
+        probability: of the label; the frame is called where it reaches the `threshold`.
         truth: whether it has the label; if so, this is a false negative, else a false positive.
         reference: what it is in truth: its label where labels exclude each other, else the label or "not" it.
         picture: PNG, base64.

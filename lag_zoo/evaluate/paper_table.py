@@ -94,7 +94,8 @@ def paper_table(rows: Mapping[str, Row], *, model: str, data: str, modality: str
 
     Args:
         rows: by task, `im` or `ga`, as `paper_rows` gives them.
-        model, data: what was measured, and on what.
+        model: what was measured.
+        data: on what.
         modality: `wli` or `lci`, where all frames have one light; else the paper's rows of both stand there.
     """
     reported = reported_results()

@@ -66,9 +66,9 @@ class Report:
         rows: one a label; `pairs`: one a pair of exclusive labels; `subgroups`: one a site, device and so on.
         level: whether frames, examinations or patients were counted; `pooling`: how frames became those.
         grouping: by what frames belong together; `None`: nobody says, and they are taken as independent.
-        found, excluded, skipped, analysed: the way of the frames; `found_groups`, `analysed_groups`: of the patients or
-            examinations, `None` where nobody says; `reasons` why frames were excluded, and `references` what the labels
-            of those analysed rest on, each with its count.
+        found: frames in the split, of which some were `excluded`, some `skipped`, and the others `analysed`;
+            `found_groups`, `analysed_groups`: patients or examinations, `None` where nobody says; `reasons` why frames
+            were excluded, and `references` what the labels of those analysed rest on, each with its count.
         warnings: what a reader has to know before the numbers.
         temperature: by which logits were divided.
         floors: (name, rows): what simple things give on the same frames, see `lag_zoo.evaluate.floors`.
@@ -129,7 +129,8 @@ def evaluate(
         apparent: choose thresholds on the very frames that are reported, and say so in each line.
         prevalence: at which predictive values are told too.
         pairs: label against label too, where labels are exclusive; `None`: of up to six labels.
-        draws, seed: of the bootstrap.
+        draws: resamples of the bootstrap.
+        seed: of the bootstrap.
         progress: called after each row, `count_rows` times.
 
     Raises:

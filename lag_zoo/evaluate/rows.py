@@ -33,9 +33,9 @@ class Row:
     """What one question came to.
 
     Attributes:
-        label, against: a label against `rest`, or against another one.
-        n, groups, positives: frames (or examinations, patients), independent groups among them, and how many have it.
-        groups_with, groups_without: groups that have it in any of theirs, and that lack it in any.
+        label: a label; `against`: `rest`, or another label.
+        n: frames (or examinations, patients); `groups`: independent groups among them; `positives`: how many have it.
+        groups_with: groups that have it in any of theirs; `groups_without`: groups that lack it in any.
         threshold: probability from which it is called, of several the median; `rule`: how it was chosen, and on what;
             `apparent`: on these very frames, so that what stands on it is too good.
         confusion: tp, fp, tn and fn at the threshold.

@@ -54,7 +54,7 @@ class Scores:
             weights, from data that these are not.
         thresholds: (n, C) operating points that differ from frame to frame, those of the fold that a frame was scored
             in; they go before `operating_points`.
-        found, excluded, skipped: frames in the split, those left out (also before there was a split), and those that
+        found: frames in the split; `excluded`: those left out (also before there was a split); `skipped`: those that
             could not be read.
         reasons: why frames were excluded, and how many each; `references`: what the labels of the frames rest on, and
             of how many each.

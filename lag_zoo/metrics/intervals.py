@@ -181,7 +181,8 @@ def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
     """The exact two-sided probability that two models are right equally often on the same independent frames.
 
     Args:
-        one, other: (n,) bool, which frames each got right.
+        one: (n,) bool, which frames the first got right.
+        other: (n,) bool, which frames the second got right.
 
     Source: McNemar, Psychometrika 1947; exact by the binomial.
 

@@ -24,7 +24,7 @@ class ReportedResult(Spec):
         task: `im` (intestinal metaplasia or not) or `ga` (gastric atrophy or not).
         modality: `wli` or `lci`; `None`: the abstract does not say.
         model: as printed; no entry of the zoo.
-        accuracy, sensitivity, specificity, ppv, npv: in percent.
+        accuracy: in percent, as are `sensitivity`, `specificity`, `ppv` and `npv`.
     """
 
     task: Literal["im", "ga"]

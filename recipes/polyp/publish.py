@@ -265,7 +265,7 @@ def card(
     rows = [
         f"| {r.metric} | {r.value:.3f} | {r.low:.3f} to {r.high:.3f} | {r.n} | {r.note} |" for r in results
     ]
-    limits = "\n".join(f"    {limit}" for limit in weights.limits)
+    limits = "\n".join(f"    - {limit}" for limit in weights.limits)
     data = "\n".join(f"- {source}." for source in weights.training_data)
     alone, together = recipe.stages
     everything = opened(out, "all")
