@@ -3,7 +3,7 @@
 from lag_zoo.data.cache import FrameCache, build_cache
 from lag_zoo.data.cached_views import CachedViews
 from lag_zoo.data.dataset import ViewDataset
-from lag_zoo.data.images import find_images, read_image
+from lag_zoo.data.images import describe_left_out, find_images, read_image
 from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.data.samples import LAGSamples
 from lag_zoo.data.sources import open_data
@@ -18,6 +18,7 @@ __all__ = [
     "Manifest",
     "ViewDataset",
     "build_cache",
+    "describe_left_out",
     "find_images",
     "folds",
     "open_data",

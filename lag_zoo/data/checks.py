@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from lag_zoo.brief import brief
 from lag_zoo.data.images import read_image
 from lag_zoo.data.known_frames import frame_digest
-from lag_zoo.data.manifest import Frame, Manifest
+from lag_zoo.data.manifest import UNKNOWN, Frame, Manifest
 from lag_zoo.data.near_duplicates import frame_hash, near_duplicates
 from lag_zoo.errors import FieldOfViewWarning, UnreadableImageError
 from lag_zoo.views import find_field_of_view
@@ -141,7 +141,7 @@ def check_data(
         frames=len(manifest),
         excluded=sum(bool(frame.excluded) for frame in frames),
         grouping=manifest.grouping,
-        labels=tuple(_count(manifest, number) for number in range(len(manifest.label_names))),
+        labels=_counted(manifest),
         sizes=dict(Counter(seen[number].size for number in good).most_common()),
         unreadable=tuple(
             (frame.image, frame.line, one.error) for frame, one in zip(frames, seen, strict=True) if one.error
@@ -202,18 +202,24 @@ def _contradictions(frames: Sequence[Frame], seen: Sequence[_Seen]) -> list[tupl
     ]
 
 
-def _count(manifest: Manifest, number: int) -> LabelCount:
-    targets = manifest.targets()
-    holds = targets == number if targets.ndim == 1 else targets[:, number] == 1
-    used = [not frame.excluded for frame in manifest.frames]
-    chosen = [place for place, (held, use) in enumerate(zip(holds, used, strict=True)) if held and use]
-    groups = manifest.groups()
-    return LabelCount(
-        label=manifest.label_names[number],
-        frames=len(chosen),
-        groups=len({groups[place] for place in chosen}),
-        splits={
-            name: sum(manifest.frames[place].split == name for place in chosen) for name in manifest.splits
-        },
-        unknown=0 if targets.ndim == 1 else int((targets[:, number] == -1).sum()),
-    )
+def _counted(manifest: Manifest) -> tuple[LabelCount, ...]:
+    """One row a label."""
+    frames, groups, targets = manifest.frames, manifest.groups(), manifest.targets()
+    having: list[list[int]] = [[] for _ in manifest.label_names]
+    for place, number in zip(*(found.tolist() for found in manifest.marks()), strict=True):
+        if not frames[place].excluded:
+            having[number].append(place)
+    unknown = (targets == UNKNOWN).sum(axis=0).tolist() if targets.ndim == 2 else [0] * len(having)
+    rows = []
+    for name, places, without in zip(manifest.label_names, having, unknown, strict=True):
+        splits = Counter(frames[place].split for place in places)
+        rows.append(
+            LabelCount(
+                label=name,
+                frames=len(places),
+                groups=len({groups[place] for place in places}),
+                splits={split: splits[split] for split in manifest.splits},
+                unknown=without,
+            )
+        )
+    return tuple(rows)

@@ -2,10 +2,12 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from lag_zoo.data.images import find_images
+from lag_zoo.data.images import describe_left_out, find_images, is_image_name, kind_of
 from lag_zoo.data.manifest import SPLIT_NAMES, Frame, Manifest
 from lag_zoo.errors import DataError
 
@@ -16,7 +18,8 @@ def read_folder(folder: str | os.PathLike[str], *, labels: Sequence[str] | None 
     """A manifest of the images in a folder that has one folder a label (`IM/`, `normal/`) or one a modality and label
     (`WLI_IM/`, `LCI_normal/`), which may lie below `train/`, `val/` and `test/`.
 
-    Labels of folders are exclusive. A folder that says no modality leaves it unknown.
+    Labels of folders are exclusive. A folder that says no modality leaves it unknown. Files that are no images are
+    counted in `Manifest.left_out`.
 
     Args:
         folder: walked, each label's folder to its end.
@@ -28,61 +31,76 @@ def read_folder(folder: str | os.PathLike[str], *, labels: Sequence[str] | None 
     root = Path(folder)
     if not root.is_dir():
         raise DataError(f"{root} is no folder")
-    below = _folders(root)
+    left_out: Counter[str] = Counter()
+    found = _labelled(root, left_out)
+    with_modality = all(_WITH_MODALITY.fullmatch(path.name) for path, _ in found)
+    named = {path: _named(path.name, with_modality=with_modality) for path, _ in found}
+    names = _ordered(root, {label for label, _ in named.values()}, labels)
+    numbers = {name: number for number, name in enumerate(names)}
+    frames = []
+    for path, split in found:
+        label, modality = named[path]
+        besides: Counter[str] = Counter()
+        images = list(find_images([path], besides))
+        if not images:
+            raise DataError(f"{path} holds no image ({describe_left_out(besides) or 'it is empty'})")
+        left_out += besides
+        frames += [
+            Frame(
+                image=image.relative_to(root).as_posix(),
+                labels=(numbers[label],),
+                modality=modality,
+                split=split,
+            )
+            for image in images
+        ]
+    return Manifest(
+        root=root, label_names=names, frames=tuple(frames), source=str(root), left_out=dict(left_out)
+    )
+
+
+def _labelled(root: Path, left_out: Counter[str]) -> list[tuple[Path, str]]:
+    """The folders of labels, each with its split; empty where there are no splits."""
+    below = _folders(root, left_out)
     splits = {path: SPLIT_NAMES[path.name.lower()] for path in below if path.name.lower() in SPLIT_NAMES}
     if splits and len(splits) < len(below):
         other = next(path.name for path in below if path not in splits)
         raise DataError(
             f"{root} has folders of splits ({', '.join(p.name for p in splits)}) and of something else ({other})"
         )
-    if splits:
-        found = [
-            (path, split)
-            for part, split in splits.items()
-            for path in _folders(part) or [_without_labels(part)]
-        ]
-    else:
-        found = [(path, "") for path in below]
-    if not found:
-        raise DataError(f"{root} has no folders of labels, such as IM/ and normal/")
-    named = {path: _named(path.name, with_modality=_all_with_modality(found)) for path, _ in found}
-    names = _ordered(root, {label for label, _ in named.values()}, labels)
-    frames = []
-    for path, split in found:
-        label, modality = named[path]
-        images = list(find_images([path]))
-        if not images:
-            raise DataError(f"{path} holds no TIFF, JPEG, PNG, BMP or WebP image")
-        frames += [
-            Frame(
-                image=image.relative_to(root).as_posix(),
-                labels=(names.index(label),),
-                modality=modality,
-                split=split,
-            )
-            for image in images
-        ]
-    return Manifest(root=root, label_names=names, frames=tuple(frames), source=str(root))
+    if not splits:
+        return [(path, "") for path in below or _without_labels(root, left_out)]
+    return [
+        (path, split)
+        for part, split in splits.items()
+        for path in _folders(part, left_out) or _without_labels(part, left_out)
+    ]
 
 
-def _folders(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted; images beside them belong to nobody."""
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    folders = [entry for entry in entries if entry.is_dir()]
-    stray = [image for image in find_images([folder]) if image.parent == folder]
+def _folders(folder: Path, left_out: Counter[str]) -> list[Path]:
+    """The folders in a folder, sorted; images beside them belong to nobody, and other files are left out."""
+    folders, stray = [], []
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            left_out[kind_of(entry.name)] += 1
+        elif entry.is_dir():
+            folders.append(entry)
+        elif is_image_name(entry.name):
+            stray.append(entry)
+        else:
+            left_out[kind_of(entry.name)] += 1
     if folders and stray:
         raise DataError(
             f"{folder}: {stray[0].name} lies beside the folders of labels and has none ({len(stray)} such images)"
         )
+    if stray:
+        left_out["images without a label"] = len(stray)
     return folders
 
 
-def _without_labels(folder: Path) -> Path:
-    raise DataError(f"{folder} has no folders of labels, such as IM/ and normal/")
-
-
-def _all_with_modality(found: Sequence[tuple[Path, str]]) -> bool:
-    return all(_WITH_MODALITY.fullmatch(path.name) for path, _ in found)
+def _without_labels(folder: Path, left_out: Counter[str]) -> NoReturn:
+    beside = f" ({describe_left_out(left_out)})" if left_out else ""
+    raise DataError(f"{folder} has no folders of labels, such as IM/ and normal/{beside}")
 
 
 def _named(name: str, *, with_modality: bool) -> tuple[str, str]:

@@ -1,92 +1,184 @@
 """Image files: found in folders, and read whole or refused with the reason.
 
-A file that cannot be read is an error that names it. It is never replaced, and never half a picture.
+A file that cannot be read is an error that names it. It is never replaced, and never half a picture. What a folder
+holds besides is counted, so that nothing is left out unsaid.
 """
 
+import io
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
+from lag_zoo.data.encoded import Encoded, Held, held
 from lag_zoo.errors import InvalidImageError, UnreadableImageError
 from lag_zoo.views import to_pixels
+from lag_zoo.views.pixels import ADDRESS
 
-SUFFIXES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+SUFFIXES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".png", ".bmp", ".webp"})
 """How the names of image files end, in lower case."""
 
 MAX_PIXELS = 80_000_000
 """Pixels of a file above which it is refused unread: no scope's frame, and below the size that PIL itself warns of."""
 
 _FORMATS = ("TIFF", "JPEG", "PNG", "BMP", "WEBP")
+_NO_ENDING, _HIDDEN, _LINK_ABOVE = "no ending", "hidden", "link to a folder above"
+_LONGEST = (
+    8  # letters of an ending: what is longer is part of a name, and would be a kind of its own each time
+)
+_SHOWN = 8
+
+_Identity = tuple[int, int]  # device and inode: the same folder, by whatever name
 
 
-def find_images(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+def find_images(
+    paths: Iterable[str | os.PathLike[str]], left_out: Counter[str] | None = None
+) -> Iterator[Path]:
     """The image files behind these paths: a file as it is given, a folder walked, its files in sorted order.
 
-    In folders only names that end like an image's count (`SUFFIXES`), and hidden files and folders are left out. What
-    does not exist, or a folder that cannot be opened, is given back as it is, so that reading it names the reason.
+    In folders only names that end like an image's count (`SUFFIXES`), and hidden files and folders are left out. Linked
+    folders are walked too, but for a link to a folder that it lies in itself. What does not exist, or a folder that
+    cannot be opened, is given back as it is, so that reading it names the reason.
+
+    Args:
+        left_out: counts what is left out in folders while they are walked, by kind: its ending in small letters
+            (".mp4"), "no ending", "hidden", "link to a folder above".
 
     >>> list(find_images(["frame.dat"]))
     [PosixPath('frame.dat')]
     """
+    left_out = Counter() if left_out is None else left_out
     for given in paths:
         path = Path(given)
         if _is_folder(path):
-            yield from _walk(path)
+            yield from _walk(path, left_out, _around(path))
         else:
             yield path
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, left_out: Counter[str], above: frozenset[_Identity]) -> Iterator[Path]:
+    """The images of a folder; `above` are the folders that it lies in, and those that it was reached through."""
     try:
-        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        identity = _identity(folder)
+        if identity in above:
+            left_out[_LINK_ABOVE] += 1
+            return
+        with os.scandir(folder) as entries:
+            found = {entry.name: _is_folder(entry) for entry in entries}
     except OSError:
         yield folder
         return
-    for name in names:
-        entry = folder / name
-        if _is_folder(entry):
-            if not entry.is_symlink():  # a link may lead back up
-                yield from _walk(entry)
-        elif entry.suffix.lower() in SUFFIXES:
-            yield entry
+    for name in sorted(found):
+        if name.startswith("."):
+            left_out[_HIDDEN] += 1
+        elif found[name]:
+            yield from _walk(folder / name, left_out, above | {identity})
+        elif is_image_name(name):
+            yield folder / name
+        else:
+            left_out[kind_of(name)] += 1
 
 
-def _is_folder(path: Path) -> bool:
-    """Whether it is one; of what cannot be looked at nobody knows, and reading it names the reason."""
+def _identity(folder: Path) -> _Identity:
+    found = folder.stat()
+    return found.st_dev, found.st_ino
+
+
+def _around(folder: Path) -> frozenset[_Identity]:
+    """The folders around a folder."""
+    try:
+        return frozenset(map(_identity, folder.resolve().parents))
+    except OSError:  # one that cannot be looked at; a link to it cannot be followed either
+        return frozenset()
+
+
+def is_image_name(name: str) -> bool:
+    """True for a file's name that ends like an image's (`SUFFIXES`)."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def kind_of(name: str) -> str:
+    """The kind by which a file that is no image is counted.
+
+    >>> [kind_of(name) for name in ("Clip.MP4", "IM000123", "1.2.840.113619", ".DS_Store")]
+    ['.mp4', 'no ending', 'no ending', 'hidden']
+    """
+    if name.startswith("."):
+        return _HIDDEN
+    ending = os.path.splitext(name)[1].lower()
+    letters = ending[1:]
+    told = letters.isalnum() and not letters.isdecimal() and len(letters) <= _LONGEST
+    return ending if told else _NO_ENDING
+
+
+def describe_left_out(left_out: Mapping[str, int]) -> str:
+    """One line on what `find_images` has left out, the most frequent kinds first; empty where it is nothing.
+
+    >>> describe_left_out({".mp4": 3, "no ending": 1, "hidden": 2})
+    'left out: 3 .mp4, 2 hidden, 1 without an ending'
+    """
+    words = {_NO_ENDING: "without an ending", _LINK_ABOVE: "linked to a folder above"}
+    kinds = sorted((-count, kind) for kind, count in left_out.items() if count)
+    told = [f"{-count} {words.get(kind, kind)}" for count, kind in kinds[:_SHOWN]]
+    if rest := sum(-count for count, _ in kinds[_SHOWN:]):
+        told.append(f"{rest} of other kinds")
+    return f"left out: {', '.join(told)}" if told else ""
+
+
+def _is_folder(path: Path | os.DirEntry[str]) -> bool:
+    """True for a folder; of what cannot be looked at nobody knows, and reading it names the reason."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
         return False
 
 
-def read_image(path: str | os.PathLike[str]) -> Tensor:
+def read_image(file: str | os.PathLike[str] | Held) -> Tensor:
     """The raw pixels (3, H, W) of a TIFF, JPEG, PNG, BMP or WebP file; uint8. Of several pages, the first.
 
     Of 16-bit colours PIL gives the upper eight bits.
 
+    Args:
+        file: its path; its bytes; or a file open in binary mode, such as `open(path, "rb")`, `io.BytesIO` or an
+            upload, which is read from its beginning.
+
     Raises:
         UnreadableImageError: no such file, no image, a truncated one, one of more than 80 megapixels, or pixels that
-            cannot become RGB (see `lag_zoo.views.to_pixels`). The message begins with the path.
+            cannot become RGB (see `lag_zoo.views.to_pixels`). The message begins with the path, or says "bytes in
+            memory".
+
+    >>> read_image(b"GIF89a")
+    Traceback (most recent call last):
+    lag_zoo.errors.UnreadableImageError: bytes in memory: not a TIFF, JPEG, PNG, BMP or WebP image, or damaged where \
+it says so
     """
-    path = Path(path)
+    source = Path(file) if isinstance(file, str | os.PathLike) else held(file)
+    name = source.name if isinstance(source, Encoded) else _shown(source)
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise UnreadableImageError(
-            f"{path}: PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process, so half a picture would pass for a "
+            f"{name}: PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process, so half a picture would pass for a "
             "whole one; unset it"
         )
     try:
-        return _read(path)
+        return _read(source)
     except Exception as error:  # PIL's parsers raise whatever a damaged file leads them to
-        raise UnreadableImageError(f"{path}: {_reason(path, error)}") from error
+        raise UnreadableImageError(f"{name}: {_reason(source, error)}") from error
 
 
-def _read(path: Path) -> Tensor:
-    if path.exists() and not (path.is_file() or path.is_dir()):
+def _shown(path: Path) -> str:
+    """A path as it was given: an address has lost a slash on the way."""
+    return str(path).replace(":/", "://", 1) if ADDRESS.match(str(path)) else str(path)
+
+
+def _read(source: Path | Encoded) -> Tensor:
+    if isinstance(source, Path) and source.exists() and not (source.is_file() or source.is_dir()):
         raise OSError("a device or a pipe, and no file")  # reading it might never end
-    with Image.open(path, formats=_FORMATS) as image:
+    with Image.open(
+        io.BytesIO(source.data) if isinstance(source, Encoded) else source, formats=_FORMATS
+    ) as image:
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError(f"{image.width} x {image.height}")
         wide = image.mode == "RGB" and any(";16" in str(tile.args) for tile in image.tile)
@@ -100,18 +192,30 @@ def _read(path: Path) -> Tensor:
     return pixels
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(source: Path | Encoded, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"more than {MAX_PIXELS // 10**6} megapixels, which no scope delivers; not decoded ({error})"
     if isinstance(error, InvalidImageError):
         return str(error)
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if _is_folder(path):
-        return f"a folder that cannot be read ({error})"
+    if isinstance(source, Path):
+        if ADDRESS.match(str(source)):
+            return "an address, and no file; fetch it, and pass its bytes"
+        if isinstance(error, FileNotFoundError):
+            pattern = set("*?[") & set(str(source))
+            return (
+                "no such file; of a pattern, glob.glob(pattern) lists the files"
+                if pattern
+                else "no such file"
+            )
+        if isinstance(error, IsADirectoryError):
+            return "a folder; lag_zoo.data.find_images([folder]) lists its images"
+        if _is_folder(source):
+            return f"a folder that cannot be read ({error})"
     if isinstance(error, OSError) and error.errno is not None:
         return error.strerror or str(error)
-    if path.is_file() and path.stat().st_size == 0:
+    if isinstance(source, Encoded) and not source.data:
+        return "an empty file"
+    if isinstance(source, Path) and source.is_file() and source.stat().st_size == 0:
         return "an empty file"
     if isinstance(error, UnidentifiedImageError):
         return "not a TIFF, JPEG, PNG, BMP or WebP image, or damaged where it says so"

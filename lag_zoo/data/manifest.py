@@ -5,8 +5,10 @@ be right is an error with its line and column.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -44,7 +46,28 @@ SPLIT_NAMES = {
 MODALITIES = ("wli", "lci", "bli", "nbi", "other")
 REFERENCES = ("histology", "endoscopist")
 UNKNOWN = -1
+NO_REASON = "excluded"
+"""What stands for the reason where a column says only that a frame is excluded."""
+
+_SAY_NO = frozenset({"", "0", "false", "f", "no", "n", "nan", "none", "null", "na", "n/a", "<na>"})
+_SAY_YES = frozenset({"1", "true", "t", "yes", "y"})
 _SHOWN = 3
+
+
+def reason_of(cell: object) -> str:
+    """Reads a cell of the column `excluded`, text, number or truth value: the reason, empty where it is not excluded.
+
+    >>> [reason_of(cell) for cell in ("0", " No ", False, 1.0, "TRUE", "blurred")]
+    ['', '', '', 'excluded', 'excluded', 'blurred']
+    """
+    text = str(cell).strip()
+    word = text.lower()
+    if word and word[0] in "+-.0123456789":  # 0.00 and 1.0, as spreadsheets and decimals have them
+        try:
+            word = f"{float(word):g}".removeprefix("-")
+        except ValueError:
+            return text
+    return "" if word in _SAY_NO else NO_REASON if word in _SAY_YES else text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +82,8 @@ class Frame:
         site: the place in the body; `centre`: the hospital; `device`: the scope or processor.
         modality: wli, lci, bli, nbi or other.
         reference: what the label rests on, histology or endoscopist.
-        excluded: why the frame is left out; empty where it is not.
+        excluded: why the frame is left out; empty where it is not. What only says yes or no (1, False, "no", "y") is
+            taken as that, and yes becomes the reason "excluded".
         split: train, val, test, or the name of a fold.
         line: of the manifest; 0 where it came from a folder.
     """
@@ -79,10 +103,23 @@ class Frame:
 
     __repr__ = brief
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "excluded", reason_of(self.excluded))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The frames of a data set, from `open_data` or `read_manifest`.
+
+    Attributes:
+        root: the folder from which the frames' paths lead.
+        label_names, task: the labels, and whether they exclude each other.
+        frames: at least one; images, groups and splits that contradict each other are refused.
+        source: what messages call it.
+        left_out: how many files of a folder are no frames, by kind; see `lag_zoo.data.find_images`.
+
+    Raises:
+        DataError: no frames, an image twice, a group in two splits, or one that is named on some lines only.
 
     >>> frames = [Frame(image=f"{n}.jpg", labels=(n % 2,), patient=f"p{n // 2}") for n in range(4)]
     >>> manifest = Manifest(root=Path("."), label_names=("normal", "IM"), frames=tuple(frames))
@@ -97,6 +134,7 @@ class Manifest:
     task: Task = "multiclass"
     frames: tuple[Frame, ...]
     source: str = "the manifest"
+    left_out: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     __repr__ = brief
 
@@ -110,14 +148,14 @@ class Manifest:
     def __len__(self) -> int:
         return len(self.frames)
 
-    @property
+    @cached_property
     def grouping(self) -> Literal["patient", "exam"] | None:
         """By what frames belong together: patient, else examination; `None`: nobody says."""
         if any(self.column("patient")):
             return "patient"
         return "exam" if any(self.column("exam")) else None
 
-    @property
+    @cached_property
     def splits(self) -> tuple[str, ...]:
         """The splits that the frames name, sorted; empty where there are none."""
         return tuple(sorted({frame.split for frame in self.frames if frame.split}))
@@ -132,9 +170,8 @@ class Manifest:
 
     def groups(self) -> np.ndarray:
         """Whose each frame is (n,), str; without a grouping each frame is its own."""
-        if self.grouping is None:
-            return np.array([frame.image for frame in self.frames])
-        return np.array([getattr(frame, self.grouping) for frame in self.frames])
+        name = self.grouping or "image"
+        return np.array([getattr(frame, name) for frame in self.frames])
 
     def count_groups(self) -> int | None:
         """How many patients or examinations there are; `None`: nobody says. An excluded frame may be nobody's."""
@@ -147,13 +184,19 @@ class Manifest:
 
     def label_counts(self) -> dict[str, int]:
         """How many frames have each label, by name; excluded frames do not count."""
-        targets = self.targets()[[not frame.excluded for frame in self.frames]]
-        held = (
-            targets[:, None] == np.arange(len(self.label_names))
-            if self.task == "multiclass"
-            else targets == 1
-        )
-        return dict(zip(self.label_names, held.sum(axis=0).tolist(), strict=True))
+        places, numbers = self.marks()
+        used = np.array([not frame.excluded for frame in self.frames])
+        counts = np.bincount(numbers[used[places]], minlength=len(self.label_names))
+        return dict(zip(self.label_names, counts.tolist(), strict=True))
+
+    def marks(self) -> tuple[np.ndarray, np.ndarray]:
+        """The labels that hold, pair by pair (m,), int64: the place of the frame, and the number of the label."""
+        targets = self.targets()
+        if targets.ndim == 1:
+            places = np.flatnonzero(targets != UNKNOWN)
+            return places, targets[places]
+        places, numbers = np.nonzero(targets == 1)
+        return places, numbers
 
     def column(self, name: Column) -> list[str]:
         """What the frames have in one column."""
@@ -163,18 +206,41 @@ class Manifest:
         """The frames of a split (`None`: of all), without the excluded ones unless they are asked for.
 
         Raises:
-            DataError: none is left, or there is no such split.
+            DataError: none is left, or there is no such split; the excluded frames are counted.
         """
         if split is not None and split not in self.splits:
             raise DataError(
-                f"{self.source} has no split {split!r}; it has {', '.join(self.splits) or 'none'}"
+                f"{self.source} has no split {split!r}; it has {', '.join(self.splits) or 'none'}{self.told_excluded()}"
             )
-        kept = [f for f in self.frames if (excluded or not f.excluded) and split in (None, f.split)]
+        of_split = [frame for frame in self.frames if split in (None, frame.split)]
+        kept = of_split if excluded else [frame for frame in of_split if not frame.excluded]
+        if not kept:
+            whose = "" if split is None else f" of the split {split}"
+            raise DataError(
+                f"{self.source}: no frame{whose} is left: all {len(of_split)} are excluded ({_reasons(of_split)})"
+            )
         return self.with_frames(kept)
 
+    def told_excluded(self) -> str:
+        """The excluded frames counted by reason, to be put after a message; empty where there are none.
+
+        >>> frames = [Frame(image=f"{n}.jpg", labels=(n,), excluded=("", "blurred")[n]) for n in range(2)]
+        >>> Manifest(root=Path("."), label_names=("normal", "IM"), frames=tuple(frames)).told_excluded()
+        '; 1 of 2 frames are excluded (1 blurred)'
+        """
+        count = sum(bool(frame.excluded) for frame in self.frames)
+        return f"; {count} of {len(self)} frames are excluded ({_reasons(self.frames)})" if count else ""
+
     def with_frames(self, frames: Iterable[Frame]) -> "Manifest":
-        """The same manifest with other frames."""
-        return dataclasses.replace(self, frames=tuple(frames))
+        """The same manifest with other frames.
+
+        Raises:
+            DataError: none are given; the excluded ones of this manifest are counted.
+        """
+        kept = tuple(frames)
+        if not kept:
+            raise DataError(f"{self.source}: none of its {len(self)} frames is left{self.told_excluded()}")
+        return dataclasses.replace(self, frames=kept)
 
     def with_column(self, name: Column, values: Sequence[str]) -> "Manifest":
         """The same frames with one column put in the place of theirs."""
@@ -193,10 +259,12 @@ class Manifest:
                 f"{self.source} has the labels {list(self.label_names)}, and {list(names)} are expected"
             )
         if self.task == "multilabel":
-            order = [self.label_names.index(name) for name in names]
+            places = {name: place for place, name in enumerate(self.label_names)}
+            order = [places[name] for name in names]
             moved = [tuple(frame.labels[i] for i in order) for frame in self.frames]
         else:
-            numbers = [names.index(name) for name in self.label_names]
+            places = {name: place for place, name in enumerate(names)}
+            numbers = [places[name] for name in self.label_names]
             moved = [tuple(numbers[i] if i != UNKNOWN else i for i in frame.labels) for frame in self.frames]
         frames = (
             dataclasses.replace(frame, labels=labels)
@@ -211,12 +279,13 @@ def require_disjoint_splits(manifest: Manifest) -> None:
     Raises:
         DataError: with the first such groups, their splits and lines.
     """
-    if manifest.grouping is None:
+    grouping = manifest.grouping
+    if grouping is None:
         return
     seen: dict[str, dict[str, int]] = {}
     for frame in manifest.frames:
         if frame.split and not frame.excluded:
-            seen.setdefault(getattr(frame, manifest.grouping), {}).setdefault(frame.split, frame.line)
+            seen.setdefault(getattr(frame, grouping), {}).setdefault(frame.split, frame.line)
     torn = {group: splits for group, splits in seen.items() if len(splits) > 1}
     if torn:
         first = "; ".join(
@@ -224,7 +293,7 @@ def require_disjoint_splits(manifest: Manifest) -> None:
             for group, splits in list(torn.items())[:_SHOWN]
         )
         raise DataError(
-            f"{manifest.source}: {len(torn)} of {len(seen)} groups by {manifest.grouping} stand in "
+            f"{manifest.source}: {len(torn)} of {len(seen)} groups by {grouping} stand in "
             f"more than one split: {first}. A group goes into one split as a whole (lag-zoo data split does it)"
         )
 
@@ -249,3 +318,14 @@ def _require_one_row_each(manifest: Manifest) -> None:
                 f"{frame.line}"
             )
         lines[frame.image] = frame.line
+
+
+def _reasons(frames: Iterable[Frame]) -> str:
+    """Why frames are excluded, the most frequent first, such as "2 blurred, 1 without a reason"."""
+    counts = Counter(frame.excluded for frame in frames if frame.excluded)
+    told = [
+        f"{count} {'without a reason' if reason == NO_REASON else reason}"
+        for reason, count in counts.most_common(_SHOWN)
+    ]
+    rest = counts.total() - sum(count for _, count in counts.most_common(_SHOWN))
+    return ", ".join([*told, *([f"{rest} for other reasons"] if rest else [])])

@@ -1,17 +1,19 @@
 """Splits by group: no patient (else examination) on both sides, each label on each side in like shares.
 
-scikit-learn's `StratifiedGroupKFold` deals the groups into small piles; a split is some of these piles. The same seed
-gives the same split of the same manifest.
+The groups are dealt into small piles (`lag_zoo.data.dealing`); a split is some of these piles. The same seed gives the
+same split of the same manifest.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
+from lag_zoo.data.dealing import Numbers, deal
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.errors import DataError, InvalidConfigError, UnevenSplitWarning, UngroupedDataWarning, extra
+from lag_zoo.errors import DataError, InvalidConfigError, UnevenSplitWarning, UngroupedDataWarning
 
 _PILES = 20  # a split's share is a multiple of one in so many, where the groups suffice
 _DEALS = 50
@@ -30,7 +32,6 @@ def split(manifest: Manifest, *, val: float = 0.15, test: float = 0.15, seed: in
     Raises:
         DataError: fewer groups of a label than splits.
         InvalidConfigError: shares that leave nothing to train on.
-        MissingExtraError: scikit-learn is not installed.
 
     >>> from lag_zoo.data.manifest import Frame
     >>> frames = tuple(Frame(image=f"{n}.png", labels=(n % 2,), exam=f"{n // 4}") for n in range(160))
@@ -43,11 +44,12 @@ def split(manifest: Manifest, *, val: float = 0.15, test: float = 0.15, seed: in
             f"val and test are shares of the frames, together below 1; got {val} and {test}"
         )
     shares = {name: share for name, share in (("test", test), ("val", val)) if share}
-    _warn_if_ungrouped(manifest)
     parts = into_parts(manifest, shares, seed=seed)
-    if _distance(parts, shares) >= _UNEVEN:
+    _warn_if_ungrouped(manifest)
+    dealt = np.array([frame.split for frame in parts.frames if not frame.excluded])
+    if _distance(dealt, shares) >= _UNEVEN:
         told = ", ".join(
-            f"{name} {_share(parts, name):.0%}, not {share:.0%}" for name, share in shares.items()
+            f"{name} {_share(dealt, name):.0%}, not {share:.0%}" for name, share in shares.items()
         )
         warnings.warn(
             f"{manifest.source}: {told}: whole groups, of which some label has few, permit no closer split",
@@ -63,19 +65,21 @@ def into_parts(manifest: Manifest, shares: Mapping[str, float], *, seed: int) ->
     Raises:
         DataError: fewer groups of a label than parts.
     """
-    of_rarest = _most(manifest, at_least=1 + len(shares))
-    groups = len(set(manifest.where().groups()))
+    hand = _Hand.of(manifest)
+    of_rarest = hand.groups_of_rarest(at_least=1 + len(shares))
+    groups = len(np.unique(hand.groups))
     # Small piles come closest to the shares. Where a label has few groups, they may not reach every part: then larger.
     counts = sorted({min(_PILES, groups), min(_PILES, of_rarest)}, reverse=True)
-    deals = (deal for count in counts for deal in _deals(manifest, _named(shares, count), seed))
-    best = next(deals, None)
-    if best is None:
-        raise _no_deal(manifest)
-    for deal in islice(deals, _OTHERS):
+    deals = (parts for count in counts for parts in hand.deals(_named(shares, count), seed))
+    best: np.ndarray | None = None
+    for parts in islice(deals, 1 + _OTHERS):
+        if best is None or _distance(parts, shares) < _distance(best, shares):
+            best = parts
         if _distance(best, shares) <= max(_EVEN, 1 / groups):
             break
-        best = min(best, deal, key=lambda parts: _distance(parts, shares))
-    return best
+    if best is None:
+        raise hand.no_deal()
+    return hand.into_manifest(best)
 
 
 def _named(shares: Mapping[str, float], count: int) -> list[str]:
@@ -85,11 +89,11 @@ def _named(shares: Mapping[str, float], count: int) -> list[str]:
     return names + ["train"] * (count - len(names))
 
 
-def _share(parts: Manifest, name: str) -> float:
-    return len(parts.where(split=name)) / len(parts.where())
+def _share(parts: np.ndarray, name: str) -> float:
+    return float((parts == name).mean())
 
 
-def _distance(parts: Manifest, shares: Mapping[str, float]) -> float:
+def _distance(parts: np.ndarray, shares: Mapping[str, float]) -> float:
     """How far the parts are from the shares that were asked for, at most."""
     return max((abs(_share(parts, name) - share) for name, share in shares.items()), default=0.0)
 
@@ -100,16 +104,16 @@ def folds(manifest: Manifest, count: int, *, seed: int = 0) -> Manifest:
     Raises:
         DataError: fewer groups of a label than folds.
         InvalidConfigError: fewer than 2 folds.
-        MissingExtraError: scikit-learn is not installed.
     """
     if count < 2:
         raise InvalidConfigError(f"at least 2 folds are needed, got {count}")
-    _most(manifest, at_least=count)
+    hand = _Hand.of(manifest)
+    hand.groups_of_rarest(at_least=count)
     _warn_if_ungrouped(manifest)
-    parts = next(_deals(manifest, [f"fold{number + 1}" for number in range(count)], seed), None)
+    parts = next(hand.deals([f"fold{number + 1}" for number in range(count)], seed), None)
     if parts is None:
-        raise _no_deal(manifest)
-    return parts
+        raise hand.no_deal()
+    return hand.into_manifest(parts)
 
 
 def _warn_if_ungrouped(manifest: Manifest) -> None:
@@ -122,73 +126,79 @@ def _warn_if_ungrouped(manifest: Manifest) -> None:
         )
 
 
-def _deals(manifest: Manifest, names: list[str], seed: int) -> Iterator[Manifest]:
-    """Deals of the groups into piles of these names: those that give each part each label."""
-    for deal in range(_DEALS):
-        piles = _piles(manifest, len(names), seed * _DEALS + deal)
-        parts = manifest.with_column("split", ["" if pile < 0 else names[pile] for pile in piles])
-        if all(_has_each_label(parts.where(split=name)) for name in set(names)):
-            yield parts
+class _Hand(NamedTuple):
+    """What is dealt: the frames of a manifest that are not excluded, n of them.
+
+    Attributes:
+        used: (n,) their places in the manifest.
+        groups, strata: (n,) what stays together, and what is kept in like shares.
+        marked, marks: frames and their labels, pair by pair; a frame may have several, or none that is known.
+    """
+
+    manifest: Manifest
+    used: Numbers
+    groups: np.ndarray
+    strata: Numbers
+    marked: Numbers
+    marks: Numbers
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "_Hand":
+        used, chosen = np.flatnonzero([not frame.excluded for frame in manifest.frames]), manifest.where()
+        strata = chosen.targets()
+        if strata.ndim == 2:  # labels that are not exclusive are kept in like shares by their combinations
+            strata = np.unique(strata, axis=0, return_inverse=True)[1].reshape(-1)
+        return cls(manifest, used, chosen.groups(), strata, *chosen.marks())
+
+    def groups_of_rarest(self, *, at_least: int) -> int:
+        """How many groups the label has that fewest groups have: in so many parts each may have each label.
+
+        Raises:
+            DataError: fewer than `at_least`.
+        """
+        group = np.unique(self.groups, return_inverse=True)[1].reshape(-1)
+        names = self.manifest.label_names
+        pairs = np.unique(group[self.marked] * len(names) + self.marks)
+        counts = np.bincount(pairs % len(names), minlength=len(names))
+        rarest = int(counts.argmin())
+        if counts[rarest] < at_least:
+            what = {"patient": "patients", "exam": "examinations", None: "frames"}[self.manifest.grouping]
+            raise DataError(
+                f"{self.manifest.source}: {names[rarest]} has {counts[rarest]} {what}, and {at_least} parts need at "
+                f"least one each{self.manifest.told_excluded()}"
+            )
+        return int(counts[rarest])
+
+    def deals(self, names: Sequence[str], seed: int) -> Iterator[np.ndarray]:
+        """The part of each frame (n,), deal by deal into piles of these names: where each part has each label."""
+        strata, named = _large_enough(self.strata, len(names)), np.array(names)
+        for number in range(_DEALS):
+            parts = named[deal(strata, self.groups, len(names), seed=seed * _DEALS + number)]
+            if self._each_has_each_label(parts, len(set(names))):
+                yield parts
+
+    def _each_has_each_label(self, parts: np.ndarray, count: int) -> bool:
+        labels = len(self.manifest.label_names)
+        part = np.unique(parts, return_inverse=True)[1].reshape(-1)
+        return len(np.unique(part[self.marked] * labels + self.marks)) == count * labels
+
+    def into_manifest(self, parts: np.ndarray) -> Manifest:
+        """The manifest with `split` the part of each frame; excluded frames have none."""
+        column = np.full(len(self.manifest), "", dtype=parts.dtype)
+        column[self.used] = parts
+        return self.manifest.with_column("split", column.tolist())
+
+    def no_deal(self) -> DataError:
+        return DataError(
+            f"{self.manifest.source}: in {_DEALS} deals of whole groups some part had no frame of some label; fewer "
+            "parts, larger ones, or more groups are needed"
+        )
 
 
-def _no_deal(manifest: Manifest) -> DataError:
-    return DataError(
-        f"{manifest.source}: in {_DEALS} deals of whole groups some part had no frame of some label; fewer parts, "
-        "larger ones, or more groups are needed"
-    )
-
-
-def _has_each_label(part: Manifest) -> bool:
-    targets = part.targets()
-    return all(
-        (targets == n).any() if targets.ndim == 1 else (targets[:, n] == 1).any()
-        for n in range(len(part.label_names))
-    )
-
-
-def _piles(manifest: Manifest, count: int, seed: int) -> np.ndarray:
-    """The pile of each frame (n,), 0 to count - 1; -1 of excluded frames."""
-    with extra("data"):
-        from sklearn.model_selection import StratifiedGroupKFold
-    used = np.flatnonzero([not frame.excluded for frame in manifest.frames])
-    strata, groups = _strata(manifest)[used], manifest.groups()[used]
-    pile = np.full(len(manifest), -1)
-    dealer = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    for number, (_, held_out) in enumerate(dealer.split(used, _large_enough(strata, count), groups)):
-        pile[used[held_out]] = number
-    return pile
-
-
-def _strata(manifest: Manifest) -> np.ndarray:
-    """What is kept in like shares (n,): the label, or of labels that are not exclusive their combination."""
-    targets = manifest.targets()
-    if targets.ndim == 1:
-        return targets
-    return np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def _large_enough(strata: np.ndarray, count: int) -> np.ndarray:
+def _large_enough(strata: Numbers, count: int) -> Numbers:
     """Combinations rarer than the piles are many are dealt as one."""
     values, sizes = np.unique(strata, return_counts=True)
     rare = np.isin(strata, values[sizes < count])
     if not rare.any() or rare.sum() < count:
         return np.where(rare, values[sizes.argmax()], strata)
     return np.where(rare, -1, strata)
-
-
-def _most(manifest: Manifest, *, at_least: int) -> int:
-    """Into how many piles the groups can be dealt so that each has each label."""
-    groups, targets = manifest.groups(), manifest.targets()
-    used = np.array([not frame.excluded for frame in manifest.frames])
-    holds = [
-        used & ((targets == number) if targets.ndim == 1 else (targets[:, number] == 1))
-        for number in range(len(manifest.label_names))
-    ]
-    counts = {name: len(set(groups[mask])) for name, mask in zip(manifest.label_names, holds, strict=True)}
-    rarest = min(counts, key=lambda name: counts[name])
-    if counts[rarest] < at_least:
-        what = {"patient": "patients", "exam": "examinations", None: "frames"}[manifest.grouping]
-        raise DataError(
-            f"{manifest.source}: {rarest} has {counts[rarest]} {what}, and {at_least} parts need at least one each"
-        )
-    return counts[rarest]

@@ -4,7 +4,8 @@ import csv
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from lag_zoo.data.manifest import (
     Column,
     Frame,
     Manifest,
+    reason_of,
 )
 from lag_zoo.errors import DataError, InvalidConfigError, UnusedColumnWarning, extra
 
@@ -53,6 +55,7 @@ def read_manifest(
     Args:
         path: the file. `image` is a path from the file's folder, or an absolute one. With a column `label` each frame
             has one of exclusive labels; else each further column is a label of its own, 0, 1 or empty (unknown).
+            `excluded` holds a reason, or only yes or no (1, 0, true, false, y, n; in any case); see `Frame`.
         columns: which of the file's columns is which of a manifest's, for example `{"case_id": "patient"}`.
         labels: which columns are labels, where the file has others besides; or, of exclusive labels, their order.
 
@@ -71,15 +74,19 @@ def read_manifest(
     known = [name for name in COLUMNS if name in table.header]
     exclusive = "label" in table.header
     names = _exclusive_labels(table, labels) if exclusive else _label_columns(table, labels)
-    _say_what_is_not_read(table, (*names, "image", "label", *known))
+    numbers = {name: number for number, name in enumerate(names)}
     frames = []
     for line, row in table.rows:
         cells = dict(zip(table.header, row, strict=True))
         if not cells["image"]:
             raise table.error(line, "image", "is empty")
         said = {name: _checked(table, line, name, cells[name]) for name in known}
-        numbers = (_exclusive(table, line, cells, names),) if exclusive else _marks(table, line, cells, names)
-        frames.append(Frame(image=cells["image"], labels=numbers, line=line, **said))
+        if exclusive:
+            marks = _exclusive(table, line, cells["label"], numbers, said.get("excluded", ""))
+        else:
+            marks = _marks(table, line, cells, names)
+        frames.append(Frame(image=cells["image"], labels=marks, line=line, **said))
+    _say_what_is_not_read(table, () if exclusive else names, sure=labels is not None)
     return Manifest(
         root=path.parent,
         label_names=names,
@@ -102,6 +109,7 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
         MissingExtraError: a Parquet file needs the extra `data`.
     """
     path = Path(path)
+    folder = path.parent.absolute()
     if path.suffix.lower() not in _SUFFIXES:
         raise InvalidConfigError(f"a manifest is written as .csv or .parquet, not as {path.name}")
     used = [name for name in COLUMNS if any(manifest.column(name))]
@@ -113,7 +121,7 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
             marks = ["" if i == UNKNOWN else manifest.label_names[i] for i in frame.labels]
         else:
             marks = ["" if i == UNKNOWN else str(i) for i in frame.labels]
-        image = _path_from(manifest.path(frame), path.parent)
+        image = _path_from(manifest.path(frame), folder)
         rows.append([image, *marks, *(getattr(frame, name) for name in used)])
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.part")
@@ -175,7 +183,7 @@ def _renamed(table: _Table, columns: Mapping[str, Column]) -> _Table:
         if new not in COLUMNS and new not in ("image", "label"):
             raise DataError(f"a manifest has no column {new!r}; it has image, label, {', '.join(COLUMNS)}")
     header = [columns.get(name, name) for name in table.header]
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = sorted(name for name, count in Counter(header).items() if count > 1)
     if twice:
         raise DataError(f"{table.source}, line 1: the column {twice[0]!r} stands there twice")
     if "" in header:
@@ -198,28 +206,36 @@ def _like(name: str) -> str | None:
     return next((known for known in COLUMNS if known in letters), None)
 
 
-def _say_what_is_not_read(table: _Table, read: Sequence[str]) -> None:
+def _say_what_is_not_read(table: _Table, labels: Iterable[str], *, sure: bool) -> None:
+    """Warns of a column whose name looks like one of a manifest's: it is not read, or taken for a label.
+
+    Args:
+        labels: the columns that are; `sure`: the caller has named them.
+    """
+    taken, own = set(labels), {"image", "label", *COLUMNS}
     for name in table.header:
         like = _like(name)
-        if name not in read and like and like not in table.header:
-            warnings.warn(
-                f"{table.source}: the column {name} is not read; if it is {like}, say --column {name}={like}",
-                UnusedColumnWarning,
-                stacklevel=4,
-            )
+        if name in own or not like or like in table.header or (sure and name in taken):
+            continue
+        how = "taken for a label (--labels says which are)" if name in taken else "not read"
+        warnings.warn(
+            f"{table.source}: the column {name} is {how}; if it is {like}, say --column {name}={like}",
+            UnusedColumnWarning,
+            stacklevel=4,
+        )
 
 
 def _exclusive_labels(table: _Table, labels: Sequence[str] | None) -> tuple[str, ...]:
     place = table.header.index("label")
-    found = sorted({row[place] for _, row in table.rows if row[place]})
+    found = {row[place] for _, row in table.rows if row[place]}
     if labels is None:
-        names = tuple(found)
+        names = tuple(sorted(found))
     else:
         names = tuple(labels)
         unused = [name for name in names if name not in found]
         if unused:
             raise DataError(
-                f"{table.source} has no frame with the label {unused[0]!r}; it has {', '.join(found)}"
+                f"{table.source} has no frame with the label {unused[0]!r}; it has {', '.join(sorted(found))}"
             )
     if len(names) < 2:
         raise DataError(
@@ -229,11 +245,9 @@ def _exclusive_labels(table: _Table, labels: Sequence[str] | None) -> tuple[str,
 
 
 def _label_columns(table: _Table, labels: Sequence[str] | None) -> tuple[str, ...]:
-    others = [name for name in table.header if name != "image" and name not in COLUMNS]
-    if labels is None:
-        names = tuple(others)
-    else:
-        names = tuple(labels)
+    others = dict.fromkeys(name for name in table.header if name != "image" and name not in COLUMNS)
+    names = tuple(others if labels is None else labels)
+    if labels is not None:
         missing = [name for name in names if name not in others]
         if missing:
             raise DataError(
@@ -246,14 +260,15 @@ def _label_columns(table: _Table, labels: Sequence[str] | None) -> tuple[str, ..
     return names
 
 
-def _exclusive(table: _Table, line: int, cells: Mapping[str, str], names: Sequence[str]) -> int:
-    label = cells["label"]
-    if label in names:
-        return names.index(label)
-    if not label and cells.get("excluded"):
-        return UNKNOWN
+def _exclusive(
+    table: _Table, line: int, label: str, numbers: Mapping[str, int], excluded: str
+) -> tuple[int, ...]:
+    if label in numbers:
+        return (numbers[label],)
+    if not label and excluded:
+        return (UNKNOWN,)
     said = (
-        f"{label!r} is none of {', '.join(names)}" if label else "is empty, and nothing says why (excluded)"
+        f"{label!r} is none of {', '.join(numbers)}" if label else "is empty, and nothing says why (excluded)"
     )
     raise table.error(line, "label", said)
 
@@ -275,6 +290,8 @@ def _marks(table: _Table, line: int, cells: Mapping[str, str], names: Sequence[s
 def _checked(table: _Table, line: int, column: Column, value: str) -> str:
     if column == "split":
         return SPLIT_NAMES.get(value.lower(), value)
+    if column == "excluded":
+        return reason_of(value)
     allowed = _ALLOWED.get(column)
     lowered = value.lower() if allowed else value
     if allowed and lowered and lowered not in allowed:
@@ -286,7 +303,7 @@ def _path_from(image: Path, folder: Path) -> str:
     """The path from the new manifest's folder where it lies below it, else the absolute one."""
     whole = image.absolute()
     try:
-        return whole.relative_to(folder.absolute()).as_posix()
+        return whole.relative_to(folder).as_posix()
     except ValueError:
         return str(whole)
 

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -25,10 +26,14 @@ _RUN = "run.json"
 _PART = ".part"
 
 
-def survey(paths: Iterable[str | os.PathLike[str]]) -> dict[str, Json]:
-    """How many images there are behind these paths, and a digest of their names; in memory are those of one folder."""
+def survey(paths: Iterable[str | os.PathLike[str]], left_out: Counter[str] | None = None) -> dict[str, Json]:
+    """How many images there are behind these paths, and a digest of their names; in memory are those of one folder.
+
+    Args:
+        left_out: counts what is left out, by kind, as `find_images` does.
+    """
     names = _Names()
-    for path in find_images(paths):
+    for path in find_images(paths, left_out):
         names.add(path)
     return names.found()
 

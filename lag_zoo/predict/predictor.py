@@ -1,6 +1,7 @@
 """`Predictor`: images of every kind go in, answers come out, in order and in constant memory."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -13,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from lag_zoo.brief import shown
-from lag_zoo.data.images import find_images, read_image
+from lag_zoo.data.encoded import Encoded, Held, held
+from lag_zoo.data.images import describe_left_out, find_images, read_image
 from lag_zoo.data.known_frames import frame_digest, frames_behind
 from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImageError
 from lag_zoo.factory import create_model
@@ -23,10 +25,12 @@ from lag_zoo.predict.ahead import ahead
 from lag_zoo.predict.answers import Failure, Label, Prediction
 from lag_zoo.predict.engine import Engine, Precision
 from lag_zoo.views import Views, to_pixels
-from lag_zoo.views.pixels import ImageLike
+from lag_zoo.views.pixels import ImageLike, not_pixels
 from lag_zoo.views.quality import frame_doubts
 
-Input = str | os.PathLike[str] | ImageLike
+Input = str | os.PathLike[str] | Held | ImageLike
+"""An image, by its path, as the bytes of a file, as a file open in binary mode, or as pixels; or a folder of images."""
+
 _THREADS = 4  # more than one network's worth of decoding
 
 
@@ -40,8 +44,12 @@ class _Seen(NamedTuple):
     apparent: bool
 
 
+_Image = Path | Encoded | ImageLike | Failure  # on its way to the network
+
+
 class Predictor:
-    """Answers for images: paths, folders, PIL images, arrays (H, W, 3) or tensors (3, H, W).
+    """Answers for images: paths, folders, files as bytes or open in binary mode, PIL images, arrays (H, W, 3) or
+    tensors (3, H, W).
 
     Args:
         model: a name of the zoo, whose weights are loaded; or a network, used as it is, in evaluation mode (its own
@@ -125,34 +133,42 @@ class Predictor:
         """One prediction an image, in order; folders are walked.
 
         Args:
-            inputs: one image, or several, or a batch (B, 3, H, W).
+            inputs: one image, or several of any kinds, or a batch (B, 3, H, W). An open file is read from its
+                beginning, when its turn comes.
             draws: look so often, each time with crops at random (seeds 0 to `draws` - 1; for a frame alone the same as
                 among others), and give mean and spread. 0: once, with the model's own crops.
 
         Raises:
-            UnreadableImageError: a file that cannot be read, or no image file in a folder.
+            UnreadableImageError: a file that cannot be read, or no image file in a folder; what is there is counted.
             InvalidImageError: something in memory that is not an image.
         """
-        predictions = []
-        for answer in self.iter(inputs, draws):
+        predictions, left_out = [], Counter[str]()
+        for answer in self.iter(inputs, draws, left_out=left_out):
             if isinstance(answer, Failure):
                 raise answer.error
             predictions.append(answer)
         if not predictions:
-            raise UnreadableImageError("no image: no file given, and none found in the folders")
+            beside = f" ({describe_left_out(left_out)})" if left_out else ""
+            raise UnreadableImageError(f"no image: no file given, and none found in the folders{beside}")
         return predictions
 
-    def iter(self, inputs: Input | Iterable[Input], draws: int = 0) -> Iterator[Prediction | Failure]:
-        """The same, one by one, in constant memory; what cannot be read gives a `Failure`, and the rest go on."""
+    def iter(
+        self, inputs: Input | Iterable[Input], draws: int = 0, *, left_out: Counter[str] | None = None
+    ) -> Iterator[Prediction | Failure]:
+        """The same, one by one, in constant memory; what cannot be read gives a `Failure`, and the rest go on.
+
+        Args:
+            left_out: counts what is left out in folders, as `lag_zoo.data.find_images` does.
+        """
         if draws < 0 or draws == 1:
             raise InvalidConfigError(f"draws is 0, or at least 2 for a spread; got {draws}")
-        return self._iterate(_each(inputs), draws)
+        return self._iterate(_each(inputs, left_out), draws)
 
     def images_a_batch(self, draws: int = 0) -> int:
         """How many images pass the network together."""
         return max(1, self.batch_size // max(1, draws))
 
-    def _iterate(self, images: Iterable[Path | ImageLike], draws: int) -> Iterator[Prediction | Failure]:
+    def _iterate(self, images: Iterable[_Image], draws: int) -> Iterator[Prediction | Failure]:
         # A batch is so many images, whatever becomes of them: an answer then never depends on what failed before it.
         size = self.images_a_batch(draws)
         look = partial(self._look, draws=draws)
@@ -160,10 +176,12 @@ class Predictor:
         while pending := list(islice(looks, size)):
             yield from self._answers(pending)
 
-    def _look(self, image: Path | ImageLike, draws: int) -> _Seen | Failure:
-        path = image if isinstance(image, Path) else None
+    def _look(self, image: _Image, draws: int) -> _Seen | Failure:
+        if isinstance(image, Failure):
+            return image
+        path = image if isinstance(image, Path) else image.path if isinstance(image, Encoded) else None
         try:
-            pixels = read_image(image) if isinstance(image, Path) else to_pixels(image).cpu()
+            pixels = read_image(image) if isinstance(image, Path | Encoded) else to_pixels(image).cpu()
         except (UnreadableImageError, InvalidImageError) as error:
             return Failure(path, error)
         make = partial(self.model.sampler, with_share=False)  # it is counted once, over all draws
@@ -224,17 +242,27 @@ class Predictor:
         return max(candidates, key=lambda label: candidates[label])
 
 
-def _each(inputs: Input | Iterable[Input]) -> Iterator[Path | ImageLike]:
-    """The images one by one: files as paths, folders walked, everything else as it is."""
-    single = isinstance(inputs, str | os.PathLike | Image.Image | np.ndarray)
+def _each(inputs: Input | Iterable[Input], left_out: Counter[str] | None) -> Iterator[_Image]:
+    """The images one by one: files as paths, folders walked, what is open read now, everything else as it is."""
+    single = isinstance(inputs, str | os.PathLike | Held | Image.Image | np.ndarray)
     single = single or (isinstance(inputs, Tensor) and inputs.ndim != 4)
     if not (single or isinstance(inputs, Iterable)):
-        raise InvalidImageError(f"images, paths or a folder are expected; got {type(inputs).__name__}")
+        raise not_pixels(inputs, "images, paths, bytes of a file, or a folder are expected")
     for item in cast(Iterable[Input], [inputs] if single else inputs):
         if isinstance(item, str | os.PathLike):
-            yield from find_images([item])
+            yield from find_images([item], left_out)
+        elif isinstance(item, Held):
+            # Now, and not in a thread ahead: the one who gives it may close it, or give it again.
+            yield _taken(item)
         else:
             yield item
+
+
+def _taken(file: Held) -> Encoded | Failure:
+    try:
+        return held(file)
+    except UnreadableImageError as error:
+        return Failure(None, error)
 
 
 def _runs_of_one_dtype(views: Sequence[Views]) -> Iterator[Sequence[Views]]:

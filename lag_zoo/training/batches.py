@@ -145,8 +145,8 @@ def stage_frames(manifest: Manifest, split: str, stage: Stage | None) -> np.ndar
     what = f"{split} frames{f' in {wanted}' if wanted else ''}"
     if not len(numbers):
         raise DataError(
-            f"{manifest.source} has no {what}; its splits are {', '.join(manifest.splits) or 'none'} "
-            "(lag-zoo data split makes train, val and test)"
+            f"{manifest.source} has no {what}; its splits are {', '.join(manifest.splits) or 'none'}"
+            f"{manifest.told_excluded()} (lag-zoo data split makes train, val and test)"
         )
     targets = manifest.targets()[numbers]
     for number, name in enumerate(manifest.label_names):

@@ -3,6 +3,8 @@
 uint8 is 0..255 and float is 0..1, everywhere in lag_zoo; nothing is normalised here.
 """
 
+import os
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +21,11 @@ Frames = Tensor | Sequence[ImageLike]
 MIN_SIDE = 32
 """Pixels on the short side below which nothing can be said of a frame."""
 
+_LONGEST = 100  # characters of a path that a message shows
+
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
+"""How an address begins, such as https://, s3:// or data:, also where a path has made one slash of two."""
+
 
 def to_pixels(image: ImageLike) -> Tensor:
     """One image as a raw RGB tensor (3, H, W): uint8 in 0..255 or float32 in 0..1.
@@ -30,7 +37,8 @@ def to_pixels(image: ImageLike) -> Tensor:
 
     Raises:
         InvalidImageError: another shape or type, NaN or values outside 0..1 in a float image, 16-bit values that fill
-            only 12 bits or fewer, or fewer than 32 pixels on a side.
+            only 12 bits or fewer, or fewer than 32 pixels on a side. Of a path or a file, which are read by
+            `lag_zoo.data.read_image`.
 
     >>> to_pixels(np.zeros((40, 50), np.uint8)).shape
     torch.Size([3, 40, 50])
@@ -42,9 +50,7 @@ def to_pixels(image: ImageLike) -> Tensor:
     elif isinstance(image, Tensor):
         pixels = image
     else:
-        raise InvalidImageError(
-            f"an image is a PIL image, an ndarray (H, W, 3) or a tensor (3, H, W); got {type(image).__name__}"
-        )
+        raise not_pixels(image, "an image is a PIL image, an ndarray (H, W, 3) or a tensor (3, H, W)")
     if pixels.ndim != 3:
         raise InvalidImageError(f"one image has the shape (3, H, W); got {tuple(pixels.shape)}")
     return check_frames(pixels[None])[0]
@@ -78,6 +84,37 @@ def check_frames(frames: Tensor) -> Tensor:
     if frames.shape[1] == 3 and frames.is_contiguous(memory_format=torch.channels_last):
         return frames
     return frames.expand(-1, 3, -1, -1).contiguous()
+
+
+def not_pixels(thing: object, expected: str) -> InvalidImageError:
+    """The error for something that holds no pixels: what was expected, what came, and what reads it.
+
+    >>> not_pixels("frame.png", "pixels are expected")
+    InvalidImageError("pixels are expected; got the path 'frame.png': lag_zoo.data.read_image(path) reads it")
+    """
+    if isinstance(thing, str | os.PathLike):
+        text = os.fsdecode(thing)
+        shown = repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
+        if ADDRESS.match(text):
+            came = f"the address {shown}: fetch it, and lag_zoo.data.read_image(data) reads its bytes"
+        elif _is_folder(text):
+            came = f"the folder {shown}: lag_zoo.data.find_images([folder]) lists its images, read_image reads each"
+        else:
+            came = f"the path {shown}: lag_zoo.data.read_image(path) reads it"
+    elif isinstance(thing, bytes | bytearray | memoryview):
+        came = "the bytes of a file: lag_zoo.data.read_image(data) reads them"
+    elif hasattr(thing, "read"):
+        came = "an open file: lag_zoo.data.read_image(file) reads it"
+    else:
+        came = type(thing).__name__
+    return InvalidImageError(f"{expected}; got {came}")
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return os.path.isdir(path)
+    except ValueError:  # a name that cannot be one
+        return False
 
 
 def _from_pil(image: Image.Image) -> npt.NDArray[np.generic]:

@@ -19,7 +19,7 @@ from lag_zoo.specs import LAGConfig, Policy
 from lag_zoo.views.extract import crops_of, global_views
 from lag_zoo.views.field_finder import find_field_of_view
 from lag_zoo.views.field_of_view import FieldOfView, whole_frame
-from lag_zoo.views.pixels import Frames, ImageLike, check_frames, to_pixels
+from lag_zoo.views.pixels import Frames, ImageLike, check_frames, not_pixels, to_pixels
 from lag_zoo.views.policies import mix, place_crops
 
 
@@ -130,10 +130,9 @@ class ViewSampler:
             number = 0 if index is None else _whole(index)
             views = self.of_frames(to_pixels(images)[None], epoch=epoch, indices=[number])
             return Views(*(t[0] for t in views))
-        if not isinstance(images, Sequence):
-            raise InvalidImageError(
-                "views are made of an image, a tensor (B, 3, H, W) or a sequence of images; "
-                f"got {type(images).__name__}"
+        if not isinstance(images, Sequence) or isinstance(images, str | bytes | bytearray | memoryview):
+            raise not_pixels(
+                images, "views are made of an image, a tensor (B, 3, H, W) or a sequence of images"
             )
         # Frames of different sizes become views of one size, one frame at a time.
         each = [

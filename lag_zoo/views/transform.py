@@ -16,7 +16,11 @@ class FrameTransform(v2.Transform):
     """An image of any kind to the raw frame (3, H, W), for `LAG` to make views of."""
 
     def forward(self, image: ImageLike) -> Tensor:
-        """One image as `to_pixels` gives it."""
+        """One image as `to_pixels` gives it.
+
+        Raises:
+            InvalidImageError: something that is not an image, such as its path; see `to_pixels`.
+        """
         return to_pixels(image)
 
 
@@ -37,6 +41,7 @@ class ViewTransform(v2.Transform):
         """The views of one image.
 
         Raises:
+            InvalidImageError: something that is not an image, such as its path; see `to_pixels`.
             InvalidConfigError: in training, without `index`: every image would be drawn alike.
         """
         if self.training_views and index is None:

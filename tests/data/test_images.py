@@ -1,16 +1,26 @@
 """Image files: found, and read whole or refused with the reason."""
 
+import io
 import os
 import struct
+import tempfile
+import threading
+import zipfile
 import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from lag_zoo.data import find_images, read_image
+from lag_zoo.data import describe_left_out, find_images, read_image
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import UnreadableImageError
 
@@ -77,7 +87,152 @@ class TestReads:
         assert torch.equal(read_image(tmp_path / "turned.png"), draw_frame((120, 160)).rot90(-1, (1, 2)))
 
 
+def encoded(format: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    picture().save(buffer, format)
+    return buffer.getvalue()
+
+
+def at_its_end(data: bytes) -> io.BytesIO:
+    file = io.BytesIO()
+    file.write(data)
+    return file
+
+
+def spooled(data: bytes) -> Any:
+    file = tempfile.SpooledTemporaryFile()  # noqa: SIM115 - an upload's
+    file.write(data)
+    return file
+
+
+def zipped(data: bytes) -> Any:
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        archive.writestr("frame.png", data)
+    return zipfile.ZipFile(buffer).open("frame.png")
+
+
+def piped(data: bytes) -> Any:
+    here, there = os.pipe()
+
+    def write() -> None:
+        with open(there, "wb") as end:
+            end.write(data)
+
+    threading.Thread(target=write).start()
+    return open(here, "rb")
+
+
+class Upload:
+    """As web frameworks give it: reading is asynchronous, and the file lies below."""
+
+    def __init__(self, data: bytes) -> None:
+        self.file, self.filename = spooled(data), "frame.png"
+        self.close = self.file.close
+
+    async def read(self, size: int = -1) -> bytes:
+        raise AssertionError
+
+
+HELD: dict[str, Callable[[bytes], Any]] = {
+    "bytes": bytes,
+    "bytearray": bytearray,
+    "memoryview": memoryview,
+    "every second byte": lambda data: memoryview(np.repeat(np.frombuffer(data, np.uint8), 2))[::2],
+    "BytesIO": io.BytesIO,
+    "BytesIO at its end": at_its_end,
+    "spooled": spooled,
+    "zipped": zipped,
+    "piped": piped,
+    "upload": Upload,
+}
+
+
+@contextmanager
+def held(kind: str, data: bytes) -> Iterator[Any]:
+    file = HELD[kind](data)
+    yield file
+    getattr(file, "close", lambda: None)()
+
+
+class TestHeld:
+    """Files that are bytes or open already, each one image."""
+
+    @pytest.mark.parametrize("kind", sorted(HELD))
+    def test_each_kind(self, kind: str) -> None:
+        with held(kind, encoded()) as file:
+            assert torch.equal(read_image(file), draw_frame((120, 160)))
+
+    @pytest.mark.parametrize("buffering", [0, -1])
+    def test_an_open_file_and_its_name(self, tmp_path: Path, buffering: int) -> None:
+        (tmp_path / "a.png").write_bytes(encoded())
+        with (tmp_path / "a.png").open("rb", buffering) as file:
+            file.read(7)
+            assert torch.equal(read_image(file), draw_frame((120, 160)))
+        (tmp_path / "cut.png").write_bytes(encoded()[:900])
+        with (
+            (tmp_path / "cut.png").open("rb", buffering) as file,
+            pytest.raises(UnreadableImageError, match=r"/cut\.png: damaged or truncated"),
+        ):
+            read_image(file)
+
+    @pytest.mark.parametrize("kind", sorted(HELD))
+    @pytest.mark.parametrize("data", [b"", b"no image, but a long enough text\n" * 9, encoded("TIFF")[:9000]])
+    def test_damage(self, kind: str, data: bytes) -> None:
+        said = r"^bytes in memory: (an empty file|not a TIFF|damaged or truncated)"
+        with held(kind, data) as file, pytest.raises(UnreadableImageError, match=said):
+            read_image(file)
+
+    def test_text(self, tmp_path: Path) -> None:
+        (tmp_path / "a.png").write_bytes(encoded())
+        said = r'opened as text; open it in binary mode, open\(path, "rb"\)'
+        with (
+            (tmp_path / "a.png").open(encoding="utf-8") as file,
+            pytest.raises(UnreadableImageError, match=rf"a\.png: a file {said}"),
+        ):
+            read_image(file)
+        with pytest.raises(UnreadableImageError, match=f"bytes in memory: a file {said}"):
+            read_image(io.StringIO("text"))
+
+    def test_closed(self) -> None:
+        file = io.BytesIO(encoded())
+        file.close()
+        with pytest.raises(UnreadableImageError, match="an open file that cannot be read"):
+            read_image(file)
+
+    def test_without_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("lag_zoo.data.encoded._MOST", 1 << 21)
+        with open("/dev/zero", "rb") as file, pytest.raises(UnreadableImageError, match="without end"):
+            read_image(file)
+
+    @pytest.mark.parametrize("thing", [None, 3, picture(), np.zeros((40, 40), np.uint8)])
+    def test_what_is_no_file(self, thing: Any) -> None:
+        with pytest.raises(
+            UnreadableImageError, match=f"bytes, or a file open in binary mode; got {type(thing).__name__}"
+        ):
+            read_image(thing)
+
+
 class TestRefuses:
+    @pytest.mark.parametrize(
+        ("given", "says"),
+        [
+            ("https://host/a.jpg", r"https://host/a\.jpg: an address, and no file; fetch it"),
+            ("s3://bucket/a.tif", r"s3://bucket/a\.tif: an address"),
+            ("data:image/png;base64,iVBORw0KGgo=", "an address"),
+            ("frames/*.jpg", r"frames/\*\.jpg: no such file; of a pattern, glob\.glob\(pattern\) lists"),
+            ("frame[12].png", r"no such file; of a pattern"),
+            ("frame1.png", r"no such file$"),
+            (".", r"a folder; lag_zoo\.data\.find_images\(\[folder\]\) lists its images"),
+        ],
+    )
+    def test_what_is_no_path_of_a_file(self, given: str, says: str) -> None:
+        with pytest.raises(UnreadableImageError, match=says):
+            read_image(given)
+
+    def test_a_file_with_the_signs_of_a_pattern_in_its_name(self, tmp_path: Path) -> None:
+        picture().save(tmp_path / "frame[1]*.png")
+        assert torch.equal(read_image(tmp_path / "frame[1]*.png"), draw_frame((120, 160)))
+
     def refused(self, path: Path, reason: str) -> None:
         with pytest.raises(UnreadableImageError) as caught:
             read_image(path)
@@ -200,10 +355,86 @@ class TestFinds:
         given = [tmp_path / "none.jpg", str(tmp_path), "x.dat"]
         assert list(find_images(given)) == [tmp_path / "none.jpg", tmp_path / "one.png", Path("x.dat")]
 
+    @pytest.mark.parametrize("ending", ["jfif", "JPE", "jif", "JPEG"])
+    def test_the_other_endings_of_jpeg(self, tmp_path: Path, ending: str) -> None:
+        picture().save(tmp_path / f"a.{ending}", "JPEG")
+        (found,) = find_images([tmp_path])
+        assert read_image(found).shape == (3, 120, 160)
+
+    def test_what_is_left_out_is_counted_by_kind(self, tmp_path: Path) -> None:
+        for name in (
+            "a.png", "clip.MP4", "b/clip.mp4", "b/1.dcm", "b/IM0001", "1.2.840.113619", "2.16.840.1", "x.", "7.7z",
+            ".DS_Store", ".git/a.png", "b/Thumbs.db", "long.averylongending",
+        ):  # fmt: skip
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
+        (tmp_path / "b" / "loop").symlink_to(tmp_path)
+        left_out: Counter[str] = Counter()
+        assert list(find_images([tmp_path, tmp_path / "clip.MP4"], left_out)) == [
+            tmp_path / "a.png",
+            tmp_path / "clip.MP4",
+        ]
+        assert left_out == {
+            ".mp4": 2, ".dcm": 1, ".7z": 1, ".db": 1, "no ending": 5, "hidden": 2, "link to a folder above": 1,
+        }  # fmt: skip
+        assert describe_left_out(left_out) == (
+            "left out: 5 without an ending, 2 .mp4, 2 hidden, 1 .7z, 1 .db, 1 .dcm, 1 linked to a folder above"
+        )
+
+    def test_what_is_left_out_in_one_line_of_any_length(self) -> None:
+        assert describe_left_out({}) == describe_left_out(Counter({".mp4": 0})) == ""
+        many = {f".e{number}": number for number in range(100)}
+        assert describe_left_out(many).count(",") == 8
+        assert describe_left_out(many).endswith(f", {sum(range(92))} of other kinds")
+
+    def test_linked_folders_at_every_level(self, tmp_path: Path) -> None:
+        elsewhere = tmp_path / "elsewhere"
+        for name in ("one/a.png", "two/deep/b.png"):
+            (elsewhere / name).parent.mkdir(parents=True)
+            (elsewhere / name).touch()
+        frames = tmp_path / "frames" / "p1"
+        frames.mkdir(parents=True)
+        (frames / "link").symlink_to(elsewhere / "one")
+        (elsewhere / "one" / "on").symlink_to(elsewhere / "two")
+        found = [path.relative_to(tmp_path).as_posix() for path in find_images([tmp_path / "frames"])]
+        assert found == ["frames/p1/link/a.png", "frames/p1/link/on/deep/b.png"]
+
     def test_a_link_in_a_circle(self, tmp_path: Path) -> None:
-        (tmp_path / "one.png").touch()
-        (tmp_path / "loop").symlink_to(tmp_path)
-        assert list(find_images([tmp_path])) == [tmp_path / "one.png"]
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "one.png").touch()
+        (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
+        (tmp_path / "in" / "up").symlink_to(
+            tmp_path
+        )  # a folder that it lies in, though the walk begins below
+        left_out: Counter[str] = Counter()
+        assert list(find_images([tmp_path / "in"], left_out)) == [tmp_path / "in" / "one.png"]
+        assert left_out == {"link to a folder above": 2}
+
+    @settings(max_examples=25)
+    @given(
+        parents=st.lists(st.integers(0, 5), min_size=5, max_size=5),
+        links=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=4, unique=True),
+    )
+    def test_links_in_any_circles(
+        self, tmp_path_factory: pytest.TempPathFactory, parents: list[int], links: list[tuple[int, int]]
+    ) -> None:
+        """No path leads through a folder twice, and every folder's image is found."""
+        root = tmp_path_factory.mktemp("links")
+        folders = [root]
+        for number, parent in enumerate(parents, start=1):
+            folders.append(folders[min(parent, number - 1)] / f"f{number}")
+        for number, folder in enumerate(folders):
+            folder.mkdir(exist_ok=True)
+            (folder / f"{number}.png").touch()
+        for here, there in links:
+            (folders[here] / f"to{there}").symlink_to(folders[there])
+        left_out: Counter[str] = Counter()
+        found = list(find_images([root], left_out))
+        assert {path.name for path in found} == {f"{number}.png" for number in range(len(folders))}
+        for path in found:
+            through = [p.resolve() for p in path.parents if p == root or root in p.parents]
+            assert len(set(through)) == len(through)
+        assert left_out.keys() <= {"link to a folder above"}
 
     def test_a_folder_that_cannot_be_opened_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -211,5 +442,5 @@ class TestFinds:
         def denied(path: Path) -> None:
             raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr(os, "listdir", denied)
+        monkeypatch.setattr(os, "scandir", denied)
         assert list(find_images([tmp_path])) == [tmp_path]

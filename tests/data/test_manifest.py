@@ -1,14 +1,22 @@
 """Manifests and folders: what is in them is kept, what cannot be right is named by file, line and column."""
 
+import cProfile
+import csv
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
+import pyarrow
+import pyarrow.parquet as parquet
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from lag_zoo.data.manifest import UNKNOWN, Frame, Manifest
 from lag_zoo.data.sources import open_data
+from lag_zoo.data.splits import split
 from lag_zoo.data.tables import read_manifest, write_manifest
 from lag_zoo.errors import DataError, InvalidConfigError, UnusedColumnWarning
 
@@ -56,6 +64,121 @@ class TestExclusive:
         manifest = read_manifest(write("image,label,excluded\na.jpg,IM,\nb.jpg,normal,\nc.jpg,,blurred\n"))
         assert manifest.frames[2].labels == (UNKNOWN,)
         assert len(manifest.where()) == 2
+
+
+NO = ["", "0", "0.0", "-0", "0.00", "false", "no", "n", "f", "nan", "none", "null", "NA", "n/a"]
+YES = ["1", "1.0", "1.00", "+1", "true", "yes", "y", "t"]
+
+
+@st.composite
+def said(draw: st.DrawFn, words: list[str]) -> str:
+    """One of these words, in any case, with spaces around it."""
+    word = draw(st.sampled_from(words))
+    word = "".join(letter.upper() if draw(st.booleans()) else letter for letter in word)
+    return draw(st.sampled_from(["", " ", "  "])) + word + draw(st.sampled_from(["", " "]))
+
+
+reasons = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=12).filter(
+    lambda text: text.strip().lower() not in {*map(str.lower, NO), *YES} and text.strip(" +-.0123456789e_")
+)
+
+
+class TestExcluded:
+    """What only says yes or no is no reason; whatever else stands there is one."""
+
+    def table(self, folder: Path, column: Sequence[object], suffix: str) -> Path:
+        names = [f"{number}.png" for number in range(len(column))]
+        labels = ["IM", *["normal"] * (len(column) - 1)]
+        path = folder / f"data{suffix}"
+        if suffix == ".parquet":
+            parquet.write_table(pyarrow.table({"image": names, "label": labels, "excluded": column}), path)
+        else:
+            with path.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows(
+                    [["image", "label", "excluded"], *zip(names, labels, column, strict=True)]
+                )
+        return path
+
+    @settings(max_examples=40)
+    @given(
+        cells=st.lists(
+            st.one_of(
+                said(NO).map(lambda cell: (cell, "")),
+                said(YES).map(lambda cell: (cell, "excluded")),
+                reasons.map(lambda cell: (cell, cell.strip())),
+            ),
+            min_size=2,
+            max_size=12,
+        ),
+        suffix=st.sampled_from([".csv", ".parquet"]),
+    )
+    def test_text(
+        self, tmp_path_factory: pytest.TempPathFactory, cells: list[tuple[str, str]], suffix: str
+    ) -> None:
+        folder = tmp_path_factory.mktemp("excluded")
+        manifest = read_manifest(self.table(folder, [cell for cell, _ in cells], suffix))
+        assert manifest.column("excluded") == [reason for _, reason in cells]
+        write_manifest(manifest, folder / f"again{suffix}")
+        assert read_manifest(folder / f"again{suffix}").column("excluded") == manifest.column("excluded")
+
+    @pytest.mark.parametrize(
+        ("column", "kind"),
+        [
+            ([False, True, None, False], pyarrow.bool_()),
+            ([0, 1, None, 0], pyarrow.int8()),
+            ([0, 1, None, 0], pyarrow.int64()),
+            ([0.0, 1.0, float("nan"), -0.0], pyarrow.float32()),
+            ([0.0, 1.0, None, 0.0], pyarrow.float64()),
+            ([Decimal("0.00"), Decimal("1.00"), None, Decimal("0.00")], pyarrow.decimal128(5, 2)),
+            (["no", "Yes", None, "FALSE"], pyarrow.string()),
+            (["no", "Yes", None, "no"], pyarrow.dictionary(pyarrow.int8(), pyarrow.string())),
+        ],
+        ids=lambda value: None if isinstance(value, list) else str(value),
+    )
+    def test_types_of_parquet(self, tmp_path: Path, column: list[object], kind: pyarrow.DataType) -> None:
+        typed = pyarrow.array(column, pyarrow.string() if "dictionary" in str(kind) else kind).cast(kind)
+        manifest = read_manifest(self.table(tmp_path, typed, ".parquet"))
+        assert manifest.column("excluded") == ["", "excluded", "", ""]
+
+    @pytest.mark.parametrize("cells", [[False, True], [0, 1], [0.0, 1.0], [np.False_, np.True_], ["no", "y"]])
+    def test_from_python(self, cells: list[object]) -> None:
+        frames = tuple(Frame(image=f"{n}", labels=(n,), excluded=cell) for n, cell in enumerate(cells))  # type: ignore[arg-type]
+        manifest = Manifest(root=Path(), label_names=("a", "b"), frames=frames)
+        assert manifest.column("excluded") == ["", "excluded"]
+        again = manifest.with_column("excluded", list(reversed(cells)))  # type: ignore[arg-type]
+        assert again.column("excluded") == ["excluded", ""]
+
+    def test_marked_as_not_excluded_needs_a_label(self, write) -> None:  # type: ignore[no-untyped-def]
+        text = "image,label,excluded\na,IM,0\nb,normal,0\nc,,False\n"
+        with pytest.raises(DataError, match="line 4, column label: is empty, and nothing says why"):
+            read_manifest(write(text))
+
+    def test_what_is_left_is_counted_with_what_is_not(self, write) -> None:  # type: ignore[no-untyped-def]
+        rows = [f"{n},{'IM' if n % 2 else 'normal'},{'test' if n < 2 else 'train'}" for n in range(8)]
+        marks = ["", "", "blurred", "blurred", "1", "dye", "water", "narrow band"]
+        lines = [f"{row},{mark}" for row, mark in zip(rows, marks, strict=True)]
+        manifest = read_manifest(write("\n".join(["image,label,split,excluded", *lines])))
+        reasons = r"2 blurred, 1 without a reason, 1 dye, 2 for other reasons"
+        with pytest.raises(
+            DataError, match=rf"no frame of the split train is left: all 6 are excluded \({reasons}\)"
+        ):
+            manifest.where(split="train")
+        with pytest.raises(
+            DataError, match=rf"no split 'val'; it has test, train; 6 of 8 frames are excluded \({reasons}\)"
+        ):
+            manifest.where(split="val")
+        with pytest.raises(DataError, match=r"none of its 8 frames is left; 6 of 8 frames are excluded"):
+            manifest.with_frames([])
+        every = manifest.with_column("excluded", ["True"] * 8)
+        with pytest.raises(DataError, match=r"no frame is left: all 8 are excluded \(8 without a reason\)"):
+            every.where()
+        with pytest.raises(DataError, match=r"no frame is left: all 8 are excluded"):
+            split(every)
+        with pytest.raises(
+            DataError, match=r"1 frames, and 3 parts.*; 6 of 8 frames are excluded \(2 blurred"
+        ):
+            split(manifest)
+        assert len(every.where(excluded=True)) == 8
 
 
 class TestNotExclusive:
@@ -124,6 +247,16 @@ def test_a_column_that_should_perhaps_be_read(write) -> None:  # type: ignore[no
     with pytest.warns(UnusedColumnWarning, match="if it is patient, say --column Patient_ID=patient"):
         read_manifest(path)
     assert read_manifest(path, columns={"Patient_ID": "patient"}).grouping == "patient"
+
+
+def test_a_column_that_is_perhaps_no_label(write) -> None:  # type: ignore[no-untyped-def]
+    path = write("image,IM,Is_Excluded\na,1,0\nb,0,1\n")
+    with pytest.warns(
+        UnusedColumnWarning, match=r"Is_Excluded is taken for a label.*--column Is_Excluded=excluded"
+    ):
+        assert read_manifest(path).label_names == ("IM", "Is_Excluded")
+    assert len(read_manifest(path, columns={"Is_Excluded": "excluded"}).where()) == 1
+    assert read_manifest(path, labels=["IM", "Is_Excluded"]).label_names == ("IM", "Is_Excluded")
 
 
 def test_what_is_written_can_be_read_by_others(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -217,8 +350,42 @@ class TestFolders:
     def test_an_empty_class(self, tmp_path: Path) -> None:
         picture(tmp_path / "IM" / "a.png")
         (tmp_path / "normal").mkdir()
-        with pytest.raises(DataError, match=r"normal holds no TIFF"):
+        with pytest.raises(DataError, match=r"normal holds no image \(it is empty\)"):
             open_data(tmp_path)
+        for name in ("a.mp4", "b.MP4", "c.dcm", "IM1"):
+            (tmp_path / "normal" / name).touch()
+        said = r"normal holds no image \(left out: 2 \.mp4, 1 \.dcm, 1 without an ending\)"
+        with pytest.raises(DataError, match=said):
+            open_data(tmp_path)
+
+    @pytest.mark.parametrize("splits", [False, True])
+    def test_what_is_no_frame_is_counted(self, tmp_path: Path, splits: bool) -> None:
+        for part in ("train", "val") if splits else (".",):
+            for name in ("IM/a.png", "normal/b.jfif"):
+                picture(tmp_path / part / name.replace("jfif", "jpg"))
+            (tmp_path / part / "IM" / "clip.mp4").touch()
+            (tmp_path / part / "notes.txt").touch()
+            (tmp_path / part / ".hidden").mkdir()
+            (tmp_path / part / "normal" / "up").symlink_to(tmp_path)
+        (tmp_path / "README").touch()
+        manifest = open_data(tmp_path)
+        times = 2 if splits else 1
+        expected = {
+            ".mp4": times,
+            ".txt": times,
+            "hidden": times,
+            "link to a folder above": times,
+            "no ending": 1,
+        }
+        assert manifest.left_out == expected
+        assert len(manifest) == 2 * times
+        assert manifest.with_column("device", ["1"] * len(manifest)).where().left_out == expected
+
+    def test_a_linked_folder_of_a_label(self, tmp_path: Path) -> None:
+        picture(tmp_path / "frames" / "IM" / "a.png")
+        picture(tmp_path / "elsewhere" / "deep" / "b.jpe")
+        (tmp_path / "frames" / "normal").symlink_to(tmp_path / "elsewhere")
+        assert [f.image for f in open_data(tmp_path / "frames").frames] == ["IM/a.png", "normal/deep/b.jpe"]
 
     def test_images_without_a_label(self, tmp_path: Path) -> None:
         for name in ("IM/a.png", "normal/b.png", "stray.png"):
@@ -227,8 +394,12 @@ class TestFolders:
             open_data(tmp_path)
 
     def test_no_labels_at_all(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"no folders of labels, such as IM/ and normal/$"):
+            open_data(tmp_path)
         picture(tmp_path / "a.png")
-        with pytest.raises(DataError, match="no folders of labels"):
+        (tmp_path / "b.mp4").touch()
+        said = r"no folders of labels, .* \(left out: 1 \.mp4, 1 images without a label\)"
+        with pytest.raises(DataError, match=said):
             open_data(tmp_path)
 
     def test_the_samples(self, shared: Path) -> None:
@@ -239,3 +410,54 @@ class TestFolders:
         assert {(f.image, f.labels, f.modality) for f in manifest.frames} == {
             (f.image, f.labels, f.modality) for f in told.frames
         }
+
+
+class TestGrowth:
+    """Four times the rows take about four times the work, counted in calls."""
+
+    def calls(self, work: Callable[[], object]) -> int:
+        profile = cProfile.Profile()
+        profile.runcall(work)
+        return sum(entry.callcount for entry in profile.getstats())
+
+    def table(self, folder: Path, rows: int) -> Path:
+        lines = [
+            f"{n}.jpg,{'IM' if n % 3 else 'normal'},p{n // 5},{'train' if n // 5 % 4 else 'val'}"
+            for n in range(rows)
+        ]
+        path = folder / f"{rows}.csv"
+        path.write_text("\n".join(["image,label,patient,split", *lines]))
+        return path
+
+    def test_reading_writing_and_splitting(self, tmp_path: Path) -> None:
+        few, many = self.table(tmp_path, 500), self.table(tmp_path, 2000)
+        works: dict[str, Callable[[Path], object]] = {
+            "read": read_manifest,
+            "write": lambda path: write_manifest(read_manifest(path), tmp_path / "written.csv"),
+            "split": lambda path: split(read_manifest(path)),
+            "check": lambda path: read_manifest(path).where(split="val").groups(),
+        }
+        for name, work in works.items():
+            work(few)  # what is done once only
+            assert self.calls(lambda work=work: work(many)) < 5 * self.calls(lambda work=work: work(few)), (
+                name
+            )
+
+    def test_many_labels(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Told(str):
+            """A name that counts how often it is compared."""
+
+            compared = 0
+            __slots__ = ()
+            __hash__ = str.__hash__
+
+            def __eq__(self, other: object) -> bool:
+                Told.compared += 1
+                return str.__eq__(self, other)
+
+        names = [Told(f"l{n:04}") for n in range(2000)]
+        path = tmp_path / "labels.csv"
+        path.write_text("\n".join(["image,label", *(f"{n}.jpg,{name}" for n, name in enumerate(names))]))
+        manifest = read_manifest(path, labels=names)
+        assert manifest.with_label_names(names[::-1]).targets().tolist() == list(range(2000))[::-1]
+        assert Told.compared < 40 * len(names)

@@ -1,6 +1,7 @@
 """Splits: by group, in like shares, the same for the same seed."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,51 @@ def test_no_group_is_torn_and_no_frame_lost(patients: int, each: int, labels: in
     assert sum(map(len, sides)) == len(set(manifest.groups()))
     assert sum(len(parts.where(split=name)) for name in parts.splits) == len(manifest)
     assert parts == split(manifest, seed=seed)
+
+
+def uneven(*, grouped: bool, exclusive: bool, labels: int) -> Manifest:
+    """400 frames of 49 patients, or of nobody, some excluded."""
+    frames = []
+    for n in range(400):
+        p = n * n % 97 if grouped else n
+        marks: tuple[int, ...] = ((7 * p + n) % 11 % labels,)
+        if not exclusive:
+            holds = [(p + n * (k + 1)) % (3 + k) == 0 for k in range(labels)]
+            marks = tuple(1 if held else -(n % 13 == 5) for held in holds)
+        patient, excluded = f"p{p}" if grouped else "", "blurred" if n % 17 == 3 else ""
+        frames.append(Frame(image=f"{n}.png", labels=marks, patient=patient, excluded=excluded))
+    names = tuple(f"l{k}" for k in range(labels))
+    return Manifest(
+        root=Path(),
+        label_names=names,
+        task="multiclass" if exclusive else "multilabel",
+        frames=tuple(frames),
+    )
+
+
+@pytest.mark.filterwarnings(
+    "ignore::lag_zoo.errors.UngroupedDataWarning", "ignore::lag_zoo.errors.UnevenSplitWarning"
+)
+@pytest.mark.parametrize(
+    ("grouped", "exclusive", "labels", "digests"),
+    [
+        (True, True, 2, "698d8660aeef dbe88b9946d5 d54c5a6e2101"),
+        (True, True, 3, "ebfdfbafe482 3d0d4ebfe431 ef9480fb0a6a"),
+        (True, False, 2, "96f400dc3274 f49d4d3a31d8 9028898b4962"),
+        (True, False, 3, "91a9960fc22d 4479130506e0 6cf810daafb9"),
+        (False, True, 2, "d501e76729b7 d763c3fb2d72 bcffe3fccce4"),
+        (False, True, 3, "5e4b0c46ef3b 5b14523e7c84 1191b891531b"),
+        (False, False, 2, "6e9eb89f327f db75c182ad31 f5f7c5c59897"),
+        (False, False, 3, "ad540576d802 62a96a858f72 54573b96dc1c"),
+    ],
+)
+def test_a_seed_is_the_same_split_in_every_version(
+    grouped: bool, exclusive: bool, labels: int, digests: str
+) -> None:
+    manifest = uneven(grouped=grouped, exclusive=exclusive, labels=labels)
+    made = [split(manifest, seed=3), split(manifest, val=0.3, test=0.1, seed=0), folds(manifest, 4, seed=7)]
+    columns = [",".join(parts.column("split")) for parts in made]
+    assert [hashlib.sha256(column.encode()).hexdigest()[:12] for column in columns] == digests.split()
 
 
 def test_shares() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,10 @@ WHOLE = [f"{number:02}.png" for number in range(11)]
 
 def test_survey_counts_and_tells_lists_apart(frames: Path) -> None:
     before = survey([frames])
+    left_out: Counter[str] = Counter()
+    (frames / "clip.mp4").touch()
+    assert survey([frames], left_out) == before
+    assert left_out == {".mp4": 1}
     assert before["images"] == 11
     assert survey([frames]) == before
     os.replace(frames / "03.png", frames / "03b.png")

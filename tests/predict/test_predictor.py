@@ -1,9 +1,13 @@
 """From images to answers."""
 
 import dataclasses
+import io
 import json
 import math
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -83,6 +87,41 @@ class TestAnswers:
         assert all(close(answer, expected) for answer in predictor(kinds))
         assert all(close(answer, expected) for answer in predictor(iter(kinds)))
         assert all(close(answer, expected) for answer in predictor(torch.stack([frame, frame])))
+
+    def test_files_as_bytes_and_open_ones(self, model: LAG, folder: Path) -> None:
+        predictor = Predictor(model)
+        data, frame = (folder / "0.png").read_bytes(), draw_frame(SIZE)
+        (expected,) = predictor(frame)
+        for kind in (data, bytearray(data), memoryview(data), io.BytesIO(data)):
+            (answer,) = predictor(kind)
+            assert close(answer, expected)
+            assert answer.path is None
+        with (folder / "0.png").open("rb") as file:
+            (answer,) = predictor(file)
+            assert answer.path == folder / "0.png"
+            mixed = predictor([data, str(folder / "1.tif"), file, frame, io.BytesIO(data), folder])
+        assert [p.path.name if p.path else None for p in mixed] == [
+            None, "1.tif", "0.png", None, None, "0.png", "1.tif", "2.bmp",
+        ]  # fmt: skip
+        assert all(close(mixed[place], expected) for place in (0, 2, 3, 4, 5))
+
+    @pytest.mark.parametrize("workers", [0, 3])
+    def test_files_that_are_closed_or_given_again(self, model: LAG, folder: Path, workers: int) -> None:
+        """Threads read ahead, and by then the one who gave a file may be done with it."""
+        predictor = Predictor(model, workers=workers)
+        expected = predictor(folder)
+
+        def opened() -> Iterator[BinaryIO]:
+            for path in [answer.path for answer in expected for _ in range(3)]:
+                with open(path or "", "rb") as file:
+                    yield file
+
+        thrice = [answer for answer in expected for _ in range(3)]
+        answers = predictor(opened())
+        assert [answer.path for answer in answers] == [answer.path for answer in thrice]
+        assert all(close(a, b) for a, b in zip(answers, thrice, strict=True))
+        again = io.BytesIO((folder / "0.png").read_bytes())
+        assert all(close(answer, expected[0]) for answer in predictor([again] * 9))
 
     def test_a_folder_and_paths_in_order(self, model: LAG, folder: Path) -> None:
         predictor = Predictor(model)
@@ -271,10 +310,55 @@ class TestFailures:
         with pytest.raises(InvalidImageError, match="got int"):
             predictor(3)  # type: ignore[arg-type]
 
+    def test_a_thousand_bytes_are_one_failure(self, model: LAG, folder: Path) -> None:
+        cut = (folder / "0.png").read_bytes()[:1000]
+        with (folder / "cut.png").open("wb") as file:
+            file.write(cut)
+        predictor = Predictor(model)
+        for kind in (cut, bytearray(cut), memoryview(cut), io.BytesIO(cut)):
+            (failure,) = predictor.iter(kind)
+            assert isinstance(failure, Failure)
+            assert failure.path is None
+            assert str(failure.error).startswith("bytes in memory: damaged or truncated")
+            with pytest.raises(UnreadableImageError, match=r"^bytes in memory: "):
+                predictor([draw_frame(SIZE), kind])
+        with (folder / "cut.png").open("rb") as file:
+            (failure,) = predictor.iter(file)
+        assert isinstance(failure, Failure)
+        assert failure.to_dict()["path"] == str(folder / "cut.png")
+        with (folder / "cut.png").open(encoding="utf-8") as text:
+            kinds = [type(answer) for answer in predictor.iter([text, draw_frame(SIZE)])]  # type: ignore[list-item]
+        assert kinds == [Failure, Prediction]
+
+    @pytest.mark.parametrize(
+        ("given", "says"),
+        [
+            ("frames/*.jpg", r"frames/\*\.jpg: no such file; of a pattern, glob\.glob"),
+            ("https://host/a.jpg", r"https://host/a\.jpg: an address, and no file"),
+        ],
+    )
+    def test_what_is_no_path(self, model: LAG, given: str, says: str) -> None:
+        (failure, answer) = Predictor(model).iter([given, draw_frame(SIZE)])
+        assert isinstance(failure, Failure)
+        assert isinstance(answer, Prediction)
+        with pytest.raises(UnreadableImageError, match=says):
+            raise failure.error
+
     def test_no_image_at_all(self, model: LAG, tmp_path: Path) -> None:
         for nothing in (tmp_path, []):
-            with pytest.raises(UnreadableImageError, match="no image"):
+            with pytest.raises(UnreadableImageError, match=r"none found in the folders$"):
                 Predictor(model)(nothing)
+        for name in ("a.mp4", "b.mp4", "c"):
+            (tmp_path / name).touch()
+        said = r"none found in the folders \(left out: 2 \.mp4, 1 without an ending\)"
+        with pytest.raises(UnreadableImageError, match=said):
+            Predictor(model)(tmp_path)
+
+    def test_what_is_left_out_is_counted(self, model: LAG, folder: Path) -> None:
+        (folder / "clip.mp4").touch()
+        left_out: Counter[str] = Counter()
+        assert len(list(Predictor(model).iter(folder, left_out=left_out))) == 3
+        assert left_out == {".mp4": 1}
 
     def test_a_black_frame_is_answered_with_a_warning(self, model: LAG) -> None:
         with pytest.warns(FieldOfViewWarning):

@@ -1,6 +1,8 @@
 """Pixels of every kind become raw RGB, or are refused with the reason."""
 
+import io
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lag_zoo.errors import InvalidImageError
-from lag_zoo.views import to_pixels
+from lag_zoo.views import FrameTransform, ViewSampler, ViewTransform, to_pixels
 from lag_zoo.views.pixels import check_frames
 
 SIDE = (40, 56)
@@ -142,7 +144,20 @@ class TestArraysAndTensors:
 @pytest.mark.parametrize(
     ("image", "says"),
     [
-        ("frame.png", "got str"),
+        ("frame.png", r"got the path 'frame.png': lag_zoo.data.read_image\(path\) reads it"),
+        (Path("a/b.png"), "got the path 'a/b.png': lag_zoo.data.read_image"),
+        (
+            Path(__file__).parent,
+            r"got the folder '.*': lag_zoo.data.find_images\(\[folder\]\) lists its images",
+        ),
+        ("https://host/a.jpg", "got the address 'https://host/a.jpg': fetch it, and lag_zoo.data.read_image"),
+        ("s3://bucket/a.jpg", "got the address 's3://bucket/a.jpg'"),
+        ("x" * 5000, "got the path 'x{100}...': "),
+        ("a\0b", r"got the path 'a\\x00b'"),
+        (b"II*", r"got the bytes of a file: lag_zoo.data.read_image\(data\) reads them"),
+        (bytearray(b"II*"), "got the bytes of a file"),
+        (memoryview(b"II*"), "got the bytes of a file"),
+        (io.BytesIO(b"II*"), r"got an open file: lag_zoo.data.read_image\(file\) reads it"),
         (None, "got NoneType"),
         (np.zeros((2, *SIDE, 3), np.uint8), r"\(H, W, 3\) or \(H, W, 4\); got \(2, 40, 56, 3\)"),
         (np.zeros((*SIDE, 2), np.uint8), r"got \(40, 56, 2\)"),
@@ -176,6 +191,16 @@ class TestArraysAndTensors:
 def test_refuses_and_says_why(image: object, says: str) -> None:
     with pytest.raises(InvalidImageError, match=says):
         to_pixels(image)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("thing", ["frame.png", Path("frame.png"), b"II*", io.BytesIO(b"II*")])
+def test_a_file_is_named_by_samplers_and_transforms_too(thing: object) -> None:
+    sampler = ViewSampler(num_crops=2, crop_size=32)
+    for take in (sampler, ViewTransform(sampler), FrameTransform()):
+        with pytest.raises(InvalidImageError, match=r"got (the path|the bytes|an open file).*read_image\("):
+            take(thing)  # type: ignore[arg-type]
+    with pytest.raises(InvalidImageError, match=r"got (the path|the bytes|an open file).*read_image\("):
+        sampler([thing])  # type: ignore[list-item]
 
 
 @given(
