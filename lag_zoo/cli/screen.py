@@ -25,7 +25,6 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from lag_zoo.cli.tables import plain_table
 from lag_zoo.listener import Advance, Listener, spoken
 
 Quiet = Annotated[
@@ -48,12 +47,8 @@ class Screen(Listener):
 
     def begin(self, facts: Mapping[str, str]) -> None:
         """Shows the header: a fact a line."""
-        table = plain_table(header=False)
-        table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
-        for name, text in facts.items():
-            table.add_row(name, text)
-        self._print(table)
+        width = max(map(len, facts), default=0)
+        self._print(Text("\n".join(f"{name:<{width}}  {text}" for name, text in facts.items())))
 
     @contextmanager
     def task(self, what: str, total: int | None = None, *, done: int = 0) -> Iterator[Advance]:

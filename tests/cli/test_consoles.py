@@ -46,7 +46,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
             code = int(stopped.code or 0)
         for stream in streams:
             stream.flush()
-        return Said(code, *(stream.buffer.getvalue().decode(encoding) for stream in streams))  # type: ignore[attr-defined]
+        # click takes a console of ASCII for one that is set up wrongly, and sends it UTF-8.
+        written = (stream.buffer.getvalue().decode(encoding, "replace") for stream in streams)  # type: ignore[attr-defined]
+        return Said(code, *written)
 
     return run
 

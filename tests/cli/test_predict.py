@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from lag_zoo.cli.app import app
 from lag_zoo.data.phantom import draw_frame
+from lag_zoo.errors import DataError
 
 BUILT_IN = "lag_mobilenetv3_small_100_polyp"
 LABELS = ("mucosa", "polyp")
@@ -51,7 +52,8 @@ class TestPredict:
         ):
             assert part in out
         assert "apparent" not in out
-        assert ran.stderr == ""  # no bar where there is no terminal
+        assert ran.stderr.splitlines()[0].startswith("model ")
+        assert "%" not in ran.stderr, "no bar where there is no terminal"
 
     def test_json(self, folder: Path) -> None:
         answers = json.loads(run(folder, "--format", "json").stdout)
@@ -100,14 +102,26 @@ class TestPredict:
     def test_no_image_at_all(self, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").touch()
         ran = run(tmp_path)
-        assert (ran.exit_code, ran.stdout) == (2, "")
-        assert "no image found" in ran.stderr
+        assert (ran.exit_code != 0, ran.stdout) == (True, "")
+        assert isinstance(ran.exception, DataError)
+        assert "no image found" in str(ran.exception)
+        assert "1 .txt" in str(ran.exception)
+
+    def test_what_is_left_out_is_said(self, folder: Path) -> None:
+        for name in ("video.mp4", "scan.dcm", "notes", "Thumbs.db"):
+            (folder / name).touch()
+        said = flat(run(folder).stderr)
+        assert "images 2" in said
+        for part in ("1 .mp4", "1 .dcm", "1 .db", "1 without an ending"):
+            assert part in said
 
     @pytest.mark.parametrize("format", ["table", "json", "csv"])
     def test_output(self, folder: Path, tmp_path: Path, format: str) -> None:
         target = tmp_path / "answers"
         ran = run(folder, "--format", format, "--output", target)
-        assert (ran.exit_code, ran.stdout) == (0, "")
+        assert ran.exit_code == 0
+        assert f"written: {target}" in flat(ran.stdout)
+        assert run(folder, "--format", format, "--output", target, "--quiet").stdout == ""
         assert flat(target.read_text(encoding="utf-8")) == flat(run(folder, "--format", format).stdout)
 
     def test_an_output_that_cannot_be_written_is_told_before_the_work(self, folder: Path) -> None:
@@ -120,6 +134,25 @@ class TestPredict:
     )
     def test_a_wrong_call(self, folder: Path, wrong: list[str]) -> None:
         assert run(folder, *wrong).exit_code == 2
+
+    def test_pictures(self, folder: Path, tmp_path: Path) -> None:
+        (folder / "c.png").write_text("no image")
+        album = tmp_path / "new" / "album"
+        ran = run(folder, "--pictures", album)
+        assert "2 pictures in" in ran.stderr
+        assert sorted(path.name for path in album.iterdir()) == ["00000_a.jpg", "00001_b [red].jpg"]
+        with Image.open(album / "00000_a.jpg") as picture:
+            assert (picture.width, picture.height > 200) == (640, True)
+        ran = run(folder, "--pictures", album, "-o", tmp_path / "out.csv")
+        assert "2 pictures in" in ran.stderr, "beside a file of answers too"
+
+    def test_a_picture_that_cannot_be_written_stops_nothing(self, folder: Path, disk: Path) -> None:
+        (disk / "filling").write_bytes(bytes(2**20 - 3000))
+        ran = run(folder, "--pictures", disk)
+        assert ran.exit_code == 0
+        assert "0 pictures in" in ran.stderr
+        assert "2 are missing, the first" in ran.stderr
+        assert "a.png" in flat(ran.stdout)
 
     def test_names_that_a_terminal_should_not_see(self, folder: Path) -> None:
         (folder / "bell\x1b[31m\n.png").write_text("no image")
@@ -147,7 +180,7 @@ def test_the_command_itself(folder: Path, root: Path) -> None:
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)
     assert [answer["model"] for answer in answers] == [BUILT_IN, BUILT_IN]
-    assert done.stderr == ""
+    assert "device  CPU" in done.stderr
 
 
 def test_a_model_without_weights(folder: Path, root: Path) -> None:
@@ -159,4 +192,4 @@ def test_a_model_without_weights(folder: Path, root: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("lag-zoo: lag_resnet50_lci has no weights in this version")
+    assert "\nlag-zoo: lag_resnet50_lci has no weights in this version" in f"\n{done.stderr}"

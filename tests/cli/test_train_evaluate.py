@@ -1,6 +1,7 @@
 """From frames to a report, by commands alone."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
         "cpu",
         *sets,
     )
-    assert out.count("epoch ") == 3
+    assert len(re.findall(r"^epoch \d of 3, all: loss", out, flags=re.MULTILINE)) == 3
     assert "best" in out
     best = f"local-dir:{tmp_path / 'run' / 'best'}"
     options = ("--split", "val", "--operating-point", "stored", "--draws", 100)
