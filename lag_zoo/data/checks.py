@@ -53,6 +53,7 @@ class DataReport:
         modality: (image, line, modality told, modality by colour) where the two differ.
         field: the least, the median and the largest part of the frame that a field of view fills; `None`: no frame has
             one. no_field: images without a lit area.
+        left_out: how many files of the folder are no frames, by kind; of a manifest's file, none.
     """
 
     source: str
@@ -71,6 +72,7 @@ class DataReport:
     modality: tuple[tuple[str, int, str, str], ...]
     field: tuple[float, float, float] | None
     no_field: tuple[str, ...]
+    left_out: dict[str, int]
 
     __repr__ = brief
 
@@ -159,6 +161,7 @@ def check_data(
         modality=tuple(_contradictions(frames, seen)),
         field=_spread([seen[number].field for number in good if seen[number].field]),
         no_field=tuple(frames[number].image for number in good if not seen[number].field),
+        left_out=dict(manifest.left_out),
     )
 
 

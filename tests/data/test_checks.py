@@ -63,6 +63,25 @@ def test_a_split_without_a_label(data: Manifest) -> None:
     assert report.errors == ["no frame of the split val has the label IM"]
 
 
+def test_what_a_folder_holds_besides(data: Manifest, tmp_path: Path) -> None:
+    for frame in data.frames[:2] + data.frames[-2:]:
+        label = tmp_path / "by_label" / data.label_names[frame.labels[0]]
+        label.mkdir(parents=True, exist_ok=True)
+        data.path(frame).rename(label / frame.image)
+    (label / "clip.mp4").touch()
+    report = check_data(open_data(tmp_path / "by_label"))
+    assert (report.frames, report.left_out) == (4, {".mp4": 1})
+    assert report.to_dict()["left_out"] == {".mp4": 1}
+
+
+def test_excluded_frames_count_for_no_label(data: Manifest) -> None:
+    excluded = ["1" if number < 3 else "0" for number in range(len(data))]
+    report = check_data(data.with_column("excluded", excluded))
+    before = check_data(data)
+    assert (report.excluded, report.frames) == (3, 24)
+    assert sum(row.frames for row in report.labels) == sum(row.frames for row in before.labels) - 3
+
+
 def test_no_lit_area(data: Manifest) -> None:
     Image.new("RGB", (150, 120)).save(data.path(data.frames[5]))
     assert check_data(data).no_field == (data.frames[5].image,)
