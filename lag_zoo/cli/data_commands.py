@@ -189,29 +189,12 @@ def opened(source: Path, columns: list[str] | None, labels: str | None) -> "Mani
 
 def _announced(screen: Screen, source: Path, column: list[str] | None, labels: str | None) -> "Manifest":
     """The data behind a command's arguments, with a header of what there is."""
+    from lag_zoo.data.facts import data_facts
+
     with screen.task(f"reading {source}"):
         manifest = opened(source, column, labels)
     screen.begin(data_facts(manifest))
     return manifest
-
-
-def data_facts(manifest: "Manifest") -> dict[str, str]:
-    """Frames, groups and labels of a data set in words, for a header."""
-    from lag_zoo.data.images import describe_left_out
-
-    used = sum(not frame.excluded for frame in manifest.frames)
-    excluded = f", {len(manifest) - used} more excluded" if used < len(manifest) else ""
-    counts = ", ".join(f"{name} {count}" for name, count in manifest.label_counts().items())
-    groups = manifest.count_groups()
-    facts = {
-        "data": manifest.source,
-        "frames": f"{used}{excluded}",
-        "groups": "none named" if groups is None else f"{groups} by {manifest.grouping}",
-        "labels": f"{counts}{'' if manifest.task == 'multiclass' else ' (a frame may have several)'}",
-    }
-    if said := describe_left_out(manifest.left_out):
-        facts["left out"] = said
-    return facts
 
 
 def _show(report: "DataReport") -> None:

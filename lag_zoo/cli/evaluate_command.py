@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from lag_zoo.cli.data_commands import Columns, Labels, Source, data_facts, opened
+from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
 from lag_zoo.cli.places import as_place
 from lag_zoo.cli.report_options import Draws, Level, LevelOption, PoolingOption, Prevalence, require_level
 from lag_zoo.cli.results_table import results_table
@@ -135,8 +135,8 @@ def evaluate(
         from lag_zoo.evaluate.beside import with_others
 
         beside_it = {name: (of_other, measured) for name, (of_other, _, measured) in found.items()}
-        with screen.task("comparing"):
-            report = with_others(report, scores, beside_it, draws=draws)
+        with screen.task("comparing", len(report.rows) * len(beside_it)) as advance:
+            report = with_others(report, scores, beside_it, draws=draws, progress=lambda: advance(1))
     name = f"{model}{', without crops' if without_crops else ''}"
     on = f"{data.name}{f', {chosen}' if chosen else ''}"
     pages = {"report.md": markdown(report, title=f"{name} on {on}")}
@@ -145,21 +145,18 @@ def evaluate(
     if output is None:
         typer.echo("\n".join(pages.values()))
         return
-    worst = None
-    if thumbnails:
-        from lag_zoo.evaluate.mistakes import worst_mistakes
-
-        worst = worst_mistakes(
-            network, manifest, scores, report, count=mistakes, with_crops=not without_crops
-        )
     about = {"model": name, **_weights(network), "data": data.name, "split": chosen, **_asked_for(asked)}
-    _write(
-        output,
-        pages,
-        {"about": about, **report.to_dict()},
-        html(report, title=f"{name} on {on}", mistakes=worst),
-    )
-    scores.write(output / "scores.csv")
+    with screen.task("writing the report"):
+        worst = None
+        if thumbnails:
+            from lag_zoo.evaluate.mistakes import worst_mistakes
+
+            worst = worst_mistakes(
+                network, manifest, scores, report, count=mistakes, with_crops=not without_crops
+            )
+        page = html(report, title=f"{name} on {on}", mistakes=worst)
+        _write(output, pages, {"about": about, **report.to_dict()}, page)
+        scores.write(output / "scores.csv")
     out = console()
     for warning in report.warnings:
         out.print(f"Warning: {warning}")
@@ -210,13 +207,13 @@ def _facts(
     model: str, network: "LAG", manifest: "Manifest", asked: _Asked, output: Path | None
 ) -> dict[str, str]:
     """The header: which network is measured on what, and how."""
+    from lag_zoo.data.facts import data_facts
     from lag_zoo.nn.devices import describe_device
 
     chosen = manifest.where(split=asked.split)
     facts = {
         "model": f"{model}, labels {', '.join(network.label_names or ())}",
         **data_facts(chosen),
-        "measured on": f"split {asked.split}" if asked.split else "all frames",
         "counted by": asked.level,
         "operating point": asked.operating_point,
         "device": describe_device(network.pixel_mean.device),
@@ -244,13 +241,14 @@ def _measured(
 ) -> "tuple[Scores, Scores | None, Report]":
     """Scores, those of the validation frames where a rule needs them, and the report."""
     from lag_zoo.evaluate import evaluate as measure
+    from lag_zoo.evaluate.report import count_rows
 
     point = asked.operating_point
     scores = _scored(network, manifest, asked.split, asked.skip_unreadable, crops, screen)
     validation = None
     if _is_rule(point) and not asked.apparent and asked.split != "val" and "val" in manifest.splits:
         validation = _scored(network, manifest, "val", asked.skip_unreadable, crops, screen)
-    with screen.task("statistics"):
+    with screen.task("statistics", count_rows(scores)) as advance:
         report = measure(
             scores,
             operating_point=point,
@@ -260,6 +258,7 @@ def _measured(
             apparent=asked.apparent,
             prevalence=asked.prevalence,
             draws=asked.draws,
+            progress=lambda: advance(1),
         )
     return scores, validation, report
 
@@ -307,8 +306,8 @@ def _with_floors(
             skip_unreadable=asked.skip_unreadable,
             progress=lambda: advance(1),
         )
-    with screen.task("statistics of the floors"):
-        return with_floors(report, found, draws=asked.draws)
+    with screen.task("statistics of the floors", len(found) * len(scores.label_names)) as advance:
+        return with_floors(report, found, draws=asked.draws, progress=lambda: advance(1))
 
 
 def _paper_table(

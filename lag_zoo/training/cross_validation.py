@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lag_zoo.data.facts import data_facts
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.splits import folds as into_folds
 from lag_zoo.data.splits import into_parts
@@ -26,7 +27,7 @@ from lag_zoo.listener import Advance, Listener, spoken
 from lag_zoo.processes import is_first, launched, processes
 from lag_zoo.training.accelerators import device_to_train_on
 from lag_zoo.training.finetuning import finetune
-from lag_zoo.training.header import data_facts, device_fact
+from lag_zoo.training.header import device_fact
 from lag_zoo.training.inspection import Inspected, inspected
 from lag_zoo.training.recipe import Recipe
 from lag_zoo.training.run_folder import BEST, RECIPE, RunFolder
@@ -82,7 +83,7 @@ def cross_validate(
     where = device_fact(device_to_train_on(device), processes=launched())
     listener.begin(
         {
-            **data_facts(data, left_out=len(skipped), splits=False),
+            **data_facts(data.with_column("split", ("",) * len(data)), unreadable=len(skipped)),
             **{f"recipe {name}": _told(recipe) for name, recipe in recipes.items()},
             "folds": f"{folds}, dealt {repeats} times; {inner:.0%} of the rest to validate on",
             "device": where,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import torch
 
 from lag_zoo.data.cache import build_cache
+from lag_zoo.data.facts import data_facts
 from lag_zoo.data.known_frames import frame_digest, frames_behind
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.sources import open_data
@@ -20,7 +21,7 @@ from lag_zoo.processes import is_first
 from lag_zoo.publishing import save_pretrained
 from lag_zoo.specs import Json
 from lag_zoo.training.batches import Source, drawing_weights, from_cache, from_files, stage_frames
-from lag_zoo.training.header import course_facts, data_facts, device_fact, network_facts
+from lag_zoo.training.header import course_facts, device_fact, network_facts
 from lag_zoo.training.inspection import Inspected, inspected, require_files
 from lag_zoo.training.left import calibrated, silence_crops
 from lag_zoo.training.recipe import Balance, Precision, Recipe, Stage
@@ -159,7 +160,7 @@ def finetune(
         accelerator.init_trackers("tensorboard" if chosen.tracker == "tensorboard" else "lag_zoo")
         listener.begin(
             {
-                **data_facts(given, left_out=len(skipped)),
+                **data_facts(given, unreadable=len(skipped), trained_on="train"),
                 **network_facts(network, chosen, built=network is not model),
                 **course_facts(chosen, run.plan, done=0 if state is None else len(state["progress"]["rows"])),
                 "device": where,

@@ -1,43 +1,13 @@
 """What a run is about to do, in words: the header that a listener hears first."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import torch
 
-from lag_zoo.data.manifest import Manifest
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import describe_device
 from lag_zoo.training.plan import StagePlan
 from lag_zoo.training.recipe import Recipe
-
-_GROUPS = {
-    "patient": "patients",
-    "exam": "examinations",
-    None: "none named: frames of one patient may stand on both sides",
-}
-
-
-def data_facts(data: Manifest, *, left_out: int, splits: bool = True) -> dict[str, str]:
-    """Frames, groups and labels.
-
-    Args:
-        left_out: frames that cannot be read.
-        splits: whether the frames are counted by split, and the labels among those to train on.
-    """
-    used = data.where()
-    parts = [
-        f"{sum(f.split == name for f in used.frames)} {name or 'of no split'}" for name in _ordered(used)
-    ]
-    excluded = len(data) - len(used)
-    aside = [f"{n} {what}" for n, what in ((excluded, "excluded"), (left_out, "left out, unreadable")) if n]
-    counted = used.where(split="train") if splits else used
-    groups = _GROUPS[data.grouping]
-    return {
-        "frames": "; ".join([f"{len(used)}: {', '.join(parts)}" if splits else str(len(used)), *aside]),
-        "groups": groups if data.grouping is None else f"{used.count_groups()} {groups}",
-        "labels": f"{_labels(counted)}{' to train on' if splits else ''}",
-    }
 
 
 def network_facts(model: LAG, recipe: Recipe, *, built: bool) -> dict[str, str]:
@@ -70,24 +40,6 @@ def device_fact(device: torch.device, *, processes: int) -> str:
     """The device in words, and how many processes share the work."""
     name = describe_device(device)
     return name if processes == 1 else f"{processes} processes, the first on {name}"
-
-
-def _ordered(data: Manifest) -> list[str]:
-    named = {frame.split for frame in data.frames}
-    return sorted(named, key=lambda name: (name != "train", name != "val", name == "", name))
-
-
-def _labels(data: Manifest) -> str:
-    if data.task == "multiclass":
-        counts = Counter(frame.labels[0] for frame in data.frames)
-        return ", ".join(f"{name} {counts[number]}" for number, name in enumerate(data.label_names))
-    told = []
-    for number, name in enumerate(data.label_names):
-        counts = Counter(frame.labels[number] for frame in data.frames)
-        told.append(
-            f"{name} {counts[1]}, without {counts[0]}" + (f", unknown {counts[-1]}" * bool(counts[-1]))
-        )
-    return "; ".join(told)
 
 
 def _start(model: LAG, recipe: Recipe, *, built: bool) -> str:

@@ -134,7 +134,8 @@ def told(row: Mapping[str, Any], difference: Difference | None, *, counted: str,
     )
     ways = f"model.without_crops() is the network without them, lag-zoo evaluate {best} DATA --without-crops tells more"
     if difference is None or not difference.low * difference.high > 0:
-        return f"Whether the crops help cannot be told from these frames: {numbers}; {ways}"
+        lower = "With crops the AUROC is lower here, which may be chance: w" if with_crops < without else "W"
+        return f"{lower}hether the crops help cannot be told from these frames: {numbers}; {ways}"
     if difference.value < 0:
         return f"The crops do harm here: {numbers}. The plain backbone inside may serve better: {ways}"
     return f"The crops help here: {numbers}; the epoch was chosen by such a number, so it flatters"
