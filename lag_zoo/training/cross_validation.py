@@ -82,7 +82,7 @@ def cross_validate(
     where = device_fact(device_to_train_on(device), processes=launched())
     listener.begin(
         {
-            **data_facts(data, left_out=len(skipped), splits=False),
+            **data_facts(data, manifest, splits=False),
             **{f"recipe {name}": _told(recipe) for name, recipe in recipes.items()},
             "folds": f"{folds}, dealt {repeats} times; {inner:.0%} of the rest to validate on",
             "device": where,

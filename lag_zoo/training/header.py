@@ -18,18 +18,18 @@ _GROUPS = {
 }
 
 
-def data_facts(data: Manifest, *, left_out: int, splits: bool = True) -> dict[str, str]:
+def data_facts(data: Manifest, used: Manifest, *, splits: bool = True) -> dict[str, str]:
     """Frames, groups and labels.
 
     Args:
-        left_out: frames that cannot be read.
+        used: the frames of the data that are neither excluded nor unreadable.
         splits: whether the frames are counted by split, and the labels among those to train on.
     """
-    used = data.where()
     parts = [
         f"{sum(f.split == name for f in used.frames)} {name or 'of no split'}" for name in _ordered(used)
     ]
-    excluded = len(data) - len(used)
+    excluded = sum(bool(frame.excluded) for frame in data.frames)
+    left_out = len(data) - excluded - len(used)
     aside = [f"{n} {what}" for n, what in ((excluded, "excluded"), (left_out, "left out, unreadable")) if n]
     counted = used.where(split="train") if splits else used
     groups = _GROUPS[data.grouping]
@@ -68,6 +68,8 @@ def course_facts(recipe: Recipe, plan: Sequence[StagePlan], *, done: int) -> dic
 
 def device_fact(device: torch.device, *, processes: int) -> str:
     """The device in words, and how many processes share the work."""
+    if str(device) == "cuda":  # as accelerate calls a single one
+        device = torch.device("cuda", torch.cuda.current_device())
     name = describe_device(device)
     return name if processes == 1 else f"{processes} processes, the first on {name}"
 

@@ -486,7 +486,8 @@ class TestBadInput:
     def test_a_resume_with_another_recipe_or_other_data(self, data: Manifest, tmp_path: Path) -> None:
         finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
         with pytest.raises(
-            InvalidConfigError, match=r"another recipe than the one given .batch_size: 4 there, 2 here.: resume"
+            InvalidConfigError,
+            match=r"another recipe than the one given .batch_size: 4 there, 2 here.: resume",
         ):
             finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", resume=True, batch_size=2)
         fewer = data.with_frames(data.frames[:-1])
