@@ -115,7 +115,7 @@ def test_the_command(data: Manifest, tmp_path: Path) -> None:
     auroc = report["rows"][0]["measures"]["auroc"]
     shown = [f"{auroc[key]:.3f}" for key in ("value", "low", "high")]
     assert ["short", "1", report["rows"][0]["label"], shown[0], shown[1], "to", shown[2], "12", "12"] in cells
-    assert any(line[:4] == ["less", "plain", "1", "IM"] for line in cells)
+    assert any(line[:5] == ["short", "less", "plain", "1", "IM"] for line in cells)
     assert f"{tmp_path}/cv/plain/repeat*/report.html" in done.stdout.replace("\n", "")
     assert "epoch 1 of 1" in done.stderr
     assert "epoch 1 of 1" not in done.stdout

@@ -93,7 +93,7 @@ def test_of_a_cross_validation(data: Manifest, tmp_path: Path) -> None:
     cross_validate({"a": short}, data, tmp_path, folds=2, inner=0.3, device="cpu", listener=heard)
     (facts,) = heard.facts
     assert (facts["frames"], facts["labels"]) == ("24", "normal 12, IM 12")
-    assert facts["recipe a"] == "lag_mobilenetv3_small_050, 1 epochs (1 all), steps of 4 frames"
+    assert facts["recipe a"] == "lag_mobilenetv3_small_050, epochs 1: 1 all; steps of 4 frames"
     assert [(row["recipe"], row["repeat"], row["fold"]) for row in heard.rows] == [
         ("a", 1, "fold1"),
         ("a", 1, "fold2"),
