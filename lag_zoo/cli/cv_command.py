@@ -105,7 +105,7 @@ def cv(
             )
             for row in report.rows:
                 table.add_row(name, repeat, row.label, *_cells(row.measures["auroc"]))
-        for cells in _differences(reports[first]):
+        for cells in _differences(first, reports[first]):
             apart.add_row(cells[0], repeat, *cells[1:])
     if repeats > 1:
         with screen.task("means of the repeats"):
@@ -116,6 +116,7 @@ def cv(
     typer.echo(f"{folds} folds, out of fold, by {level.value}")
     console().print(table)
     if apart.row_count:
+        typer.echo()
         console().print(apart)
     typer.echo(f"reports: {', '.join(str(output / name / 'repeat*' / 'report.html') for name in found)}")
 
@@ -132,12 +133,12 @@ def _reports(scores: "Mapping[str, Scores]", counted: Mapping[str, Any]) -> "dic
     return reports
 
 
-def _differences(report: "Report") -> Iterator[tuple[str, ...]]:
+def _differences(first: str, report: "Report") -> Iterator[tuple[str, ...]]:
     """What the report says of the networks beside it, as cells."""
     for other in report.beside:
         for row, differences in zip(report.rows, other.differences, strict=True):
             d = differences.auroc
-            yield f"less {other.name}", row.label, *_cells(d, "+")[:2], f"{d.p:.3f}", d.method
+            yield f"{first} less {other.name}", row.label, *_cells(d, "+")[:2], f"{d.p:.3f}", d.method
 
 
 def _means(found: "Mapping[str, list[Scores]]", draws: int) -> Iterator[tuple[str, ...]]:
@@ -155,7 +156,7 @@ def _mean_differences(found: "Mapping[str, list[Scores]]", draws: int) -> Iterat
     first, *others = found
     for name in others:
         for label, d in compare_means(found[first], found[name], draws=draws).items():
-            yield f"less {name}", "mean", label, *_cells(d, "+")[:2], f"{d.p:.3f}", d.method
+            yield f"{first} less {name}", "mean", label, *_cells(d, "+")[:2], f"{d.p:.3f}", d.method
 
 
 def _table(*columns: str) -> "Table":
@@ -166,7 +167,7 @@ def _table(*columns: str) -> "Table":
 
 
 def _apart_table() -> "Table":
-    return _table("the first", "repeat", "label", "AUROC apart", "95% interval", "p", "how")
+    return _table("compared", "repeat", "label", "AUROC apart", "95% interval", "p", "how")
 
 
 def _cells(measured: "Interval | Difference", sign: str = "") -> tuple[str, str, str, str]:

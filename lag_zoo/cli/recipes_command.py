@@ -45,19 +45,21 @@ def _keys(recipe: "Recipe") -> Iterator[tuple[str, str, str, str]]:
     from lag_zoo.training.keys import keys_of
     from lag_zoo.training.recipe import EPOCHS, Recipe, Stage
 
+    count = len(recipe.stages)
     for name, key in keys_of(Recipe).items():
         if name != "stages":
-            yield name, _said(getattr(recipe, name)), key.values, key.meaning
+            yield name, _said(getattr(recipe, name)), key.values, _bare(key.meaning)
             continue
-        yield (
-            EPOCHS,
-            str(recipe.epochs),
-            f"from {len(recipe.stages)} on",
-            "of all stages together, dealt as they are",
-        )
+        yield name, str(count), f"{key.values}; N counts them from 0", key.meaning
+        yield EPOCHS, str(recipe.epochs), f"from {count} on", "of all stages together, dealt as they are"
         for part, about in keys_of(Stage).items():
             values = " | ".join(_said(getattr(stage, part)) for stage in recipe.stages)
-            yield f"stages.N.{part}", values, about.values, f"N from 0: {about.meaning}"
+            yield f"stages.N.{part}", values, about.values, _bare(about.meaning)
+
+
+def _bare(text: str) -> str:
+    """A docstring's words for a terminal."""
+    return text.replace("`", "")
 
 
 def _said(value: Any) -> str:

@@ -46,7 +46,7 @@ def _networks(report: "Report") -> Iterator[tuple[str, tuple["Row", ...]]]:
 def _cells(row: "Row") -> list[Text]:
     groups = f"\n{row.groups} groups" if row.groups is not None else ""
     measures = [_with_interval(row.measures[name]) for name in _SHOWN]
-    rule = f"{row.threshold:.3f}\n{row.rule}{', APPARENT' if row.apparent else ''}"
+    rule = f"{row.threshold:.3f}\n{row.rule}{', apparent' if row.apparent and 'apparent' not in row.rule else ''}"
     return [Text(cell) for cell in (row.label, f"{row.n}{groups}", str(row.positives), *measures, rule)]
 
 

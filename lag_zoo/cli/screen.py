@@ -166,8 +166,7 @@ class _Dots:
     def task(self, what: str, total: int | None, done: int) -> Iterator[Advance]:
         count = _Count(what, total, done)
         with self._lock:
-            if not self._tasks:
-                self._last = time.monotonic()
+            if not self._tasks:  # `_last` stays: short tasks in a row are one silence
                 over = threading.Event()
                 threading.Thread(target=self._beat, args=(over,), daemon=True).start()
                 self._over = over

@@ -1,6 +1,7 @@
 """`lag-zoo train RECIPE DATA`: a network trained on frames of one's own."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -85,11 +86,12 @@ def train(
             typer.echo(f"stopped; {output} is whole, and --resume goes on", err=True)
         raise typer.Exit(130) from None
     if is_first():
-        _show(output, data)
+        _show(output)
+        typer.echo(_next(output / "best", data, column, labels, tested="test" in manifest.splits))
 
 
-def _show(output: Path, data: Path) -> None:
-    """The table of results, and the next command."""
+def _show(output: Path) -> None:
+    """The table of results."""
     from lag_zoo.training.run_folder import BEST, VALIDATION
 
     found = json.loads((output / VALIDATION).read_text(encoding="utf-8"))
@@ -101,7 +103,18 @@ def _show(output: Path, data: Path) -> None:
     table.add_row("the best epoch's network", str(output / BEST))
     console().print(table)
     typer.echo(_NOT_A_RESULT)
-    typer.echo(f"next: lag-zoo evaluate {output / BEST} {data} --operating-point stored -o {output / 'test'}")
+
+
+def _next(best: Path, data: Path, columns: list[str] | None, labels: str | None, *, tested: bool) -> str:
+    """The command that comes next."""
+    if not tested:
+        return (
+            f"next, on frames of other patients: lag-zoo evaluate {shlex.quote(str(best))} DATA --split all"
+        )
+    renamed = [part for column in columns or () for part in ("--column", column)]
+    named = [] if labels is None else ["--labels", labels]
+    rest = ["--operating-point", "stored", "-o", str(best.with_name("test"))]
+    return f"next: {shlex.join(['lag-zoo', 'evaluate', str(best), str(data), *renamed, *named, *rest])}"
 
 
 def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -21,8 +21,8 @@ if typing.TYPE_CHECKING:
     from lag_zoo.training.recipe_file import list_recipes, load_recipe
 
 
+# A name loads when it is first used: a list of recipes needs no torch.
 def __getattr__(name: str) -> object:
-    """A public name, when it is first used: a list of recipes needs no torch."""
     from lag_zoo.errors import extra
 
     home = _HOMES.get(name)

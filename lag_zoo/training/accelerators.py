@@ -45,6 +45,18 @@ def device_to_train_on(name: torch.device | str) -> torch.device:
 
 
 @contextmanager
+def own_random(seed: int, device: torch.device) -> Iterator[None]:
+    """Random numbers of a run's own; those of the process stand afterwards where they stood before.
+
+    Only the run's GPU is asked for its state: each that is asked gives memory away.
+    """
+    gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
 def accelerator_for(
     recipe: Recipe, *, device: torch.device | str, folder: str | os.PathLike[str]
 ) -> Iterator[Accelerator]:

@@ -85,7 +85,7 @@ def cross_validate(
         {
             **data_facts(data.with_column("split", ("",) * len(data)), unreadable=len(skipped)),
             **{f"recipe {name}": _told(recipe) for name, recipe in recipes.items()},
-            "folds": f"{folds}, dealt {repeats} times; {inner:.0%} of the rest to validate on",
+            "folds": f"{folds}{f', dealt {repeats} times' * (repeats > 1)}; {inner:.0%} of the rest to validate on",
             "device": where,
             "output": os.fspath(output),
         }
@@ -190,7 +190,7 @@ def _joinable(scores: Scores, part: str) -> Scores:
 def _told(recipe: Recipe) -> str:
     """A recipe in words."""
     epochs = ", ".join(f"{stage.epochs} {stage.name}" for stage in recipe.stages)
-    return f"{recipe.model}, {recipe.epochs} epochs ({epochs}), steps of {recipe.batch_size} frames"
+    return f"{recipe.model}, epochs {recipe.epochs}: {epochs}; steps of {recipe.batch_size} frames"
 
 
 class _OfAFold(Listener):

@@ -1,5 +1,6 @@
 """The learning curves of a run, as a picture."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ def drawn(rows: Sequence[Mapping[str, Any]], plan: Sequence[StagePlan], *, title
         rows: as in `metrics.jsonl`.
     """
     figure = new_figure(9, 4.2)
-    figure.suptitle(title, fontsize="medium")
+    figure.suptitle(title, fontsize="medium", parse_math=False)
     best = next((row for row in reversed(rows) if row["best"]), None)
     for axes, (name, keys) in zip(figure.subplots(1, 2), _PANELS, strict=True):
         _lines(axes, rows, keys)
@@ -35,8 +36,11 @@ def drawn(rows: Sequence[Mapping[str, Any]], plan: Sequence[StagePlan], *, title
         if best is not None:
             late = best["epoch"] > rows[-1]["epoch"] / 2
             _mark(axes, best, "val_auroc" if "val_auroc" in keys else "val_loss", to_the_left=late)
-        axes.legend(fontsize="small", loc="best")
-    return png(figure, dpi=120)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize="small", loc="best")
+    with warnings.catch_warnings():  # a name in letters that the font lacks is drawn as boxes
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
+        return png(figure, dpi=120)
 
 
 def _lines(axes: "Axes", rows: Sequence[Mapping[str, Any]], keys: Mapping[str, str]) -> None:
@@ -62,6 +66,7 @@ def _stages(axes: "Axes", plan: Sequence[StagePlan], *, until: int) -> None:
                 textcoords="offset points",
                 fontsize="small",
                 color="0.3",
+                parse_math=False,
             )
 
 

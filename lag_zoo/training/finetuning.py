@@ -112,65 +112,74 @@ def finetune(
         KeyboardInterrupt: Ctrl-C; the step is finished first, and the run can be resumed.
         MissingExtraError: the extra `train` is not installed.
     """
-    with extra("train"):
-        from lag_zoo.training.accelerators import accelerator_for
-        from lag_zoo.training.loop import Run
     listener = listener if is_first() else Listener()
+    with extra("train"), listener.task("starting"):
+        from lag_zoo.training.accelerators import accelerator_for, own_random
+        from lag_zoo.training.loop import Run
     given = data if isinstance(data, Manifest) else open_data(data)
     chosen = _recipe(recipe, model, changes)
     folder = RunFolder(output)
     if not resume and is_first():  # now, not after an hour of reading
         folder.require_empty()
-    require_files(given, listener=listener)
-    for stage in chosen.stages:
-        for split in ("train", "val"):
-            numbers = stage_frames(given, split, stage)
-            if split == "train":
-                drawing_weights(given, numbers, chosen)
-    _say_if_ungrouped(given)
-    gpus = range(torch.cuda.device_count())
+    _require_data(given, chosen, listener)
     with (
-        torch.random.fork_rng(devices=gpus),
         accelerator_for(chosen, device=device, folder=output) as accelerator,
+        own_random(chosen.seed, accelerator.device),
     ):
-        torch.manual_seed(chosen.seed)
-        if isinstance(model, LAG):
-            network = named_network(model, given)
-        else:
-            with listener.task(f"making {chosen.model} ready"):
-                network = build_network(chosen, given)
-        manifest = given.with_label_names(network.label_names or given.label_names)
-        (manifest, skipped, digests), source = _frames(
-            manifest.where(), network, cache, skip_unreadable, listener
-        )
-        called = f", recipe {chosen.name}" if chosen.name else ""
-        title = f"{chosen.model} on {Path(manifest.source).name}{called}"
-        run = Run(
-            network, manifest, chosen, folder, source, accelerator=accelerator, listener=listener, title=title
-        )
-        where = device_fact(accelerator.device, processes=accelerator.num_processes)
-        state = None
-        if resume:
-            state = folder.resume(chosen, manifest)
-        elif accelerator.is_main_process:
-            folder.start(chosen, manifest, device=where)
+        network = _network(model, chosen, given, listener)
+        manifest = given.with_label_names(network.label_names or given.label_names).where()
+        (manifest, skipped, digests), source = _frames(manifest, network, cache, skip_unreadable, listener)
+        run = Run(network, manifest, chosen, folder, source, accelerator=accelerator, listener=listener)
+        state = _enter(run, resume=resume)
         if accelerator.is_main_process:
             folder.note_frames(_behind(network) | _known_to(manifest, digests), skipped.values())
         accelerator.wait_for_everyone()
-        accelerator.init_trackers("tensorboard" if chosen.tracker == "tensorboard" else "lag_zoo")
-        listener.begin(
-            {
-                **data_facts(given, unreadable=len(skipped), trained_on="train"),
-                **network_facts(network, chosen, built=network is not model),
-                **course_facts(chosen, run.plan, done=0 if state is None else len(state["progress"]["rows"])),
-                "device": where,
-                "output": os.fspath(output),
-            }
-        )
+        with listener.task("starting the tracker"):
+            accelerator.init_trackers("tensorboard" if chosen.tracker == "tensorboard" else "lag_zoo")
+        about_data = data_facts(given, unreadable=len(skipped), trained_on="train")
+        facts = network_facts(network, chosen, built=network is not model)
+        listener.begin(about_data | facts | _course(run, state))
         trained = run.go(state)
         _finish(trained, run, listener)
         accelerator.wait_for_everyone()
     return trained
+
+
+def _require_data(manifest: Manifest, recipe: Recipe, listener: Listener) -> None:
+    """Refuses data that some stage could not be trained on, before anything is written."""
+    require_files(manifest, listener=listener)
+    for stage in recipe.stages:
+        for split in ("train", "val"):
+            numbers = stage_frames(manifest, split, stage)
+            if split == "train":
+                drawing_weights(manifest, numbers, recipe)
+    _say_if_ungrouped(manifest)
+
+
+def _network(model: str | LAG | None, recipe: Recipe, manifest: Manifest, listener: Listener) -> LAG:
+    if isinstance(model, LAG):
+        return named_network(model, manifest)
+    with listener.task(f"making {recipe.model} ready"):
+        return build_network(recipe, manifest)
+
+
+def _enter(run: "Run", *, resume: bool) -> dict[str, Any] | None:
+    """Goes into the run's folder; the checkpoint to go on from, if there is one."""
+    if resume:
+        return run.folder.resume(run.recipe, run.manifest)
+    if run.accelerator.is_main_process:
+        run.folder.start(run.recipe, run.manifest, device=_where(run))
+    return None
+
+
+def _course(run: "Run", state: Mapping[str, Any] | None) -> dict[str, str]:
+    done = 0 if state is None else len(state["progress"]["rows"])
+    course = course_facts(run.recipe, run.plan, done=done)
+    return course | {"device": _where(run), "output": str(run.folder.path)}
+
+
+def _where(run: "Run") -> str:
+    return device_fact(run.accelerator.device, processes=run.accelerator.num_processes)
 
 
 def _finish(trained: LAG, run: "Run", listener: Listener) -> None:
@@ -187,7 +196,7 @@ def _finish(trained: LAG, run: "Run", listener: Listener) -> None:
     with listener.task(f"saving {folder.path / BEST}"):
         folder.save_best(lambda place: save_pretrained(trained, place, about=about))
     with listener.task("comparing with and without crops"):
-        found = validation(run.best, run.best_answers, run.manifest, about=about, best=folder.path / BEST)
+        found = validation(run.at.rows, run.best_answers, run.manifest, about=about, best=folder.path / BEST)
     folder.note_validation(found)
     if found["verdict"]:
         listener.say(found["verdict"])
@@ -251,5 +260,5 @@ def _say_if_ungrouped(manifest: Manifest) -> None:
             "in val, and what is measured on them will be too good (--column case_id=patient says which column it is; "
             "lag-zoo data group infers examinations)",
             UngroupedDataWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

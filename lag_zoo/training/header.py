@@ -38,6 +38,8 @@ def course_facts(recipe: Recipe, plan: Sequence[StagePlan], *, done: int) -> dic
 
 def device_fact(device: torch.device, *, processes: int) -> str:
     """The device in words, and how many processes share the work."""
+    if str(device) == "cuda":  # as accelerate calls a single one
+        device = torch.device("cuda", torch.cuda.current_device())
     name = describe_device(device)
     return name if processes == 1 else f"{processes} processes, the first on {name}"
 

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,11 +66,7 @@ class Progress:
 
 
 class Run:
-    """A run of a recipe on a manifest.
-
-    Args:
-        title: over its curves.
-    """
+    """A run of a recipe on a manifest."""
 
     def __init__(
         self,
@@ -81,10 +78,9 @@ class Run:
         *,
         accelerator: Accelerator,
         listener: Listener,
-        title: str,
     ) -> None:
         self.recipe, self.manifest, self.folder, self.source = recipe, manifest, folder, source
-        self.listener, self.title = listener, title
+        self.listener = listener
         self.accelerator = accelerator
         self.plan = planned(recipe, manifest, processes=accelerator.num_processes)
         self.device = accelerator.device
@@ -106,11 +102,6 @@ class Run:
     def model(self) -> LAG:
         """The network in training."""
         return self.trainee.lag
-
-    @property
-    def best(self) -> dict[str, Any] | None:
-        """The best epoch's row, of the last stage that had one; `None`: there is none yet."""
-        return next((row for row in self.at.rows if row["epoch"] == self.at.best_epoch + 1), None)
 
     def go(self, state: Mapping[str, Any] | None = None) -> LAG:
         """Trains to the end, from a checkpoint if one is given; the network with the best epoch's weights.
@@ -342,10 +333,14 @@ class Run:
         """Draws the curves and tells the tracker. What is worth keeping is on disk: nothing here stops a run."""
         if self.accelerator.is_main_process:
             with _not_stopping("the learning curves could not be drawn"):
-                self.folder.draw_curves(self.at.rows, self.plan, title=self.title)
+                self.folder.draw_curves(self.at.rows, self.plan, title=self._title())
         with _not_stopping(f"the tracker {self.recipe.tracker} could not be told"):
             told = {key: value for key, value in row.items() if isinstance(value, float)}
             self.accelerator.log(told, step=row["epoch"])
+
+    def _title(self) -> str:
+        called = f", recipe {self.recipe.name}" if self.recipe.name else ""
+        return f"{self.recipe.model} on {Path(self.manifest.source).name}{called}"
 
     def _tell_pace(self, stage: Stage) -> None:
         """How long a stage takes, once one of its epochs has been seen."""
@@ -421,7 +416,7 @@ class Run:
                 "best_answers": None if self.best_answers is None else list(self.best_answers),
                 "optimizer": self.optimizer.state_dict(),
                 "rng": torch.get_rng_state(),
-                "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+                "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
             }
         )
 
@@ -434,8 +429,8 @@ class Run:
         if self.average is not None and state["average"] is not None:
             self.average.module.load_state_dict(state["average"])
         torch.set_rng_state(state["rng"])
-        if state["cuda_rng"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        if state["cuda_rng"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_rng"])
 
     def _new_average(self) -> Any:
         if not self.recipe.average:

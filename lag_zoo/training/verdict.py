@@ -3,7 +3,7 @@
 These frames have chosen the epoch, so what is told of them is no result: it tells which way to go on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,7 +73,7 @@ def crops_less_none(answers: Answers, manifest: Manifest) -> Difference | None:
 
 
 def validation(
-    row: Mapping[str, Any] | None,
+    rows: Sequence[Mapping[str, Any]],
     answers: Answers | None,
     manifest: Manifest,
     *,
@@ -83,11 +83,11 @@ def validation(
     """What `validation.json` says of a run's best epoch.
 
     Args:
-        row: the best epoch's, as in `metrics.jsonl`; `None`: no epoch could be told from another.
+        rows: of all epochs, as in `metrics.jsonl`; the last of them that was best is the best epoch's.
         answers: of its network to the validation frames.
         about: how it was calibrated; `best`: where it is saved.
     """
-    row = row or {}
+    row: Mapping[str, Any] = next((row for row in reversed(rows) if row["best"]), {})
     judged = row.get("val_auroc") is not None and row.get("val_auroc_without_crops") is not None
     difference = crops_less_none(answers, manifest) if judged and answers is not None else None
     groups = None if answers is None else _groups(answers, manifest)
@@ -106,8 +106,19 @@ def validation(
         "crops_less_none": None if difference is None else _plain(difference),
         "temperature": about.temperature,
         "operating_points": dict(about.operating_points),
-        "verdict": told(row, difference, counted=counted, best=best) if judged else "",
+        "verdict": told(row, difference, counted=counted, best=best) + _before(row, rows) if judged else "",
     }
+
+
+def _before(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """A remark where an epoch before the crops took part was better."""
+    plain = [one for one in rows if one["val_auroc_without_crops"] is None and one["val_auroc"] is not None]
+    best = max(plain, key=lambda one: one["val_auroc"], default=None)
+    if best is None or best["val_auroc"] <= row["val_auroc"]:
+        return ""
+    return (
+        f". Before the crops took part, epoch {best['epoch']} ({best['stage']}) had {best['val_auroc']:.3f}"
+    )
 
 
 def _groups(answers: Answers, manifest: Manifest) -> int | None:

@@ -1,6 +1,7 @@
 """Cross-validation: each frame is scored once, by a network that has seen nothing of its group."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -108,8 +109,16 @@ def test_the_command(data: Manifest, tmp_path: Path) -> None:
         catch_exceptions=False,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert "short, 2 folds, out of fold, by patient: IM AUROC" in done.output
-    assert "short less plain, repeat 1: IM AUROC" in done.output
+    assert "2 folds, out of fold, by patient" in done.stdout
+    report = json.loads((tmp_path / "cv" / "short" / "repeat1" / "report.json").read_text())
+    cells = [line.split() for line in done.stdout.splitlines()]
+    auroc = report["rows"][0]["measures"]["auroc"]
+    shown = [f"{auroc[key]:.3f}" for key in ("value", "low", "high")]
+    assert ["short", "1", report["rows"][0]["label"], shown[0], shown[1], "to", shown[2], "12", "12"] in cells
+    assert any(line[:5] == ["short", "less", "plain", "1", "IM"] for line in cells)
+    assert f"{tmp_path}/cv/plain/repeat*/report.html" in done.stdout.replace("\n", "")
+    assert "epoch 1 of 1" in done.stderr
+    assert "epoch 1 of 1" not in done.stdout
     assert (tmp_path / "cv" / "plain" / "repeat1" / "report.html").is_file()
     page = (tmp_path / "cv" / "short" / "repeat1" / "report.md").read_text()
     assert "Other networks on the same frames" in page

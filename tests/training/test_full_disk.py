@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import lag_zoo
 from lag_zoo.errors import TrainingError
 from lag_zoo.training import Recipe, Stage, finetune
 from tests.listening import EachEpoch
@@ -39,7 +40,7 @@ def test_a_disk_that_fills_up(disk: Path, tmp_path: Path) -> None:
     ):
         finetune(None, data, run, recipe=RECIPE, device="cpu", listener=EachEpoch(fill))
     assert not list(run.glob(".*.part"))
-    assert not (run / "best").exists()
+    assert lag_zoo.create_model(f"local-dir:{run / 'best'}", pretrained=True).num_classes == 2
     filler.unlink()
     resumed = finetune(None, data, run, recipe=RECIPE, device="cpu", resume=True)
     whole = finetune(None, data, tmp_path / "whole", recipe=RECIPE, device="cpu")

@@ -21,8 +21,9 @@ def test_two_processes_give_the_losses_of_one(tmp_path: Path, root: Path) -> Non
     recipe = dataclasses.replace(RECIPE, freeze_norm=True, average=0.0)
     found = []
     for name, launch in (("one", []), ("two", LAUNCH)):
-        said = _run(launch, "train", recipe, name, tmp_path, root)
-        assert said.count("epoch 1,") == said.count("the best epoch's network") == 1
+        told, said = _run(launch, "train", recipe, name, tmp_path, root)
+        assert told.count("epoch 1 of 3,") == said.count("the best epoch's network") == 1
+        assert ("2 processes, the first on CPU" in told) is bool(launch)
         started = json.loads((tmp_path / name / "environment.json").read_text())["processes"]
         assert started == (2 if launch else 1)
         found.append(
@@ -37,18 +38,21 @@ def test_two_processes_cross_validate_and_one_tells(tmp_path: Path, root: Path) 
     """Stopped after the first fold too: whoever comes last must not take the other's beginning for an earlier run."""
     write_frames(tmp_path)
     recipe = dataclasses.replace(RECIPE, stages=RECIPE.stages[:1])
-    said = _run(LAUNCH, "cv", recipe, "out", tmp_path, root)
-    assert said.count("fold1, epoch 1:") == said.count("fold2, epoch 1:") == said.count("IM AUROC") == 1
+    told, said = _run(LAUNCH, "cv", recipe, "out", tmp_path, root)
+    assert told.count("fold1, epoch 1 of 1") == told.count("fold2, epoch 1 of 1") == 1
+    assert said.count("IM ") == 1
     run = tmp_path / "out" / "recipe" / "repeat1"
     kept = {name: (run / name).read_bytes() for name in ("scores.csv", "report.json", "report.html")}
     (run / "fold2" / "scores.csv").unlink()
-    said = _run(LAUNCH, "cv", recipe, "out", tmp_path, root)
-    assert "epoch" not in said
+    told, said = _run(LAUNCH, "cv", recipe, "out", tmp_path, root)
+    assert "epoch 1" not in told
     assert {name: (run / name).read_bytes() for name in kept} == kept
 
 
-def _run(launch: list[str], command: str, recipe: Recipe, output: str, folder: Path, root: Path) -> str:
-    """What a command says that trains in a folder of drawn frames."""
+def _run(
+    launch: list[str], command: str, recipe: Recipe, output: str, folder: Path, root: Path
+) -> tuple[str, str]:
+    """What a command tells meanwhile, and says at its end, that trains in a folder of drawn frames."""
     (folder / "recipe.yaml").write_text(recipe.to_yaml())
     arguments = [command, "recipe.yaml", "data.csv", "-o", output, "--device", "cpu"]
     if command == "cv":
@@ -61,4 +65,4 @@ def _run(launch: list[str], command: str, recipe: Recipe, output: str, folder: P
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stderr, done.stdout

@@ -1,0 +1,101 @@
+"""The network that a run leaves while it goes on: whole at any moment, and no calibrated one."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import lag_zoo
+from lag_zoo import publishing
+from lag_zoo.data.manifest import Manifest
+from lag_zoo.training import finetune
+from tests.listening import EachEpoch
+from tests.networks import equal, small
+from tests.training.drawn_data import write_frames
+from tests.training.test_finetune import RECIPE
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return write_frames(tmp_path_factory.mktemp("frames"))
+
+
+def test_it_is_there_after_each_epoch_that_is_best(data: Manifest, tmp_path: Path) -> None:
+    best = tmp_path / "run" / "best"
+    found: list[lag_zoo.LAG] = []
+
+    def look(row: Mapping[str, Any]) -> None:
+        if row["best"]:
+            found.append(lag_zoo.create_model(f"local-dir:{best}", pretrained=True))
+
+    trained = finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", listener=EachEpoch(look))
+    assert len(found) >= 2
+    frames = torch.randint(40, 255, (2, 3, 99, 120), dtype=torch.uint8)
+    assert torch.equal(found[0](frames), found[0].without_crops()(frames)), "no stage has trained its crops"
+    for model in found:
+        assert model.weight_spec is not None
+        assert (model.weight_spec.temperature, dict(model.weight_spec.operating_points)) == (1.0, {})
+    assert "neither calibrated nor with operating points" in found[0].weight_spec.limits[0]  # type: ignore[union-attr]
+    last = lag_zoo.create_model(f"local-dir:{best}", pretrained=True)
+    assert equal(last, trained)
+    assert last.weight_spec is not None
+    assert last.weight_spec.limits == ()
+    assert set(last.weight_spec.operating_points) == {"IM", "normal"}
+
+
+def test_what_a_killed_process_left_half_done_is_mended(data: Manifest, tmp_path: Path) -> None:
+    def stop(row: Mapping[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        finetune(None, data, run, recipe=RECIPE, device="cpu", listener=EachEpoch(stop))
+    (run / ".best-xyz" / "new").mkdir(parents=True)  # killed while it saved,
+    for file in (run / "best").iterdir():  # or after the checkpoint, and before this
+        file.unlink()
+    seen: list[bool] = []
+
+    def look(row: Mapping[str, Any]) -> None:
+        seen.append((run / "best" / "config.json").is_file())
+
+    finetune(None, data, run, recipe=RECIPE, device="cpu", resume=True, listener=EachEpoch(look))
+    assert seen == [True, True]
+    assert not list(run.glob(".best-*"))
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_while_one_takes_the_place_of_the_other(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two change places in one step: there is no moment between before and after."""
+    target = lag_zoo.save_pretrained(small(seed=1), tmp_path / "best")
+    exchanged = publishing._exchanged
+    if not exchanged(*(tmp_path.joinpath(name).mkdir() or tmp_path / name for name in "ab")):  # type: ignore[func-returns-value]
+        pytest.skip("this system cannot exchange two folders in one step")
+
+    class Killed(BaseException):
+        pass
+
+    def killed(one: Path, other: Path) -> bool:
+        if moment == "after":
+            assert exchanged(one, other)
+        raise Killed
+
+    monkeypatch.setattr(publishing, "_exchanged", killed)
+    with pytest.raises(Killed):
+        lag_zoo.save_pretrained(small(seed=2), target)
+    found = lag_zoo.create_model(f"local-dir:{target}", pretrained=True)
+    assert equal(found, small(seed=1 if moment == "before" else 2))
+
+
+def test_folders_change_places(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "name").write_text(name)
+    if not publishing._exchanged(tmp_path / "one", tmp_path / "other"):
+        pytest.skip("this system cannot exchange two folders in one step")
+    assert (tmp_path / "one" / "name").read_text() == "other"
+    assert (tmp_path / "other" / "name").read_text() == "one"
+    assert not publishing._exchanged(tmp_path / "one", tmp_path / "nowhere")
