@@ -36,7 +36,7 @@ def test_the_backbones_statistics_stay_and_the_crops_learn_theirs(
 ) -> None:
     model = small(global_size=32)
     before = statistics(model)
-    finetune(model, data, tmp_path / "run", recipe=RECIPE, cpu=True, **changes)
+    finetune(model, data, tmp_path / "run", recipe=RECIPE, device="cpu", **changes)
     best = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True)
     for network in (model, best):
         after = statistics(network)
@@ -51,6 +51,6 @@ def test_else_all_learn_theirs(data: Manifest, tmp_path: Path) -> None:
     stages = [Stage(epochs=1, train="head"), Stage(epochs=1)]
     model = small(global_size=32)
     before = statistics(model)
-    finetune(model, data, tmp_path / "run", recipe=RECIPE, cpu=True, stages=stages, select="loss")
+    finetune(model, data, tmp_path / "run", recipe=RECIPE, device="cpu", stages=stages, select="loss")
     state = torch.load(tmp_path / "run" / "last.pt", weights_only=False)["model"]
     assert not any(torch.equal(state[name], value) for name, value in before.items())
