@@ -1,19 +1,22 @@
 """A data set in words: frames, groups and labels, as the header of a command shows them."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from lag_zoo.data.images import describe_left_out
-from lag_zoo.data.manifest import Manifest
+from lag_zoo.data.manifest import Frame, Manifest
 
 _GROUPS = {"patient": "patients", "exam": "examinations"}
 _UNGROUPED = "none named: frames of one patient may stand on both sides of a split"
 
 
-def data_facts(data: Manifest, *, unreadable: int = 0, trained_on: str | None = None) -> dict[str, str]:
+def data_facts(
+    data: Manifest, readable: Manifest | None = None, *, trained_on: str | None = None
+) -> dict[str, str]:
     """Describes a data set: its source, frames by split, groups, labels, and what a folder held besides.
 
     Args:
-        unreadable: frames that cannot be read and are left out.
+        readable: its frames that are neither excluded nor unreadable, where that has been looked at.
         trained_on: the split whose labels are counted; by default those of all frames are.
 
     >>> from lag_zoo.data.manifest import Frame
@@ -21,22 +24,31 @@ def data_facts(data: Manifest, *, unreadable: int = 0, trained_on: str | None = 
     >>> data_facts(Manifest(root=".", label_names=("normal", "IM"), frames=frames, source="frames.csv"))
     {'data': 'frames.csv', 'frames': '8', 'groups': '2 examinations', 'labels': 'normal 4, IM 4'}
     """
-    used = [frame for frame in data.frames if not frame.excluded]
-    by_split = Counter(frame.split for frame in used)
-    named = sorted(by_split, key=lambda name: (name != "train", name != "val", name == "", name))
-    parts = [f"{by_split[name]} {name or 'of no split'}" for name in named]
-    aside = [f"{len(data) - len(used)} excluded"] if len(used) < len(data) else []
-    aside += [f"{unreadable} unreadable, left out"] if unreadable else []
-    groups = len({getattr(frame, data.grouping) for frame in used}) if data.grouping else 0
+    excluded = sum(bool(frame.excluded) for frame in data.frames)
+    used = [frame for frame in (readable or data).frames if not frame.excluded]
+    aside = {"excluded": excluded, "unreadable": len(data) - excluded - len(used)}
+    counted = (readable or data) if trained_on is None else (readable or data).where(split=trained_on)
     facts = {
         "data": data.source,
-        "frames": "; ".join([f"{len(used)}: {', '.join(parts)}" if data.splits else str(len(used)), *aside]),
-        "groups": f"{groups} {_GROUPS[data.grouping]}" if data.grouping else _UNGROUPED,
-        "labels": _labels(data if trained_on is None else data.where(split=trained_on))
-        + (f" in {trained_on}" if trained_on else ""),
+        "frames": "; ".join(
+            [_by_split(used), *(f"{count} {what}" for what, count in aside.items() if count)]
+        ),
+        "groups": _UNGROUPED,
+        "labels": _labels(counted) + (f" in {trained_on}" if trained_on else ""),
     }
+    if data.grouping:
+        groups = {getattr(frame, data.grouping) for frame in used}
+        facts["groups"] = f"{len(groups)} {_GROUPS[data.grouping]}"
     left_out = describe_left_out(data.left_out).removeprefix("left out: ")
     return {**facts, "left out": left_out} if left_out else facts
+
+
+def _by_split(frames: Sequence[Frame]) -> str:
+    counts = Counter(frame.split for frame in frames)
+    if set(counts) <= {""}:
+        return str(len(frames))
+    named = sorted(counts, key=lambda name: (name != "train", name != "val", name == "", name))
+    return f"{len(frames)}: " + ", ".join(f"{counts[name]} {name or 'of no split'}" for name in named)
 
 
 def _labels(data: Manifest) -> str:

@@ -83,7 +83,7 @@ def cross_validate(
     where = device_fact(device_to_train_on(device), processes=launched())
     listener.begin(
         {
-            **data_facts(data.with_column("split", ("",) * len(data)), unreadable=len(skipped)),
+            **data_facts(_without_splits(data), _without_splits(manifest)),
             **{f"recipe {name}": _told(recipe) for name, recipe in recipes.items()},
             "folds": f"{folds}{f', dealt {repeats} times' * (repeats > 1)}; {inner:.0%} of the rest to validate on",
             "device": where,
@@ -185,6 +185,10 @@ def _joinable(scores: Scores, part: str) -> Scores:
         thresholds=np.tile(thresholds, (len(scores), 1)),
         parts=(part,) * len(scores),
     )
+
+
+def _without_splits(data: Manifest) -> Manifest:
+    return data.with_column("split", ("",) * len(data))
 
 
 def _told(recipe: Recipe) -> str:

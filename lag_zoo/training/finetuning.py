@@ -136,7 +136,7 @@ def finetune(
         accelerator.wait_for_everyone()
         with listener.task("starting the tracker"):
             accelerator.init_trackers("tensorboard" if chosen.tracker == "tensorboard" else "lag_zoo")
-        about_data = data_facts(given, unreadable=len(skipped), trained_on="train")
+        about_data = data_facts(given, manifest, trained_on="train")
         facts = network_facts(network, chosen, built=network is not model)
         listener.begin(about_data | facts | _course(run, state))
         trained = run.go(state)

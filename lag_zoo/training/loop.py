@@ -50,7 +50,8 @@ from lag_zoo.training.verdict import Answers, mean_auroc
 from lag_zoo.views import Views, ViewSampler, ViewTransform
 
 CHECKPOINT_STEPS = 200  # steps after which a checkpoint is written, besides after each epoch
-_WORTH_SAYING = 20.0  # seconds that a stage takes, from which on its length is told
+_WORTH_SAYING = 20.0  # seconds that the rest of a stage takes, from which on they are told
+_LONG = 60.0  # seconds of an epoch beside which starting does not count
 
 
 @dataclasses.dataclass
@@ -167,7 +168,7 @@ class Run:
             t_in_epochs=False,
         )
         weights = self._label_weights(frames)
-        begun = self.at.epoch if not self.at.step else self.at.epoch + 1
+        begun, told = self.at.epoch if not self.at.step else self.at.epoch + 1, False
         for epoch in range(self.at.epoch, first + stage.epochs):
             if self.recipe.patience and epoch - max(self.at.best_epoch, first) > self.recipe.patience:
                 self.advance((first + stage.epochs - epoch) * self.plan[number].epoch_units)
@@ -178,8 +179,10 @@ class Run:
                 network, optimizer, schedule, loader, stage, (epoch - first) * updates, batches, weights
             )
             self._end_of_epoch(stage, epoch)
-            if epoch == begun:
-                self._tell_pace(stage)
+            # The first epoch warms up, and tells little of the others unless it is long.
+            if not told and (epoch > begun or self.at.rows[-1]["seconds"] >= _LONG):
+                told = True
+                self._tell_pace(stage, first + stage.epochs - epoch - 1)
             self._stop_if_interrupted()
         self.at.stage, self.at.epoch, self.at.step = number + 1, first + stage.epochs, 0
         # The next stage goes on from what this one found best.
@@ -342,12 +345,12 @@ class Run:
         called = f", recipe {self.recipe.name}" if self.recipe.name else ""
         return f"{self.recipe.model} on {Path(self.manifest.source).name}{called}"
 
-    def _tell_pace(self, stage: Stage) -> None:
-        """How long a stage takes, once one of its epochs has been seen."""
-        seconds = self.at.rows[-1]["seconds"] * stage.epochs
-        if stage.epochs > 1 and seconds >= _WORTH_SAYING:
+    def _tell_pace(self, stage: Stage, left: int) -> None:
+        """Says how long the rest of a stage takes, as its last epoch went."""
+        seconds = self.at.rows[-1]["seconds"] * left
+        if left and seconds >= _WORTH_SAYING:
             which = "" if len(self.recipe.stages) == 1 else f" of the stage {stage.name}"
-            self.listener.say(f"about {spoken(seconds)} for {stage.epochs} epochs{which} on this machine")
+            self.listener.say(f"about {spoken(seconds)} more for {left} epochs{which}, on this machine")
 
     def _done(self) -> int:
         """How much of the run lies behind, in the plan's units."""

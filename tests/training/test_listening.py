@@ -35,17 +35,18 @@ def test_of_a_run(
     data: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(loop, "_WORTH_SAYING", 0.0)
+    monkeypatch.setattr(loop, "_LONG", 0.0)
     heard = Heard()
     left = data.with_column("excluded", ["blurred", *[""] * (len(data) - 1)])
     finetune(None, left, tmp_path / "run", recipe=RECIPE, device="cpu", listener=heard)
     assert capfd.readouterr() == ("", ""), "the library tells its listener, and nobody else"
     (facts,) = heard.facts
     assert list(facts) == [
-        "frames", "groups", "labels", "network", "views", "epochs", "steps", "device", "output",
+        "data", "frames", "groups", "labels", "network", "views", "epochs", "steps", "device", "output",
     ]  # fmt: skip
     assert facts["frames"] == "23: 15 train, 8 val; 1 excluded"
     assert facts["groups"] == "12 patients"
-    assert facts["labels"] == "normal 7, IM 8 to train on"
+    assert facts["labels"] == "normal 7, IM 8 in train"
     assert facts["network"].startswith("lag_mobilenetv3_small_050, 1.0 M parameters, untrained")
     assert facts["views"] == "global 32 x 32 pixels, 2 crops of 32 native pixels"
     assert facts["epochs"] == "3: 1 backbone (without crops), 2 crops"
@@ -57,7 +58,7 @@ def test_of_a_run(
     assert [(row["epoch"], row["epochs"]) for row in heard.rows] == [(1, 3), (2, 3), (3, 3)]
     assert all(row["seconds"] > 0 for row in heard.rows)
     pace, verdict = heard.said
-    assert pace.endswith("for 2 epochs of the stage crops on this machine")
+    assert pace.endswith("more for 1 epochs of the stage crops, on this machine")
     assert "8 frames of 4 patients" in verdict
     assert verdict == json.loads((tmp_path / "run" / "validation.json").read_text())["verdict"]
 
@@ -82,7 +83,7 @@ def test_of_frames_that_cannot_be_read_and_of_a_stage_that_ends_early(tmp_path: 
         None, data, tmp_path / "run", recipe=RECIPE, device="cpu", skip_unreadable=True, listener=heard,
         stages=[Stage(epochs=9)], learning_rate=0.0, freeze_norm=True, patience=1,
     )  # fmt: skip
-    assert heard.facts[0]["frames"] == "23: 15 train, 8 val; 1 left out, unreadable"
+    assert heard.facts[0]["frames"] == "23: 15 train, 8 val; 1 unreadable"
     assert len(heard.rows) == 2
     assert heard.tasks["training"] == [45, 45]
 
