@@ -24,8 +24,8 @@ def deal(strata: np.ndarray, groups: np.ndarray, count: int, *, seed: int) -> Nu
         strata: (n,) what is kept in like shares; `groups` (n,) what stays together, at least `count` of them.
         seed: of the order in which groups that are equally uneven are dealt.
 
-    >>> deal(np.array([0, 0, 1, 1, 0, 1]), np.array(["a", "a", "a", "b", "b", "c"]), 2, seed=0)
-    array([0, 0, 0, 1, 1, 1])
+    >>> deal(np.array([0, 1] * 4), np.array(list("aabbccdd")), 2, seed=0)
+    array([1, 1, 0, 0, 0, 0, 1, 1])
     """
     _, stratum, sizes = np.unique(strata, return_inverse=True, return_counts=True)
     names, group = np.unique(groups, return_inverse=True)

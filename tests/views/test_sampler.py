@@ -194,7 +194,7 @@ def test_a_black_frame_has_views_and_a_warning() -> None:
         (None, None, "got NoneType"),
         (torch.zeros(40, 40, dtype=torch.uint8), None, "three channels"),
         ([FRAMES[0], FRAMES[0].float() / 255], None, "all uint8 or all float"),
-        ([FRAMES[0], "frame.png"], None, "got the path 'frame.png'"),
+        ([FRAMES[0], "frame.png"], None, "got the path .frame.png.: lag_zoo.data.read_image"),
         (FRAMES[:, :2], None, "three channels"),
     ],
 )
