@@ -50,6 +50,7 @@ from lag_zoo.training.verdict import Answers, mean_auroc
 from lag_zoo.views import Views, ViewSampler, ViewTransform
 
 CHECKPOINT_STEPS = 200  # steps after which a checkpoint is written, besides after each epoch
+_REDRAWN = 10.0  # seconds between two pictures of the curves; the last one shows all
 _WORTH_SAYING = 20.0  # seconds that the rest of a stage takes, from which on they are told
 _LONG = 60.0  # seconds of an epoch beside which starting does not count
 
@@ -116,6 +117,7 @@ class Run:
             self._save_best()  # the process may have been killed between the checkpoint and this
         begun = self.at.stage if state is not None else -1
         total, done = sum(part.units for part in self.plan), self._done()
+        self.drawn = time.perf_counter()
         with (
             interruptible() as self.interrupted,
             self.listener.task("training", total, done=done) as self.advance,
@@ -123,6 +125,7 @@ class Run:
             for number, stage in enumerate(self.recipe.stages):
                 if number >= self.at.stage:
                     self._stage(number, stage, state if number == begun else None)
+            self._draw()
         if self.best_state is not None:
             self.model.load_state_dict(self.best_state)
         return self.model.eval()
@@ -334,12 +337,17 @@ class Run:
 
     def _decorate(self, row: Mapping[str, Any]) -> None:
         """Draws the curves and tells the tracker. What is worth keeping is on disk: nothing here stops a run."""
-        if self.accelerator.is_main_process:
-            with _not_stopping("the learning curves could not be drawn"):
-                self.folder.draw_curves(self.at.rows, self.plan, title=self._title())
+        if time.perf_counter() - self.drawn >= _REDRAWN:
+            self._draw()
         with _not_stopping(f"the tracker {self.recipe.tracker} could not be told"):
             told = {key: value for key, value in row.items() if isinstance(value, float)}
             self.accelerator.log(told, step=row["epoch"])
+
+    def _draw(self) -> None:
+        if self.accelerator.is_main_process and self.at.rows:
+            with _not_stopping("the learning curves could not be drawn"):
+                self.folder.draw_curves(self.at.rows, self.plan, title=self._title())
+        self.drawn = time.perf_counter()
 
     def _title(self) -> str:
         called = f", recipe {self.recipe.name}" if self.recipe.name else ""
