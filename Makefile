@@ -15,17 +15,17 @@ export NO_MKDOCS_2_WARNING := 1
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # the tests use every core as it is
 
-## A real model answers: on the frames in the folder LAG_ZOO_SAMPLES, else on drawn ones.
+## A model with built-in weights answers on four real frames, or on those in the folder LAG_ZOO_SAMPLES.
 demo: $(VENV)/.made
 	@$(BIN)/python examples/demo.py
 
-## The tests, without the sweep.
+## The tests, without the slow ones and the sweep.
 test: $(VENV)/.made
 	@$(BIN)/python -m pytest --no-header
 
-## Everything: style, types, layers, docs, the wheel, the sweep, the tests.
+## Everything: style, types, layers, docs, the wheel, the sweep, all tests.
 check: lint docs wheel sweep
-	@$(SHARED_RULE) $(BIN)/python -m pytest --no-header
+	@$(SHARED_RULE) $(BIN)/python -m pytest --no-header -m "not sweep"
 
 lint: $(VENV)/.made
 	@$(BIN)/ruff check --quiet .
@@ -50,7 +50,7 @@ bench: $(VENV)/.made
 
 ## The tests with the oldest dependencies that pyproject.toml allows (5 GB more on the disk).
 test-oldest: $(VENV)-oldest/.made
-	@$(VENV)-oldest/bin/python -m pytest --no-header
+	@$(VENV)-oldest/bin/python -m pytest --no-header -m "not sweep"
 
 $(VENV)/.made: pyproject.toml
 	@test -x $(BIN)/python || { echo "making $(VENV) (some minutes, once)"; $(PYTHON) -m venv $(VENV); }

@@ -62,6 +62,7 @@ def test_the_code_runs(document: str, hub: HubServer, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+@pytest.mark.slow
 def test_the_commands_run(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands and code of guides that build on one another, in their order, on drawn frames with times in them."""
     monkeypatch.chdir(tmp_path)
@@ -72,6 +73,7 @@ def test_the_commands_run(hub: HubServer, tmp_path: Path, monkeypatch: pytest.Mo
         run_page(ROOT / f"docs/guides/{guide}.md", namespace=namespace, change=_shorter)
 
 
+@pytest.mark.slow
 def test_the_guide_to_predicting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     _draw_examinations(tmp_path / "frames")

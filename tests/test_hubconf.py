@@ -64,6 +64,7 @@ def test_predicts(root: Path) -> None:
     assert set(prediction.probabilities) == {"mucosa", "polyp"}
 
 
+@pytest.mark.slow
 def test_loads_from_a_tree_that_was_only_unpacked(root: Path, tmp_path: Path) -> None:
     """In a process that knows of no other lag_zoo than the copy in torch.hub's own folder."""
     tree = tmp_path / "hub" / "owner_lag_zoo_main"

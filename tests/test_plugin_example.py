@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CODE = """
 import lag_zoo, lag_zoo.testing
 name = "lag_mobilenetv3_small_050_cleanliness"
@@ -17,6 +19,7 @@ print("checked")
 """
 
 
+@pytest.mark.slow
 def test_it_installs_and_conforms(root: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     installed = subprocess.run(

@@ -37,11 +37,10 @@ class TestListModels:
     def test_everything_sorted(self) -> None:
         names = list_models()
         assert names == sorted(spec.name for spec in CATALOGUE)
-        assert len(names) == 33
 
     def test_filter(self) -> None:
         lci = list_models("lag_*_lci")
-        assert len(lci) == 16
+        assert len(lci) == sum(spec.domain == "lci" for spec in CATALOGUE) > 0
         assert all(name.endswith("_lci") for name in lci)
         assert list_models(["lag_vgg19_*", "lag_resnet50_lci"]) == [
             "lag_resnet50_lci",

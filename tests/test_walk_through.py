@@ -28,6 +28,7 @@ def frames(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
 
 
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+@pytest.mark.slow
 def test_the_way(frames: list[str], shared: Path, root: Path, tmp_path: Path) -> None:
     said = run_page(root / PAGE, namespace={"__name__": "__main__"})
     steps = [" ".join(line.split()[1:3]) for line in said]

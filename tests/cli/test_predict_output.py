@@ -141,6 +141,7 @@ def environment(root: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
 
 
+@pytest.mark.slow
 def test_killed_it_has_kept_what_was_answered(frames: Path, root: Path) -> None:
     whole = _whole(frames, root)
     process = subprocess.Popen(
@@ -165,6 +166,7 @@ def test_killed_it_has_kept_what_was_answered(frames: Path, root: Path) -> None:
     assert (frames.parent / "out.jsonl").read_text() == whole
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_file_of_one(frames: Path, root: Path) -> None:
     whole = _whole(frames, root)
     parts = frames.parent / "out.jsonl.parts"

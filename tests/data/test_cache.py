@@ -146,6 +146,7 @@ def test_gives_the_bits_of_the_files(
 
 
 @pytest.mark.parametrize(("workers", "start"), [(2, "fork"), (1, "spawn")])
+@pytest.mark.slow
 def test_gives_them_in_workers(built: FrameCache, workers: int, start: str) -> None:
     transform = ViewTransform(
         ViewSampler(global_size=SIZE, num_crops=3, crop_size=32, policy="random"), training=True
@@ -271,6 +272,7 @@ def building(frames: Path, folder: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on(tmp_path: Path, decoded: list[Path]) -> None:
     images, folder = plain(tmp_path / "frames", 60), tmp_path / "cache"
     process = building(tmp_path / "frames", folder)
@@ -288,6 +290,7 @@ def test_killed_it_goes_on(tmp_path: Path, decoded: list[Path]) -> None:
     assert not list(folder.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_two_build_at_once(tmp_path: Path) -> None:
     images = plain(tmp_path / "frames", 30)
     both = [building(tmp_path / "frames", tmp_path / "cache") for _ in range(2)]

@@ -89,6 +89,7 @@ def test_worker_and_model_give_the_same_bits(
     assert orders[:3] != orders[3:]  # shuffled anew
 
 
+@pytest.mark.slow
 def test_training_draws_do_not_depend_on_the_workers(model: LAG, frames: Tensor) -> None:
     def by_number(workers: int, start: str | None) -> dict[tuple[int, int], Views]:
         transform = create_transform(model, training=True)

@@ -18,7 +18,7 @@ from tests.evaluate.test_beside import drawn
 from tests.evaluate.test_mistakes import said
 from tests.training.drawn_data import write_frames
 
-pytestmark = NEEDED
+pytestmark = [NEEDED, pytest.mark.slow]
 
 TITLE = f"local-dir:{'a_long_place_' * 12}best on <data>"
 OTHER = "another <network>"

@@ -72,6 +72,7 @@ class TestEveryFusion:
         assert one.global_view.ndim == 3
         assert torch.equal(model(one), model(images))
 
+    @pytest.mark.slow
     def test_compiles_and_exports_from_views_on(self, fusion: str) -> None:
         model = small(fusion=fusion)
         views = model.views(frames())

@@ -62,6 +62,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "results.md"
 
 
+@pytest.mark.slow
 def test_from_screening_to_the_page(tmp_path: Path, page: Path) -> None:
     order = {run.name: number for number, run in enumerate(screening())}
     for run in screening():
@@ -115,6 +116,7 @@ def test_what_was_measured_stays(tmp_path: Path, page: Path) -> None:
     assert "Old." not in text
 
 
+@pytest.mark.slow
 def test_some_folds_are_told_as_some(tmp_path: Path, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = plan.TASKS[0]._replace(name="windows224", title="Another")
     monkeypatch.setattr(plan, "TASKS", (TASK, task))

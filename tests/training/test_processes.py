@@ -15,6 +15,7 @@ from tests.training.drawn_data import write_frames
 from tests.training.test_finetune import RECIPE
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_losses_of_one(tmp_path: Path, root: Path) -> None:
     """For the same batches over all processes; batch norms would see half of each, so those of the backbone are frozen,
     and there are no crops, whose norms never are."""
@@ -36,6 +37,7 @@ def test_two_processes_give_the_losses_of_one(tmp_path: Path, root: Path) -> Non
             assert two[key] == pytest.approx(one[key], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_two_processes_cross_validate_and_one_tells(tmp_path: Path, root: Path) -> None:
     """Stopped after the first fold too: whoever comes last must not take the other's beginning for an earlier run."""
     write_frames(tmp_path)
