@@ -104,8 +104,17 @@ def _environment(*, escape: bool = False) -> Environment:
 
 
 def _pictures(row: Row) -> str:
-    """ROC, precision-recall, reliability, decision, referral and confusion of one question; a PNG, base64."""
-    figure = Figure(figsize=(12, 7), layout="constrained")
+    """The figure of one question; a PNG, base64."""
+    buffer = io.BytesIO()
+    _figure(row).savefig(buffer, format="png", dpi=90)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _figure(row: Row) -> Figure:
+    """ROC, precision-recall, reliability, decision, referral and confusion of one question."""
+    figure = Figure(figsize=(12, 7))
+    # The texts are never wider; to have matplotlib work the margins out takes as long as the drawing.
+    figure.subplots_adjust(left=0.08, right=0.99, bottom=0.08, top=0.95, wspace=0.32, hspace=0.32)
     axes = figure.subplots(2, 3).ravel()
     curves, prevalence = row.curves, row.prevalence
     _curve(axes[0], curves.roc, "1 - specificity", "sensitivity", "ROC")
@@ -130,9 +139,7 @@ def _pictures(row: Row) -> str:
         "referral",
     )
     _confusion(axes[5], row)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    return figure
 
 
 def _curve(
