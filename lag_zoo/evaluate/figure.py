@@ -4,7 +4,7 @@ import contextlib
 import io
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lag_zoo.errors import extra
 
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 _BACKEND = "MPLBACKEND"
 
 
-def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure of so many inches, apart from pyplot's.
+def new_figure(
+    width: float, height: float, *, layout: Literal["constrained"] | None = "constrained"
+) -> "Figure":
+    """An empty figure of so many inches, apart from pyplot's; `layout` as in matplotlib.
 
     Raises:
         MissingExtraError: the extra `evaluate` is not installed.
@@ -27,7 +29,7 @@ def new_figure(width: float, height: float) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(figure)  # takes its place in the figure
     return figure
 

@@ -15,6 +15,7 @@ from lag_zoo.metrics.intervals import Difference, Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NOT_A_DEVICE = (
     "For research. A model of lag_zoo is not a medical device, and no number here makes it fit for patients."
@@ -106,8 +107,15 @@ def _environment(*, escape: bool = False) -> Environment:
 
 
 def _pictures(row: Row) -> str:
-    """ROC, precision-recall, reliability, decision, referral and confusion of one question; a PNG, base64."""
-    figure = new_figure(12, 7)
+    """The figure of one question; a PNG, base64."""
+    return base64.b64encode(png(_figure(row), dpi=90)).decode("ascii")
+
+
+def _figure(row: Row) -> "Figure":
+    """ROC, precision-recall, reliability, decision, referral and confusion of one question."""
+    figure = new_figure(12, 7, layout=None)
+    # The texts are never wider; to have matplotlib work the margins out takes as long as the drawing.
+    figure.subplots_adjust(left=0.08, right=0.99, bottom=0.08, top=0.95, wspace=0.32, hspace=0.32)
     axes = figure.subplots(2, 3).ravel()
     curves, prevalence = row.curves, row.prevalence
     _curve(axes[0], curves.roc, "1 - specificity", "sensitivity", "ROC")
@@ -132,7 +140,7 @@ def _pictures(row: Row) -> str:
         "referral",
     )
     _confusion(axes[5], row)
-    return base64.b64encode(png(figure, dpi=90)).decode("ascii")
+    return figure
 
 
 def _curve(

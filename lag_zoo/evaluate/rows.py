@@ -186,7 +186,7 @@ def _reflected(interval: Interval) -> Interval:
 
 
 def _units(groups: np.ndarray, options: Options, *, grouped: bool) -> tuple[np.ndarray, dict[str, int]]:
-    """What is drawn, and how."""
+    """Groups to draw, frames where there are none, and the options of the bootstrap."""
     units = groups if grouped else np.arange(len(groups))
     return units, {"draws": options.draws, "seed": options.seed}
 

@@ -12,8 +12,8 @@ from lag_zoo.specs import Task
 
 _TINY = 1e-12
 _RIDGE = 1e-5  # settles what the data leave open
-_STEPS = 200  # of Newton's method; data nearly parted by a threshold take some 50, others fewer than 10
-_SETTLED = 1e-9  # a last step, of the fitted log odds; each one is as small as the square of the one before
+_STEPS = 200  # of Newton's method; data nearly parted by a threshold take some 30, others fewer than 10
+_SETTLED = 1e-9  # a last step, relative to the fitted log odds: the next one would be as its square
 _ROUNDING = 1e-15  # of a log likelihood, for each frame
 
 
@@ -75,15 +75,25 @@ def slope_and_intercept(probabilities: np.ndarray, truth: np.ndarray) -> tuple[f
 
     >>> slope, intercept = slope_and_intercept(np.array([0.2, 0.4, 0.6, 0.8]), np.array([0, 1, 0, 1]))
     >>> round(slope, 4), abs(intercept) < 1e-9
-    (0.7597, True)
+    (1.1018, True)
     """
     slope, intercept = slopes_and_intercepts(probabilities, truth, np.ones((1, len(truth))))[0]
     return float(slope), float(intercept)
 
 
 def slopes_and_intercepts(probabilities: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """`slope_and_intercept` (k, 2) under k weightings (k, n) of the frames, as how often each resample drew each."""
+    """`slope_and_intercept` (k, 2) under k weightings (k, n) of the frames, as how often each resample drew each.
+
+    Raises:
+        InvalidConfigError: weights of another number of frames.
+
+    >>> chances, truth = np.array([0.2, 0.4, 0.6, 0.8]), np.array([0, 1, 0, 1])
+    >>> slopes_and_intercepts(chances, truth, np.array([[1, 1, 1, 1], [2, 1, 1, 2]]))[:, 0].round(4)
+    array([1.1018, 1.6156])
+    """
     probabilities, truth = _checked(probabilities, truth)
+    if weights.shape[1:] != truth.shape:
+        raise InvalidConfigError(f"a weight each of {len(truth)} frames; got the shape {weights.shape}")
     odds = scipy.special.logit(np.clip(probabilities, _TINY, 1 - _TINY))
     signs = np.where(truth, 1.0, -1.0)
     found = np.full((len(weights), 2), np.nan)

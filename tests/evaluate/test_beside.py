@@ -68,13 +68,13 @@ def test_repeats_are_told_by_their_mean() -> None:
 
 
 def reported(scores: Scores, **options: object) -> tuple[Scores, Report]:
-    return scores, evaluate(scores, draws=200, **options)  # type: ignore[arg-type]
+    return scores, evaluate(scores, draws=20, **options)  # type: ignore[arg-type]
 
 
 class TestOthers:
     def test_the_difference_is_that_of_the_areas(self) -> None:
         good, poor = drawn(3.0), drawn(0.3, seed=1)
-        report = with_others(evaluate(good, draws=200), good, {"plain at 448": reported(poor)}, draws=200)
+        report = with_others(evaluate(good, draws=20), good, {"plain at 448": reported(poor)}, draws=200)
         (other,) = report.beside
         assert [row.label for row in other.rows] == ["normal", "GA", "IM"]
         for row, mine, differences in zip(other.rows, report.rows, other.differences, strict=True):
@@ -90,7 +90,7 @@ class TestOthers:
 
     def test_of_frames_by_delong_and_mcnemar(self) -> None:
         good, poor = (dataclasses.replace(s, grouping=None) for s in (drawn(3.0), drawn(0.3, seed=1)))
-        report = with_others(evaluate(good, draws=200), good, {"a": reported(poor)}, draws=200)
+        report = with_others(evaluate(good, draws=20), good, {"a": reported(poor)}, draws=200)
         for number, differences in enumerate(report.beside[0].differences):
             truth = good.targets == number
             one, other = (scores.probabilities[:, number] >= 0.5 for scores in (good, poor))
@@ -116,9 +116,10 @@ class TestOthers:
                 own = mine.measures[name].value - row.measures[name].value
                 assert getattr(d, name).value == pytest.approx(own)
 
+    @pytest.mark.usefixtures("no_pictures")
     def test_it_stands_in_all_three_forms(self) -> None:
         good, poor = drawn(3.0), drawn(0.3, seed=1)
-        report = with_others(evaluate(good, draws=200), good, {"plain at 448": reported(poor)}, draws=200)
+        report = with_others(evaluate(good, draws=20), good, {"plain at 448": reported(poor)}, draws=200)
         (other,) = report.beside
         page, text = html(report, title="t"), markdown(report, title="t")
         assert page.count("plain at 448") == text.count("plain at 448") == 3
@@ -140,7 +141,7 @@ class TestOthers:
 
     def test_other_orders_of_labels_and_frames(self) -> None:
         good, poor = drawn(3.0), drawn(0.3, seed=1)
-        report = evaluate(good, draws=200)
+        report = evaluate(good, draws=20)
         plain = with_others(report, good, {"a": reported(poor)}, draws=200)
         turned = with_others(report, good, {"a": reported(reordered(poor, (2, 0, 1)))}, draws=200)
         assert turned.beside[0].differences == plain.beside[0].differences

@@ -1,5 +1,6 @@
 """The report in a real browser: it needs nothing else, shows its pictures and its numbers, and fits the window."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,7 +116,8 @@ def test_a_browser_sees_what_is_wrong(tab: Tab, report: Report, tmp_path: Path) 
         '<img src="gone.png"><script>console.error("oh")</script><div style="width: 3000px">x</div></body>'
     )
     file = tmp_path / "report.html"
-    file.write_text(html(report, title="t").replace("</body>", wrong), encoding="utf-8")
+    one = dataclasses.replace(report, rows=report.rows[:1], pairs=())
+    file.write_text(html(one, title="t").replace("</body>", wrong), encoding="utf-8")
     tab.open(file, width=1280)
     assert 0 in tab.ask(PICTURES)
     assert [url.rsplit("/")[-1] for url in tab.fetched()] == ["gone.png"]

@@ -1,6 +1,7 @@
 """Reports: what stands in them is what scikit-learn and scipy say, with an honest threshold or none."""
 
 import dataclasses
+import itertools
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import scipy.special
 import sklearn.metrics
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 import lag_zoo
@@ -19,7 +21,7 @@ from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate import Scores, evaluate, score
 from lag_zoo.evaluate.beside import with_others
 from lag_zoo.evaluate.floors import with_floors
-from lag_zoo.evaluate.pages import html, markdown
+from lag_zoo.evaluate.pages import _figure, html, markdown
 from lag_zoo.evaluate.report import count_rows
 from lag_zoo.evaluate.rows import _reflected, _with_width
 from lag_zoo.metrics import calibration
@@ -232,6 +234,7 @@ class TestNumbers:
             ("device", "A", 120), ("device", "B", 120),
         ]  # fmt: skip
 
+    @pytest.mark.usefixtures("no_pictures")
     def test_a_subgroup_of_one_label_is_told(self) -> None:
         scores = drawn()
         device = tuple("A" if target == 1 else "B" for target in scores.targets)
@@ -254,6 +257,7 @@ class TestNumbers:
         ):
             evaluate(dataclasses.replace(scores, groups=np.full(240, "one")), draws=100)
 
+    @pytest.mark.usefixtures("no_pictures")
     def test_why_frames_were_excluded_and_what_labels_rest_on(self) -> None:
         scores = drawn(excluded=3, reasons={"blurred": 2, "no consent": 1}, references={"histology": 240})
         report = evaluate(scores, draws=100)
@@ -426,6 +430,20 @@ class TestPages:
         assert "A &lt;test&gt;" in text
         assert not re.search(r'(src|href)="(?!data:)', text)
         assert text.count("data:image/png;base64,") == 6
+
+    @pytest.mark.parametrize("sure", [0.0, 1.0, 20.0])
+    @pytest.mark.parametrize("rare", [1, 80])
+    def test_no_text_of_a_picture_is_cut_or_covered(self, sure: float, rare: int) -> None:
+        scores = drawn()
+        targets = np.where(np.arange(240) < rare, 2, np.arange(240) // 4 % 2)
+        logits = scores.logits + sure * np.eye(3)[targets]
+        row = evaluate(dataclasses.replace(scores, targets=targets, logits=logits), draws=2).rows[2]
+        figure = _figure(row)
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
+        width, height = figure.get_size_inches() * figure.dpi
+        assert all(0 <= b.x0 < b.x1 <= width and 0 <= b.y0 < b.y1 <= height for b in boxes)
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
     def test_json(self) -> None:
         data = json.loads(json.dumps(evaluate(drawn(), draws=100).to_dict(), allow_nan=False))

@@ -1,6 +1,7 @@
 """Floors: each finds what is there for it to find, and a leak stands at the top of the report."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,18 @@ from lag_zoo.evaluate.pages import html, markdown
 from tests.networks import small
 from tests.training.drawn_data import write_frames
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return write_frames(tmp_path_factory.mktemp("frames"), patients=36)
+
 
 @pytest.fixture
-def data(tmp_path: Path) -> Manifest:
-    """Colours tell the labels apart, and nothing else does."""
-    return write_frames(tmp_path, patients=36)
+def data(drawn: Manifest, tmp_path: Path) -> Manifest:
+    """Colours tell the labels apart, and nothing else does; the files may be changed."""
+    return dataclasses.replace(drawn, root=shutil.copytree(drawn.root, tmp_path / "frames"))
 
 
 def score_of(data: Manifest, split: str) -> Scores:

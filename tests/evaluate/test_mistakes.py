@@ -101,6 +101,7 @@ def test_unknown_labels_are_no_mistakes(model: lag_zoo.LAG, data: Manifest) -> N
     assert {m.reference for m in found} == {"not normal", "IM", "not IM"}
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_page_says_that_it_holds_frames(model: lag_zoo.LAG, data: Manifest) -> None:
     scores = said(model, data)
     report = evaluate(scores, draws=100)

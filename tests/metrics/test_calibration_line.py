@@ -7,6 +7,7 @@ import scipy.special
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lag_zoo.errors import InvalidConfigError
 from lag_zoo.metrics.calibration import slope_and_intercept, slopes_and_intercepts
 from lag_zoo.metrics.intervals import cluster_bootstraps, weighted_bootstraps
 
@@ -95,6 +96,8 @@ def test_a_weight_is_so_many_frames() -> None:
     each = [slope_and_intercept(np.repeat(probabilities, w), np.repeat(truth, w)) for w in weights]
     np.testing.assert_allclose(found, each, rtol=1e-9, atol=1e-9)
     assert 0 < np.isnan(found[:, 0]).sum() < 60
+    with pytest.raises(InvalidConfigError, match=r"of 9 frames; got the shape \(60, 8\)"):
+        slopes_and_intercepts(probabilities, truth, weights[:, 1:])
 
 
 def test_all_resamples_at_once_are_one_by_one() -> None:
