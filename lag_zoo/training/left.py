@@ -34,8 +34,8 @@ def save_meanwhile(
         if not any(part.crops for part in recipe.stages[: stage + 1]):
             silence_crops(network)
         limit = (
-            f"From a run that was not over: the best of its first {epoch} epochs, of {recipe.epochs}; neither "
-            "calibrated nor with operating points."
+            f"From a run that was not over: its best by epoch {epoch} of {recipe.epochs}; neither calibrated "
+            "nor with operating points."
         )
         save_pretrained(network.eval(), folder, about=About(limits=(limit,)))
 

@@ -332,7 +332,8 @@ class Run:
         """Writes `best/` as it stands, so that a run that is killed has left a network."""
         if self.best_state is None or not self.accelerator.is_main_process:
             return
-        where: dict[str, Any] = {"recipe": self.recipe, "stage": self.at.stage, "epoch": len(self.at.rows)}
+        found_in = max(number for number, part in enumerate(self.plan) if part.first <= self.at.best_epoch)
+        where: dict[str, Any] = {"recipe": self.recipe, "stage": found_in, "epoch": self.at.epoch}
         self.folder.save_best(partial(save_meanwhile, self.model, self.best_state, **where))
 
     def _decorate(self, row: Mapping[str, Any]) -> None:

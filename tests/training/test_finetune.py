@@ -247,7 +247,7 @@ def test_killed_and_resumed_is_as_if_it_had_not_been(
         weights = lag_zoo.create_model(f"local-dir:{best}", pretrained=True).weight_spec
         assert weights is not None
         assert (weights.temperature, dict(weights.operating_points)) == (1.0, {})
-        assert f"the best of its first {state['epoch']} epochs, of 3" in weights.limits[0]
+        assert f"its best by epoch {state['epoch']} of 3" in weights.limits[0]
     assert done == (at if how == "interrupt" else at - 1 if how != "kill" else (at - 1) // 2 * 2)
     from lag_zoo.data.sources import open_data
 

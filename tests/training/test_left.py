@@ -1,6 +1,7 @@
 """The network that a run leaves while it goes on: whole at any moment, and no calibrated one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 import lag_zoo
 from lag_zoo import publishing
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.training import finetune
+from lag_zoo.listener import Advance, Listener
+from lag_zoo.training import finetune, loop
 from tests.listening import EachEpoch
 from tests.networks import equal, small
 from tests.training.drawn_data import write_frames
@@ -63,6 +65,37 @@ def test_what_a_killed_process_left_half_done_is_mended(data: Manifest, tmp_path
     finetune(None, data, run, recipe=RECIPE, device="cpu", resume=True, listener=EachEpoch(look))
     assert seen == [True, True]
     assert not list(run.glob(".best-*"))
+
+
+def test_a_stage_that_has_found_nothing_better_yet_leaves_what_the_one_before_found(
+    data: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in the second stage, the first with crops, and gone on with: the best is still without them."""
+
+    class StoppedAt(Listener):
+        def __init__(self, step: int) -> None:
+            self.left = step
+
+        @contextmanager
+        def task(self, what: str, total: int | None = None, *, done: int = 0) -> Iterator[Advance]:
+            def advance(count: int) -> None:
+                self.left -= what == "training"
+                if not self.left:
+                    raise KeyboardInterrupt
+
+            yield advance
+
+    monkeypatch.setattr(loop, "CHECKPOINT_STEPS", 1)
+    for resume, step in ((False, 6 + 3), (True, 1)):
+        how: dict[str, Any] = {"recipe": RECIPE, "device": "cpu", "resume": resume}
+        with pytest.raises(KeyboardInterrupt):
+            finetune(None, data, tmp_path / "run", listener=StoppedAt(step), **how)
+    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["progress"]["stage"] == 1
+    best = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True)
+    frames = torch.randint(40, 255, (2, 3, 99, 120), dtype=torch.uint8)
+    assert torch.equal(best(frames), best.without_crops()(frames))
+    assert best.weight_spec is not None
+    assert "its best by epoch 1 of 3" in best.weight_spec.limits[0]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
