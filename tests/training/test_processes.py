@@ -16,12 +16,12 @@ from tests.training.test_finetune import RECIPE
 
 
 def test_two_processes_give_the_losses_of_one(tmp_path: Path, root: Path) -> None:
-    """For the same batches over all processes; batch norms would see half of each, so their statistics are frozen."""
+    """For the same batches over all processes; batch norms would see half of each, so all of them are frozen."""
     write_frames(tmp_path)
     recipe = dataclasses.replace(RECIPE, freeze_norm=True, average=0.0)
     found = []
     for name, launch in (("one", []), ("two", LAUNCH)):
-        said = _run(launch, "train", recipe, name, tmp_path, root)
+        said = _run(launch, "train", recipe, name, tmp_path, root, module="tests.training.frozen_norms")
         assert said.count("epoch 1,") == said.count("the best epoch's network") == 1
         started = json.loads((tmp_path / name / "environment.json").read_text())["processes"]
         assert started == (2 if launch else 1)
@@ -47,14 +47,23 @@ def test_two_processes_cross_validate_and_one_tells(tmp_path: Path, root: Path) 
     assert {name: (run / name).read_bytes() for name in kept} == kept
 
 
-def _run(launch: list[str], command: str, recipe: Recipe, output: str, folder: Path, root: Path) -> str:
+def _run(
+    launch: list[str],
+    command: str,
+    recipe: Recipe,
+    output: str,
+    folder: Path,
+    root: Path,
+    *,
+    module: str = "lag_zoo.cli",
+) -> str:
     """What a command says that trains in a folder of drawn frames."""
     (folder / "recipe.yaml").write_text(recipe.to_yaml())
     arguments = [command, "recipe.yaml", "data.csv", "-o", output, "--cpu"]
     if command == "cv":
         arguments += ["--folds", "2"]
     done = subprocess.run(
-        [sys.executable, *launch, "-m", "lag_zoo.cli", *arguments],
+        [sys.executable, *launch, "-m", module, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
         capture_output=True,
