@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import ExifTags, Image
+from threadpoolctl import threadpool_info, threadpool_limits
 from typer.testing import CliRunner
 
 import lag_zoo
+import lag_zoo.evaluate.floors as floors_module
 from lag_zoo.cli.app import app
 from lag_zoo.data import Manifest, write_manifest
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
@@ -147,6 +149,26 @@ def test_out_of_fold_is_each_fold_by_the_others(data: Manifest) -> None:
         assert sorted(whole.images) == sorted(scores.images)
         places = [whole.images.index(image) for image in alone[name].images]
         np.testing.assert_allclose(whole.logits[places], alone[name].logits, atol=1e-9)
+
+
+def test_regressions_take_one_thread(data: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is outside them as many as before."""
+    fit, seen = floors_module._fit, []
+
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    def watched(features: np.ndarray, targets: np.ndarray) -> object:
+        seen.append(threads())
+        return fit(features, targets)
+
+    monkeypatch.setattr(floors_module, "_fit", watched)
+    train = {frame.image for frame in data.frames if frame.split == "train"}
+    known = {frame.image: {"labels": np.array(frame.labels, float)} for frame in data.frames}
+    with threadpool_limits(2, user_api="blas"):
+        floors_module._fitted(data, known, train, score_of(data, "val"))
+        assert threads() == {2}
+    assert seen == [{1}]
 
 
 def test_out_of_one_fold(data: Manifest) -> None:

@@ -17,6 +17,7 @@ from lag_zoo.errors import InvalidConfigError
 from lag_zoo.training import Recipe, Stage, finetune
 from tests.listening import EachEpoch
 from tests.training.drawn_data import write_frames
+from tests.training.frozen_norms import freeze_all_norms
 
 RECIPE = Recipe(
     model="lag_mobilenetv3_small_050",
@@ -79,10 +80,12 @@ def test_a_tracker_that_is_not_there(data: Manifest, tmp_path: Path) -> None:
     assert not (tmp_path / "none" / "tensorboard").exists()
 
 
-def test_accumulated_gradients_are_those_of_a_larger_batch(data: Manifest, tmp_path: Path) -> None:
-    # Batch norms look at a batch (those of the crops too, so there are none), and the best epoch may differ by a hair:
-    # neither is what is asked here.
-    same = {"freeze_norm": True, "stages": [Stage(epochs=1, crops=False)]}
+def test_accumulated_gradients_are_those_of_a_larger_batch(
+    data: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Batch norms look at a batch, and the best epoch may differ by a hair: neither is what is asked here.
+    monkeypatch.setattr("lag_zoo.training.loop.freeze_norms", freeze_all_norms)
+    same = {"freeze_norm": True, "stages": [Stage(epochs=1)]}
     small = finetune(
         None, data, tmp_path / "a", recipe=RECIPE, device="cpu", batch_size=4, accumulate=2, **same
     )  # type: ignore[arg-type]
@@ -140,7 +143,7 @@ def test_somebody_elses_accelerator_is_left_alone(data: Manifest, tmp_path: Path
 
 def test_an_early_end(data: Manifest, tmp_path: Path) -> None:
     seen: list[int] = []
-    stages = [Stage(epochs=30)]
+    stages = [Stage(epochs=30, crops=False)]
     # Nothing is learned, so nothing gets better.
     finetune(
         None,

@@ -17,14 +17,12 @@ from tests.training.test_finetune import RECIPE
 
 @pytest.mark.slow
 def test_two_processes_give_the_losses_of_one(tmp_path: Path, root: Path) -> None:
-    """For the same batches over all processes; batch norms would see half of each, so those of the backbone are frozen,
-    and there are no crops, whose norms never are."""
+    """For the same batches over all processes; batch norms would see half of each, so all of them are frozen."""
     write_frames(tmp_path)
-    stages = tuple(dataclasses.replace(stage, crops=False) for stage in RECIPE.stages)
-    recipe = dataclasses.replace(RECIPE, freeze_norm=True, average=0.0, stages=stages)
+    recipe = dataclasses.replace(RECIPE, freeze_norm=True, average=0.0)
     found = []
     for name, launch in (("one", []), ("two", LAUNCH)):
-        told, said = _run(launch, "train", recipe, name, tmp_path, root)
+        told, said = _run(launch, "train", recipe, name, tmp_path, root, module="tests.training.frozen_norms")
         assert told.count("epoch 1 of 3,") == said.count("the best epoch's network") == 1
         assert ("2 processes, the first on CPU" in told) is bool(launch)
         started = json.loads((tmp_path / name / "environment.json").read_text())["processes"]
@@ -54,7 +52,14 @@ def test_two_processes_cross_validate_and_one_tells(tmp_path: Path, root: Path) 
 
 
 def _run(
-    launch: list[str], command: str, recipe: Recipe, output: str, folder: Path, root: Path
+    launch: list[str],
+    command: str,
+    recipe: Recipe,
+    output: str,
+    folder: Path,
+    root: Path,
+    *,
+    module: str = "lag_zoo.cli",
 ) -> tuple[str, str]:
     """What a command tells meanwhile, and says at its end, that trains in a folder of drawn frames."""
     (folder / "recipe.yaml").write_text(recipe.to_yaml())
@@ -62,7 +67,7 @@ def _run(
     if command == "cv":
         arguments += ["--folds", "2"]
     done = subprocess.run(
-        [sys.executable, *launch, "-m", "lag_zoo.cli", *arguments],
+        [sys.executable, *launch, "-m", module, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
         capture_output=True,
