@@ -75,7 +75,7 @@ def captioned(
     Lines that are too wide are broken, so that none is cut.
 
     >>> captioned(Image.new("RGB", (300, 200)), ["polyp   0.97"], ["not a medical device"]).size
-    (300, 236)
+    (300, 229)
     """
     large = max(10.0, picture.width / 28)
     small, wide = 0.62 * large, picture.width - large

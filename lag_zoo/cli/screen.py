@@ -30,8 +30,8 @@ from lag_zoo.listener import Advance, Listener, spoken
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="For scripts: no header, no progress, only results and errors.")
 ]
-_BEAT = 1.8  # seconds between two dots
-_DOTS = 33  # a line: about a minute
+_BEAT = 1.4  # seconds between two dots
+_DOTS = 43  # a line: about a minute
 
 
 class Screen(Listener):

@@ -113,7 +113,7 @@ class Manifest:
 
     Attributes:
         root: the folder from which the frames' paths lead.
-        label_names, task: the labels, and whether they exclude each other.
+        label_names: the labels; `task`: whether they exclude each other.
         frames: at least one; images, groups and splits that contradict each other are refused.
         source: what messages call it.
         left_out: how many files of a folder are no frames, by kind; see `lag_zoo.data.find_images`.
