@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[
-        str, typer.Argument(help="A name whose weights exist, or a place: local-dir:runs/1/best.")
+        str,
+        typer.Argument(help="A name whose weights exist, a folder such as runs/1/best, or hf-hub:org/repo."),
     ],
     data: Source,
     split: Annotated[

@@ -59,7 +59,8 @@ class Precision(StrEnum):
 def predict(
     paths: Annotated[list[Path], typer.Argument(help="Image files, or folders, which are walked.")],
     model: Annotated[
-        str, typer.Option(help="A name whose weights exist, or a place: local-dir:runs/1/best.")
+        str,
+        typer.Option(help="A name whose weights exist, a folder such as runs/1/best, or hf-hub:org/repo."),
     ] = BUILT_IN,
     draws: Annotated[
         int, typer.Option(min=0, help="Look so often, each time with crops at random: mean and spread.")
