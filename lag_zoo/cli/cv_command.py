@@ -134,7 +134,7 @@ def _reports(scores: "Mapping[str, Scores]", counted: Mapping[str, Any]) -> "dic
 
 
 def _differences(first: str, report: "Report") -> Iterator[tuple[str, ...]]:
-    """What the report says of the networks beside it, as cells."""
+    """The cells of a report's differences from the networks beside it."""
     for other in report.beside:
         for row, differences in zip(report.rows, other.differences, strict=True):
             d = differences.auroc

@@ -298,7 +298,7 @@ def _finish(parts: "Parts", model: str, format: Format, output: Path) -> Counter
 
 
 def _summarise(called: Counter[str], output: Path) -> None:
-    """What was called how often, as a table on standard output."""
+    """Shows how often each label was called, as a table on standard output."""
     table = plain_table()
     table.add_column("label", overflow="fold")
     table.add_column("frames", justify="right")

@@ -96,7 +96,7 @@ def epoch_line(row: Mapping[str, Any]) -> str:
 
 
 class _Left(ProgressColumn):
-    """How long the task will still take, as it went until now."""
+    """The time that a task will still take, at the pace that it had until now."""
 
     max_refresh = 1.0
 
@@ -203,7 +203,7 @@ class _Dots:
 
 
 class _Count:
-    """How far a task has come."""
+    """A task, and the units of it that are done."""
 
     def __init__(self, what: str, total: int | None, done: int) -> None:
         self.what, self.total, self.done, self.before, self.begun = what, total, done, done, time.monotonic()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from lag_zoo.errors import UnreadableImageError
 
 IN_MEMORY = "bytes in memory"
-"""What messages call a file that has no path."""
+"""The name that messages give to a file without a path."""
 
 _MOST = 1 << 30  # bytes; 80 megapixels of 16-bit colours and alpha have 640 million
 _CHUNK = 1 << 20
@@ -32,7 +32,7 @@ class Encoded(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """The name that messages give to it."""
         return IN_MEMORY if self.path is None else str(self.path)
 
 

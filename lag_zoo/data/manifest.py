@@ -47,7 +47,7 @@ MODALITIES = ("wli", "lci", "bli", "nbi", "other")
 REFERENCES = ("histology", "endoscopist")
 UNKNOWN = -1
 NO_REASON = "excluded"
-"""What stands for the reason where a column says only that a frame is excluded."""
+"""The reason of a frame of which a column says only that it is excluded."""
 
 _SAY_NO = frozenset({"", "0", "false", "f", "no", "n", "nan", "none", "null", "na", "n/a", "<na>"})
 _SAY_YES = frozenset({"1", "true", "t", "yes", "y"})
@@ -183,7 +183,7 @@ class Manifest:
         return labels[:, 0] if self.task == "multiclass" else labels
 
     def label_counts(self) -> dict[str, int]:
-        """How many frames have each label, by name; excluded frames do not count."""
+        """Counts the frames of each label, by name; excluded frames do not count."""
         places, numbers = self.marks()
         used = np.array([not frame.excluded for frame in self.frames])
         counts = np.bincount(numbers[used[places]], minlength=len(self.label_names))

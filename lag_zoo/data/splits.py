@@ -127,7 +127,7 @@ def _warn_if_ungrouped(manifest: Manifest) -> None:
 
 
 class _Hand(NamedTuple):
-    """What is dealt: the frames of a manifest that are not excluded, n of them.
+    """The frames of a manifest that are dealt, n of them: those that are not excluded.
 
     Attributes:
         used: (n,) their places in the manifest.
@@ -151,7 +151,7 @@ class _Hand(NamedTuple):
         return cls(manifest, used, chosen.groups(), strata, *chosen.marks())
 
     def groups_of_rarest(self, *, at_least: int) -> int:
-        """How many groups the label has that fewest groups have: in so many parts each may have each label.
+        """Counts the groups of the rarest label: in so many parts each may have each label.
 
         Raises:
             DataError: fewer than `at_least`.

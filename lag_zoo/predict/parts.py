@@ -27,7 +27,7 @@ _PART = ".part"
 
 
 def survey(paths: Iterable[str | os.PathLike[str]], left_out: Counter[str] | None = None) -> dict[str, Json]:
-    """How many images there are behind these paths, and a digest of their names; in memory are those of one folder.
+    """Counts the images behind these paths, and takes a digest of their names; in memory are those of one folder.
 
     Args:
         left_out: counts what is left out, by kind, as `find_images` does.

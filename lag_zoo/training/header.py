@@ -1,4 +1,4 @@
-"""What a run is about to do, in words: the header that a listener hears first."""
+"""The header of a run, which a listener hears first: the network, its course and the device in words."""
 
 from collections.abc import Sequence
 

@@ -362,7 +362,7 @@ class Run:
             self.listener.say(f"about {spoken(seconds)} more for {left} epochs{which}, on this machine")
 
     def _done(self) -> int:
-        """How much of the run lies behind, in the plan's units."""
+        """The part of the run that is done, in the plan's units."""
         done = sum(part.units for part in self.plan[: self.at.stage])
         if self.at.stage < len(self.plan):
             done += self.plan[self.at.stage].done(self.at.epoch, self.at.step)

@@ -1,4 +1,4 @@
-"""How long a run is: its stages in epochs, steps and validation batches, so that one knows how far it has come."""
+"""The length of a run: its stages in epochs, steps and validation batches, by which progress is counted."""
 
 import math
 from typing import NamedTuple
@@ -18,16 +18,16 @@ class StagePlan(NamedTuple):
 
     @property
     def epoch_units(self) -> int:
-        """What an epoch counts for in the run's progress."""
+        """The units of one epoch in the run's progress."""
         return self.steps + self.checks
 
     @property
     def units(self) -> int:
-        """What the stage counts for."""
+        """The units of the stage."""
         return self.stage.epochs * self.epoch_units
 
     def done(self, epoch: int, step: int) -> int:
-        """How much of it lies before this step of this epoch of the run."""
+        """The units before this step of this epoch of the run."""
         return (epoch - self.first) * self.epoch_units + step
 
 

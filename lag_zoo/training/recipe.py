@@ -160,7 +160,7 @@ class Recipe(Spec):
 
 
 def differences(one: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
-    """What two recipes that change numbers differ in, by key; `(before, after)` each, `None` where a key is missing.
+    """The keys in which two recipes differ and that change numbers: `(before, after)` each, `None` for a missing key.
 
     >>> from lag_zoo.training import load_recipe
     >>> recipe = load_recipe("frozen")

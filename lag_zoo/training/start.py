@@ -1,4 +1,4 @@
-"""What a run starts from: the recipe's model with the data's labels, and with which weights."""
+"""The start of a run: the recipe's model with the data's labels, and its first weights."""
 
 import dataclasses
 
@@ -80,7 +80,10 @@ def named_network(model: LAG, manifest: Manifest) -> LAG:
 
 
 def _ways_on() -> str:
-    """What needs no network, on the command line; in Python the same are `model` and `pretrained` of `finetune`."""
+    """Names the starts that need no network, as options of the command.
+
+    In Python the same are `model` and `pretrained` of `finetune`.
+    """
     inside = [name for name in list_models(pretrained=True) if model_info(name).weights[0].repo is None]
     ways = [f"start from weights inside the package, --model {' or '.join(inside)}"] if inside else []
     ways += [

@@ -80,7 +80,7 @@ def validation(
     about: About,
     best: Path,
 ) -> dict[str, Any]:
-    """What `validation.json` says of a run's best epoch.
+    """Gathers the content of `validation.json`: a run's best epoch on the validation frames.
 
     Args:
         rows: of all epochs, as in `metrics.jsonl`; the last of them that was best is the best epoch's.

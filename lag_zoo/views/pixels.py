@@ -24,7 +24,7 @@ MIN_SIDE = 32
 _LONGEST = 100  # characters of a path that a message shows
 
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
-"""How an address begins, such as https://, s3:// or data:, also where a path has made one slash of two."""
+"""The beginning of an address, such as https://, s3:// or data:, also where a path has made one slash of two."""
 
 
 def to_pixels(image: ImageLike) -> Tensor:
