@@ -37,11 +37,11 @@ def test_the_way(frames: list[str], shared: Path, root: Path, tmp_path: Path) ->
 
     # What the check of the folder is to point out.
     assert f"{len(frames)} frames, 0 excluded; grouping: none" in looked
-    assert "LCI by colour, and told to be another light: 2" in looked
+    assert "frames that look like LCI and are named another light: 2" in looked
     assert looked.count("wli, looks lci") == 2
     assert "WLI_IM/2.TIF" in looked
     assert "WLI_IM/3.TIF" in looked
-    assert "ERRORS: 0" in looked
+    assert "errors: 0" in looked
 
     # The examinations are those that are known.
     told = open_data(shared / "samples" / "manifest.csv")
@@ -59,7 +59,7 @@ def test_the_way(frames: list[str], shared: Path, root: Path, tmp_path: Path) ->
     assert left_out == ["samples/WLI_IM/2.TIF", "samples/WLI_IM/3.TIF"]
     assert parts.splits == ("test", "train", "val")
     assert f"{len(frames)} frames, 2 excluded; grouping: exam" in again
-    assert "ERRORS: 0" in again
+    assert "errors: 0" in again
 
     report = (tmp_path / "runs" / "samples" / "test" / "report.md").read_text(encoding="utf-8")
     assert "Fewer than 10 with or without" in report

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
+from lag_zoo.cli.places import as_place
 from lag_zoo.cli.report_options import Draws, Level, LevelOption, PoolingOption, Prevalence, require_level
 from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.tables import DeviceOption, console, plain_table
@@ -32,6 +33,9 @@ def cv(
     ],
     against: Annotated[
         list[str] | None, typer.Option(help="Another recipe, on the same folds; may be repeated.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="In place of every recipe's: a name, a folder, hf-hub:org/repo.")
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="How many folds.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="How many deals of the folds.")] = 1,
@@ -61,7 +65,7 @@ def cv(
     with screen.task("starting"):
         from lag_zoo.training import cross_validate
 
-        recipes = _recipes((recipe, *(against or ())), set_ or ())
+        recipes = _recipes((recipe, *(against or ())), set_ or (), model)
         manifest = opened(data, column, labels)
         require_level(level, pooling, manifest)
     try:
@@ -177,8 +181,9 @@ def _cells(measured: "Interval | Difference", sign: str = "") -> tuple[str, str,
     return value, f"{low} to {high}", str(measured.n), groups
 
 
-def _recipes(places: Sequence[str], changes: Sequence[str]) -> "dict[str, Recipe]":
+def _recipes(places: Sequence[str], changes: Sequence[str], model: str | None) -> "dict[str, Recipe]":
     from lag_zoo.training import load_recipe
+    from lag_zoo.training.start import with_model
 
     found: dict[str, str] = {}
     for place in places:
@@ -188,7 +193,11 @@ def _recipes(places: Sequence[str], changes: Sequence[str]) -> "dict[str, Recipe
                 f"{found[name]} and {place} would both be called {name}, the name of their folder: rename one"
             )
         found[name] = place
-    return {name: load_recipe(place, changes=changes) for name, place in found.items()}
+    recipes = {name: load_recipe(place, changes=changes) for name, place in found.items()}
+    if model is None:
+        return recipes
+    own = as_place(model)
+    return {name: with_model(recipe, own) for name, recipe in recipes.items()}
 
 
 def _with_floors(

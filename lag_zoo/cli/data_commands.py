@@ -9,7 +9,7 @@ import typer
 
 from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.tables import console, plain_table
-from lag_zoo.errors import InvalidConfigError
+from lag_zoo.errors import DataError, InvalidConfigError
 
 if TYPE_CHECKING:
     from lag_zoo.data.checks import DataReport
@@ -113,6 +113,9 @@ def split(
     test: Annotated[float, typer.Option(help="The share of frames to test on.")] = 0.15,
     folds: Annotated[int, typer.Option(min=0, help="So many folds instead of train, val and test.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another split.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace another split that is in the output already.")
+    ] = False,
     column: Columns = None,
     labels: Labels = None,
     quiet: Quiet = False,
@@ -129,6 +132,8 @@ def split(
             if folds
             else splits.split(manifest, val=val, test=test, seed=seed)
         )
+    if not overwrite:
+        _require_same_split(parts, output)
     write_manifest(parts, output)
     table = plain_table()
     for name in ("split", "frames", parts.grouping or "frame", *parts.label_names):
@@ -187,6 +192,26 @@ def opened(source: Path, columns: list[str] | None, labels: str | None) -> "Mani
     return open_data(source, columns=renamed, labels=names)
 
 
+def _require_same_split(parts: "Manifest", output: Path) -> None:
+    """Refuses to replace another split: runs may have been trained on it, and their test frames would change."""
+    if not output.exists():
+        return
+    from lag_zoo.data.tables import read_manifest
+
+    try:
+        before = read_manifest(output)
+        same = {before.path(f).resolve(): f.split for f in before.frames} == {
+            parts.path(f).resolve(): f.split for f in parts.frames
+        }
+    except DataError:
+        same = False
+    if not same:
+        raise InvalidConfigError(
+            f"{output} is there already and is another split, or no split: a run may have been trained on it. Name "
+            "another file, or say --overwrite"
+        )
+
+
 def _announced(screen: Screen, source: Path, column: list[str] | None, labels: str | None) -> "Manifest":
     """The data behind a command's arguments, with a header of what there is."""
     from lag_zoo.data.facts import data_facts
@@ -229,14 +254,14 @@ def _show(report: "DataReport") -> None:
             f"near-copies of more than one {report.grouping}", [" = ".join(images) for images in report.torn]
         )
     _list(
-        "LCI by colour, and told to be another light",
+        "frames that look like LCI and are named another light",
         [f"{i}: {t}, looks {s}" for i, _, t, s in report.modality],
     )
     if report.field:
         low, middle, high = report.field
         out.print(f"field of view: {low:.0%} to {high:.0%} of the frame, median {middle:.0%}")
     _list("no lit area", list(report.no_field))
-    _list("ERRORS", report.errors)
+    _list("errors", report.errors)
 
 
 def _list(title: str, items: list[str]) -> None:

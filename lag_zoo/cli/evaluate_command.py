@@ -231,8 +231,9 @@ def _network(place: str, manifest: "Manifest", device: str, advance: Advance) ->
     advance(1)
     if network.label_names is not None and set(network.label_names) != set(manifest.label_names):
         raise InvalidConfigError(
-            f"the labels of {place} are {list(network.label_names)}, those of {manifest.source} "
-            f"{list(manifest.label_names)}"
+            f"the labels of {place} are {', '.join(network.label_names)}, those of {manifest.source} "
+            f"{', '.join(manifest.label_names)}: rename them in the data, or train on yours (lag-zoo "
+            f"train finetune DATA --model {place})"
         )
     return network
 

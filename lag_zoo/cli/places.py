@@ -1,9 +1,10 @@
 """Models as the commands take them: by a name, or by where they are."""
 
+import os
 import warnings
 from pathlib import Path
 
-from lag_zoo.errors import LagZooWarning, UnknownModelError
+from lag_zoo.errors import InvalidConfigError, LagZooWarning, UnknownModelError
 from lag_zoo.registry import resolve
 
 _PLACES = ("hf-hub:", "local-dir:")
@@ -16,10 +17,20 @@ def as_place(text: str) -> str:
     The library never guesses a path; a shell completes it, so that the commands take it as it stands. A name of the zoo
     goes before a folder that is called like it, with a warning.
 
+    Raises:
+        InvalidConfigError: a path that leads to no network.
+
     >>> as_place("lag_resnet50_lci"), as_place("hf-hub:someone/lag")
     ('lag_resnet50_lci', 'hf-hub:someone/lag')
     """
-    if text.startswith(_PLACES) or not (Path(text) / _CONFIG).is_file():
+    if text.startswith(_PLACES):
+        return text
+    if not (Path(text) / _CONFIG).is_file():
+        if "/" in text or os.sep in text:
+            found = "holds no network" if Path(text).is_dir() else "is not there"
+            raise InvalidConfigError(
+                f"the folder {text} {found} (no {_CONFIG} in it). A repository of the Hub is hf-hub:org/name"
+            )
         return text
     try:
         resolve(text)

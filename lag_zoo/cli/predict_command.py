@@ -97,9 +97,11 @@ def predict(
 ) -> None:
     """Answer on frames: TIFF, JPEG, PNG, BMP or WebP. For research and teaching; not a medical device.
 
-    A file that cannot be read is reported and the rest are done; the exit code is then 1. No image at all: 2. What
-    goes to a file is kept as it comes, in OUTPUT.parts, until all is there. `accelerate launch --multi_gpu -m
-    lag_zoo.cli predict` shares the frames out to its processes, on CPUs too.
+    A file that cannot be read is reported, and the rest are done; the exit code is then 1. Without any image it is 2.
+
+    Answers that go to a file are kept in OUTPUT.parts until all are there.
+
+    Under `accelerate launch --multi_gpu -m lag_zoo.cli predict` the processes share the frames, on CPUs too.
     """
     format = _format(format, output)
     _require_possible(draws, format, output, resume)
@@ -184,7 +186,16 @@ def _facts(predictor: "Predictor", count: int, left_out: Counter[str], output: P
         "images": str(count),
         "device": describe_device(predictor.device),
     }
-    if said := describe_left_out(left_out):
+    points = predictor.operating_points
+    if points:
+        facts["called"] = ", ".join(f"{label} from {point:.3f}" for label, point in points.items())
+    if predictor.name.startswith(("local-dir:", "hf-hub:")) and predictor.model.weight_spec is not None:
+        facts |= (
+            {"limits": " ".join(predictor.model.weight_spec.limits)}
+            if predictor.model.weight_spec.limits
+            else {}
+        )
+    if said := describe_left_out(left_out).removeprefix("left out: "):
         facts["left out"] = said
     if output is not None:
         facts["output"] = str(output)
@@ -245,7 +256,7 @@ class _Answers:
         elif format is Format.CSV:
             write_csv(rows, sys.stdout)
         elif format is Format.TABLE:
-            console().print(as_table(rows, predictor.name))
+            console().print(as_table(rows, predictor.name, predictor.operating_points))
 
     def to_parts(
         self, parts: "Parts", predictor: "Predictor", paths: list[Path], draws: int, *, share: tuple[int, int]

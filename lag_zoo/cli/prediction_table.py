@@ -22,8 +22,12 @@ BULKY = ("boxes", "crop_weights")
 _AT_ONCE = 10_000  # rows of a Parquet file
 
 
-def as_table(rows: Sequence[Row], model: str) -> Group:
-    """A table of answers and failures of one model, with what a reader must know of them beneath."""
+def as_table(rows: Sequence[Row], model: str, points: Mapping[str, float] | None = None) -> Group:
+    """A table of answers and failures of one model, with what a reader must know of them beneath.
+
+    Args:
+        points: the operating points by which labels are called.
+    """
     labels, spread = _labels(rows)
     table = plain_table()
     table.add_column("frame", overflow="fold")
@@ -34,7 +38,7 @@ def as_table(rows: Sequence[Row], model: str) -> Group:
     table.add_column("notes", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in _cells(row, labels, spread)))
-    return Group(Text(f"model: {model}"), table, *map(Text, _beneath(rows, spread)))
+    return Group(Text(f"model: {model}"), table, *map(Text, _beneath(rows, spread, points or {})))
 
 
 def write_json(rows: Iterable[Row], file: TextIO) -> None:
@@ -142,13 +146,19 @@ def _cells(row: Row, labels: Sequence[str], spread: bool) -> list[str]:
     return [path, label_of(row), *chances, f"{row['share']:.1%}", notes]
 
 
-def _beneath(rows: Sequence[Row], spread: bool) -> list[str]:
+def _beneath(rows: Sequence[Row], spread: bool, points: Mapping[str, float]) -> list[str]:
     apparent = sum(bool(row.get("apparent")) for row in rows)
     lines = []
+    if any(point != 0.5 for point in points.values()):
+        said = ", ".join(f"{label} from {point:.3f}" for label, point in points.items())
+        lines.append(f"Called at the weights' operating points ({said}), so not always the likeliest label.")
     if spread:
         lines.append("± standard deviation over draws of the crops: not the model's error.")
     if apparent:
-        lines.append(f"apparent: the model was trained on {apparent} of these frames, or chosen by them")
+        lines.append(
+            f"apparent: the weights, or those they were made from, were trained on {apparent} of these frames, or "
+            "chosen by them"
+        )
     return [*lines, "A research demonstration, not a medical device."]
 
 

@@ -31,6 +31,7 @@ Quiet = Annotated[
     bool, typer.Option("--quiet", help="For scripts: no header, no progress, only results and errors.")
 ]
 _BEAT = 1.4  # seconds between two dots
+_STARTED = 1.0  # seconds
 _DOTS = 43  # a line: about a minute
 
 
@@ -88,7 +89,7 @@ def epoch_line(row: Mapping[str, Any]) -> str:
     ):
         if row.get(key) is not None:
             parts.append(f"{title} {row[key]:.3f}")
-    if "frames_per_second" in row:
+    if row.get("frames_per_second") is not None:
         parts.append(f"{row['frames_per_second']:g} frames/s")
     if row.get("best"):
         parts.append("the best so far")
@@ -154,7 +155,7 @@ class _Dots:
         self._lock = threading.Lock()
         self._tasks: list[_Count] = []
         self._dots = 0  # in the line that is being written; 0: none is
-        self._last = time.monotonic()
+        self._last = time.monotonic() - _STARTED  # Python and this module took about so long to start
 
     def interrupt(self) -> None:
         """Ends the line of dots, so that another can be written."""

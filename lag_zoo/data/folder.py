@@ -91,7 +91,8 @@ def _folders(folder: Path, left_out: Counter[str]) -> list[Path]:
             left_out[kind_of(entry.name)] += 1
     if folders and stray:
         raise DataError(
-            f"{folder}: {stray[0].name} lies beside the folders of labels and has none ({len(stray)} such images)"
+            f"{folder}: {stray[0].name} lies beside the folders of labels and has none ({len(stray)} such images): "
+            "move it into a folder with its label's name, or name a CSV with the columns image, label and patient"
         )
     if stray:
         left_out["images without a label"] = len(stray)
@@ -100,7 +101,10 @@ def _folders(folder: Path, left_out: Counter[str]) -> list[Path]:
 
 def _without_labels(folder: Path, left_out: Counter[str]) -> NoReturn:
     beside = f" ({describe_left_out(left_out)})" if left_out else ""
-    raise DataError(f"{folder} has no folders of labels, such as IM/ and normal/{beside}")
+    raise DataError(
+        f"{folder} has no folders of labels, such as IM/ and normal/{beside}: put each frame into a folder with its "
+        "label's name, or name a CSV with the columns image, label and patient"
+    )
 
 
 def _named(name: str, *, with_modality: bool) -> tuple[str, str]:

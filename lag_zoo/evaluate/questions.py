@@ -162,8 +162,8 @@ def _stored(question: Question, scores: Scores) -> Line:
         return Line(0.5, "0.5: none is stored for pairs", False)
     if not set(scores.label_names) & set(scores.operating_points):
         raise InvalidConfigError(
-            f"no operating point of {question.label} is stored with the weights: say a probability, or a rule "
-            "(youden, sens>=0.95) and validation frames"
+            f"no operating point of {question.label} is stored with the weights (those of a run that is not over have "
+            "none: resume it). Say a probability, or a rule (youden, sens>=0.95) and validation frames"
         )
     if question.label in scores.operating_points:
         threshold, rule = scores.operating_points[question.label], "stored with the weights"
@@ -175,6 +175,8 @@ def _stored(question: Question, scores: Scores) -> Line:
         rule = f"stored with the weights for {other}: where that is not called"
     else:
         return Line(0.5, UNSET, False)
-    if set(scores.parts) & set(TRAINED_ON) or "yes" in scores.columns.get(APPARENT, ()):
+    if set(scores.parts) & set(TRAINED_ON):
         return Line(threshold, f"{rule}, apparent: chosen on such frames", True)
+    if "yes" in scores.columns.get(APPARENT, ()):
+        return Line(threshold, f"{rule}, apparent: they know such frames", True)
     return Line(threshold, rule, False)

@@ -268,8 +268,13 @@ def _warnings(scores: Scores, rows: tuple[Row, ...], options: Options) -> Iterat
             f"The weights, or those they were made from, were trained on {known} of these frames, or chosen by them: "
             "what the network says of them is apparent, not evidence."
         )
-    if any(row.apparent for row in rows):
+    if options.apparent and any(row.apparent for row in rows):
         yield "Thresholds were chosen on the very frames that are reported: what stands on them is apparent, too good."
+    elif any(row.apparent for row in rows):
+        yield (
+            "Thresholds may have been chosen on some of these frames, which the weights know: what stands on them is "
+            "apparent, perhaps too good."
+        )
     if options.level != "frame" and options.operating_point == "stored":
         yield (
             f"Stored thresholds were chosen on frames, and are applied to {options.level}s by {options.pooling}; "

@@ -10,6 +10,9 @@ from lag_zoo.errors import InvalidConfigError
 from lag_zoo.metrics.checks import scores_and_truth
 from lag_zoo.specs import Task
 
+HIGHEST_TEMPERATURE = 20.0
+"""The temperature beyond which none is looked for: logits divided by so much say nothing."""
+
 _TINY = 1e-12
 _RIDGE = 1e-5  # settles what the data leave open
 _STEPS = 200  # of Newton's method; data nearly parted by a threshold take some 30, others fewer than 10
@@ -168,7 +171,9 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray, *, task: Task) -> f
     def loss(log_temperature: float) -> float:
         return negative_log_likelihood(logits / np.exp(log_temperature), targets, task=task)
 
-    found = scipy.optimize.minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
+    found = scipy.optimize.minimize_scalar(
+        loss, bounds=(np.log(0.05), np.log(HIGHEST_TEMPERATURE)), method="bounded"
+    )
     return float(np.exp(found.x))
 
 
@@ -192,7 +197,7 @@ def fit_temperature_and_intercepts(
         return negative_log_likelihood(shifted, targets, task=task) + _RIDGE * float((x[1:] ** 2).sum())
 
     count = logits.shape[1]
-    bounds = [(np.log(0.05), np.log(20.0)), *[(-10.0, 10.0)] * count]
+    bounds = [(np.log(0.05), np.log(HIGHEST_TEMPERATURE)), *[(-10.0, 10.0)] * count]
     found = scipy.optimize.minimize(loss, np.zeros(1 + count), bounds=bounds, method="L-BFGS-B")
     return float(np.exp(found.x[0])), np.asarray(found.x[1:])
 

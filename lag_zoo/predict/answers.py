@@ -33,7 +33,7 @@ class Prediction:
         share: the part of the field of view that the crops saw together, 0 to 1.
         spread: standard deviation of each probability over the draws; `None` without draws.
         warnings: reasons to doubt this answer.
-        apparent: the model was trained on this very frame.
+        apparent: the weights, or those that they were made from, were trained on this very frame, or chosen by it.
     """
 
     path: Path | None
@@ -76,8 +76,12 @@ class Prediction:
             heading.append(f"{'right' if right else 'WRONG'}: the frame shows {_in_words(truth)}")
             colour = RIGHT if right else WRONG
         lines = [f"Doubt: {warning}" for warning in self.warnings]
+        if isinstance(self.label, str) and self.label != max(
+            self.probabilities, key=self.probabilities.__getitem__
+        ):
+            lines.append("Called at its operating point, though it is not the likeliest.")
         if self.apparent:
-            lines.append("The network was trained on this very frame.")
+            lines.append("The weights, or those they were made from, were trained on this very frame.")
         lines += [LEGEND, f"{self.model}: research, not a medical device"]
         return captioned(picture, heading, lines, colour=colour)
 

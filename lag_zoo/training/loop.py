@@ -306,7 +306,9 @@ class Run:
             "train_loss": train_loss,
             **self._validate(kept, crops=stage.crops),
             "learning_rate": max(group["lr"] for group in self.optimizer.param_groups),
-            "frames_per_second": round(self.pace, 1),
+            "frames_per_second": round(self.pace, 1)
+            if self.pace
+            else None,  # none: resumed after the last step
             "seconds": round(time.perf_counter() - self.epoch_begun, 3),
         }
         score = row["val_auroc"] if self.recipe.select == "auroc" else -row["val_loss"]

@@ -143,12 +143,15 @@ def told(row: Mapping[str, Any], difference: Difference | None, *, counted: str,
     numbers = (
         f"validation AUROC {with_crops:.3f} with them, {without:.3f} without ({_spread(difference)}{counted})"
     )
-    ways = f"model.without_crops() is the network without them, lag-zoo evaluate {best} DATA --without-crops tells more"
+    ways = (
+        f"To look closer: lag-zoo evaluate {best} DATA --without-crops (in Python: model.without_crops(), the network "
+        "without them)."
+    )
     if difference is None or not difference.low * difference.high > 0:
         lower = "With crops the AUROC is lower here, which may be chance: w" if with_crops < without else "W"
-        return f"{lower}hether the crops help cannot be told from these frames: {numbers}; {ways}"
+        return f"{lower}hether the crops help cannot be told from these frames: {numbers}. {ways}"
     if difference.value < 0:
-        return f"The crops do harm here: {numbers}. The plain backbone inside may serve better: {ways}"
+        return f"The crops do harm here: {numbers}. The plain backbone inside may serve better. {ways}"
     return f"The crops help here: {numbers}; the epoch was chosen by such a number, so it flatters"
 
 

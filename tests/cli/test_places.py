@@ -6,7 +6,7 @@ import pytest
 
 import lag_zoo
 from lag_zoo.cli.places import as_place
-from lag_zoo.errors import LagZooWarning
+from lag_zoo.errors import InvalidConfigError, LagZooWarning
 from tests.networks import small
 
 
@@ -30,7 +30,6 @@ def test_a_folder_that_holds_a_network(text: str, folder: Path) -> None:
         "lag_resnet18",
         "hf-hub:org/repo",
         "local-dir:runs/2/best",
-        "runs/2",
         "nowhere",
         "no such",
         "",
@@ -53,3 +52,9 @@ def test_a_name_of_the_zoo_goes_before_a_folder_called_so(
     (tmp_path / name / "config.json").touch()
     with pytest.warns(LagZooWarning, match=f"the name is taken; the folder is local-dir:{name}"):
         assert as_place(name) == name
+
+
+@pytest.mark.parametrize(("text", "said"), [("runs/2", "holds no network"), ("runs/9/best", "is not there")])
+def test_a_path_without_a_network(text: str, said: str, folder: Path) -> None:
+    with pytest.raises(InvalidConfigError, match=said):
+        as_place(text)

@@ -399,7 +399,7 @@ class TestFolders:
             open_data(tmp_path)
 
     def test_no_labels_at_all(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"no folders of labels, such as IM/ and normal/$"):
+        with pytest.raises(DataError, match=r"no folders of labels, such as IM/ and normal/: put each"):
             open_data(tmp_path)
         picture(tmp_path / "a.png")
         (tmp_path / "b.mp4").touch()
