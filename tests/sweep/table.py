@@ -13,7 +13,8 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "docs" / "models" / "backbones.md"
 WORKERS = 2
-ALONE = 60_000_000  # parameters (and 400 pixels) from which a model gets the machine's memory to itself
+ALONE = 200_000_000  # parameters from which a model gets the machine's memory to itself
+LARGE, SMALLER = 400, 224  # pixels: a view that is larger than the one is trained on as the other
 
 
 def _attach(name: str) -> dict[str, object]:
@@ -51,9 +52,10 @@ def smallest_of_each_module(rows: list[dict[str, object]]) -> dict[str, dict[str
     return chosen
 
 
-def _exercise(name: str, threads: int = 1) -> dict[str, object]:
+def _exercise(row: dict[str, object], threads: int = 1) -> dict[str, object]:
+    name, size = row["name"], row["size"] if row["size"] <= LARGE else SMALLER
     run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.sweep.attach", name, str(threads)],
+        [sys.executable, "-W", "ignore", "-m", "tests.sweep.attach", name, str(size), str(threads)],
         cwd=PAGE.parents[2],
         capture_output=True,
         text=True,
@@ -70,11 +72,11 @@ def _exercise(name: str, threads: int = 1) -> dict[str, object]:
 
 def exercise_each(rows: list[dict[str, object]]) -> list[dict[str, object]]:
     """Each model through a forward, a training step, a load from a file and new heads, in a process of its own."""
-    big = [row["name"] for row in rows if row["params"] > ALONE or row["size"] > 400]
-    small = [row["name"] for row in rows if row["name"] not in big]
+    big = [row for row in rows if row["params"] > ALONE]
+    small = [row for row in rows if row not in big]
     with ThreadPoolExecutor(WORKERS) as pool:
         results = list(pool.map(_exercise, small))
-    return results + [_exercise(name, threads=WORKERS) for name in big]
+    return results + [_exercise(row, threads=WORKERS) for row in big]
 
 
 def page(rows: list[dict[str, object]]) -> str:
@@ -89,7 +91,7 @@ def page(rows: list[dict[str, object]]) -> str:
         "`lag_<any timm name>` is an architecture. This page is written by `python -m tests.sweep.table`, which",
         f"attaches LAG to each of the {len(rows)} model names of timm {timm.__version__}, and held by `make sweep`,",
         f"which also takes the smallest model of each of timm's {len(chosen)} modules through a forward, a training",
-        "step, a load from a file and new heads.",
+        "step, a load from a file and new heads (with views of 224 pixels where its own are larger than 400).",
         "",
         f"{len(rows) - len(failed)} names attach. The other {len(failed)} do not, and say so when asked for:",
         "",
