@@ -198,11 +198,13 @@ def _require_same_split(parts: "Manifest", output: Path) -> None:
         return
     from lag_zoo.data.tables import read_manifest
 
+    dealt = {parts.path(frame).resolve(): frame.split for frame in parts.frames}
     try:
         before = read_manifest(output)
-        same = {before.path(f).resolve(): f.split for f in before.frames} == {
-            parts.path(f).resolve(): f.split for f in parts.frames
-        }
+        # The manifest itself, not split yet, may be its own output.
+        same = {
+            before.path(f).resolve(): f.split or dealt.get(before.path(f).resolve()) for f in before.frames
+        } == dealt
     except DataError:
         same = False
     if not same:

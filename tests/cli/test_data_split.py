@@ -40,6 +40,16 @@ def test_another_is_refused_unless_asked_for(data: Path, wanted: tuple[object, .
     assert data.with_name("split.csv").read_bytes() != before
 
 
+def test_a_manifest_that_is_not_split_yet_may_be_its_own_output(data: Path) -> None:
+    lines = data.read_text().splitlines()
+    place = lines[0].split(",").index("split")
+    without = [",".join(cell for n, cell in enumerate(line.split(",")) if n != place) for line in lines]
+    data.with_name("split.csv").write_text("\n".join(without) + "\n")
+    own = data.with_name("split.csv")
+    assert split(own).exit_code == 0
+    assert isinstance(split(own, "--seed", 1).exception, InvalidConfigError)
+
+
 def test_a_file_that_is_no_split(data: Path) -> None:
     data.with_name("split.csv").write_text("my notes")
     assert isinstance(split(data).exception, InvalidConfigError)
