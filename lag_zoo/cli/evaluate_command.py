@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -14,7 +15,7 @@ from lag_zoo.cli.report_options import Draws, Level, LevelOption, PoolingOption,
 from lag_zoo.cli.results_table import results_table
 from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.tables import DeviceOption, console
-from lag_zoo.errors import InvalidConfigError
+from lag_zoo.errors import InvalidConfigError, LagZooWarning
 from lag_zoo.listener import Advance
 from lag_zoo.models import NOT_A_MEDICAL_DEVICE
 
@@ -147,23 +148,35 @@ def evaluate(
         typer.echo("\n".join(pages.values()))
         return
     about = {"model": name, **_weights(network), "data": data.name, "split": chosen, **_asked_for(asked)}
-    with screen.task("writing the report"):
-        worst = None
-        if thumbnails:
-            from lag_zoo.evaluate.mistakes import worst_mistakes
+    _write(
+        output, {**pages, "report.json": json.dumps({"about": about, **report.to_dict()}, indent=2) + "\n"}
+    )
+    scores.write(output / "scores.csv")
+    # The numbers are on disk: pictures that cannot be drawn, whatever the reason, stop nothing.
+    with screen.task("drawing report.html"):
+        try:
+            worst = None
+            if thumbnails:
+                from lag_zoo.evaluate.mistakes import worst_mistakes
 
-            worst = worst_mistakes(
-                network, manifest, scores, report, count=mistakes, with_crops=not without_crops
+                worst = worst_mistakes(
+                    network, manifest, scores, report, count=mistakes, with_crops=not without_crops
+                )
+            _write(output, {"report.html": html(report, title=f"{name} on {on}", mistakes=worst)})
+            drawn = "report.html, "
+        except Exception as error:
+            drawn = ""
+            warnings.warn(
+                f"report.html could not be made ({type(error).__name__}: {error}); the other files are there",
+                LagZooWarning,
+                stacklevel=1,
             )
-        page = html(report, title=f"{name} on {on}", mistakes=worst)
-        _write(output, pages, {"about": about, **report.to_dict()}, page)
-        scores.write(output / "scores.csv")
     out = console()
-    for warning in report.warnings:
-        out.print(f"Warning: {warning}")
+    for remark in report.warnings:
+        out.print(f"Warning: {remark}")
     out.print(results_table(report))
     out.print(
-        f"written: {output}: report.html, report.json, {', '.join(pages)}, scores.csv. {NOT_A_MEDICAL_DEVICE}"
+        f"written: {output}: {drawn}report.json, {', '.join(pages)}, scores.csv. {NOT_A_MEDICAL_DEVICE}"
     )
 
 
@@ -348,8 +361,7 @@ def _asked_for(asked: _Asked) -> dict[str, Any]:
     return {**how, "lag_zoo": __version__, "date": datetime.date.today().isoformat()}
 
 
-def _write(folder: Path, pages: dict[str, str], report: dict[str, Any], page: str) -> None:
-    texts = {**pages, "report.html": page, "report.json": json.dumps(report, indent=2) + "\n"}
+def _write(folder: Path, texts: dict[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")

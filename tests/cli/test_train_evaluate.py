@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import lag_zoo
 from lag_zoo.cli.app import app
-from lag_zoo.errors import InvalidConfigError
+from lag_zoo.errors import InvalidConfigError, LagZooWarning
+from tests.networks import small
 from tests.training.drawn_data import write_frames
 
 SMALL = ["fields.global_size=32", "fields.num_crops=2", "fields.crop_size=32", "batch_size=4", "workers=0"]
@@ -98,6 +100,26 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfigError, match="the labels here are"):
         run("evaluate", best, tmp_path / "no_im.csv", "--paper-table")
     assert "IM" in run("predict", tmp_path / "0_0.png", "--model", best)
+
+
+def test_pictures_that_cannot_be_drawn_cost_no_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("no font")
+
+    data = write_frames(tmp_path).root / "data.csv"
+    best = lag_zoo.save_pretrained(small(), tmp_path / "best")
+    monkeypatch.setattr("lag_zoo.evaluate.pages._pictures", broken)
+    with pytest.warns(LagZooWarning, match="report.html could not be made .*no font"):
+        said = run("evaluate", best, data, "--split", "val", "--draws", 100, "-o", tmp_path / "report")
+    assert "written: " in said
+    assert "report.html, report.json" not in said
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
+        "report.json",
+        "report.md",
+        "scores.csv",
+    ]
 
 
 def test_a_rule_needs_other_frames(tmp_path: Path) -> None:
