@@ -201,10 +201,9 @@ def _require_same_split(parts: "Manifest", output: Path) -> None:
     dealt = {parts.path(frame).resolve(): frame.split for frame in parts.frames}
     try:
         before = read_manifest(output)
+        there = {before.path(frame).resolve(): frame.split for frame in before.frames}
         # The manifest itself, not split yet, may be its own output.
-        same = {
-            before.path(f).resolve(): f.split or dealt.get(before.path(f).resolve()) for f in before.frames
-        } == dealt
+        same = {path: name or dealt.get(path) for path, name in there.items()} == dealt
     except DataError:
         same = False
     if not same:

@@ -16,6 +16,7 @@ from lag_zoo.cli.places import as_place
 from lag_zoo.cli.prediction_table import (
     BULKY,
     as_table,
+    in_words,
     label_of,
     printable,
     write_csv,
@@ -186,15 +187,11 @@ def _facts(predictor: "Predictor", count: int, left_out: Counter[str], output: P
         "images": str(count),
         "device": describe_device(predictor.device),
     }
-    points = predictor.operating_points
-    if points:
-        facts["called"] = ", ".join(f"{label} from {point:.3f}" for label, point in points.items())
-    if predictor.name.startswith(("local-dir:", "hf-hub:")) and predictor.model.weight_spec is not None:
-        facts |= (
-            {"limits": " ".join(predictor.model.weight_spec.limits)}
-            if predictor.model.weight_spec.limits
-            else {}
-        )
+    if predictor.operating_points:
+        facts["called"] = in_words(predictor.operating_points)
+    weights = predictor.model.weight_spec
+    if weights is not None and weights.limits and predictor.name.startswith(("local-dir:", "hf-hub:")):
+        facts["limits"] = " ".join(weights.limits)
     if said := describe_left_out(left_out).removeprefix("left out: "):
         facts["left out"] = said
     if output is not None:

@@ -104,6 +104,15 @@ def label_of(row: Row) -> str:
     return label if isinstance(label, str) else " + ".join(label)
 
 
+def in_words(points: Mapping[str, float]) -> str:
+    """The operating points by which labels are called.
+
+    >>> in_words({"polyp": 0.5, "ulcer": 0.25})
+    'polyp from 0.500, ulcer from 0.250'
+    """
+    return ", ".join(f"{label} from {point:.3f}" for label, point in points.items())
+
+
 def printable(text: str | None) -> str:
     r"""Text, with what no terminal or file should be sent (control characters, broken encodings) escaped.
 
@@ -150,8 +159,9 @@ def _beneath(rows: Sequence[Row], spread: bool, points: Mapping[str, float]) -> 
     apparent = sum(bool(row.get("apparent")) for row in rows)
     lines = []
     if any(point != 0.5 for point in points.values()):
-        said = ", ".join(f"{label} from {point:.3f}" for label, point in points.items())
-        lines.append(f"Called at the weights' operating points ({said}), so not always the likeliest label.")
+        lines.append(
+            f"Called at the weights' operating points ({in_words(points)}), so not always the likeliest label."
+        )
     if spread:
         lines.append("± standard deviation over draws of the crops: not the model's error.")
     if apparent:

@@ -76,9 +76,8 @@ class Prediction:
             heading.append(f"{'right' if right else 'WRONG'}: the frame shows {_in_words(truth)}")
             colour = RIGHT if right else WRONG
         lines = [f"Doubt: {warning}" for warning in self.warnings]
-        if isinstance(self.label, str) and self.label != max(
-            self.probabilities, key=self.probabilities.__getitem__
-        ):
+        likeliest = max(self.probabilities, key=lambda label: self.probabilities[label])
+        if isinstance(self.label, str) and self.label != likeliest:
             lines.append("Called at its operating point, though it is not the likeliest.")
         if self.apparent:
             lines.append("The weights, or those they were made from, were trained on this very frame.")

@@ -124,10 +124,8 @@ class Predictor:
         self.device = self.model.pixel_mean.device
 
     def __repr__(self) -> str:
-        device = self.model.pixel_mean.device
-        return (
-            f"Predictor({self.name!r}, labels={shown(self.label_names)}, device={device}, {self.precision})"
-        )
+        labels = shown(self.label_names)
+        return f"Predictor({self.name!r}, labels={labels}, device={self.device}, {self.precision})"
 
     def __call__(self, inputs: Input | Iterable[Input], draws: int = 0) -> list[Prediction]:
         """One prediction an image, in order; folders are walked.
