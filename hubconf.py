@@ -15,7 +15,7 @@ import functools as _functools
 from typing import Any as _Any
 
 import lag_zoo as _lag_zoo
-from lag_zoo.models import CATALOGUE as _CATALOGUE
+from lag_zoo.catalogue import CATALOGUE as _CATALOGUE
 
 dependencies = ["torch", "torchvision", "timm", "huggingface_hub", "safetensors", "einops"]
 

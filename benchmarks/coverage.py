@@ -33,12 +33,12 @@ def drawn(patients: int, seed: int, *, grouped: bool) -> Scores:
     )
 
 
-def share(patients: int, runs: int, draws: int, *, grouped: bool) -> dict[str, float]:
+def share(patients: int, runs: int, n_resamples: int, *, grouped: bool) -> dict[str, float]:
     """Of how many simulated sets the 95% interval holds the truth."""
     true = {"sensitivity": scipy.stats.norm.cdf(APART / 2), "auroc": scipy.stats.norm.cdf(APART / np.sqrt(2))}
     held = dict.fromkeys(MEASURES, 0)
     for seed in range(runs):
-        row = evaluate(drawn(patients, seed, grouped=grouped), draws=draws, seed=seed).rows[1]
+        row = evaluate(drawn(patients, seed, grouped=grouped), n_resamples=n_resamples, seed=seed).rows[1]
         for name in MEASURES:
             interval = row.measures[name]
             held[name] += interval.low <= true[name] <= interval.high
@@ -48,13 +48,13 @@ def share(patients: int, runs: int, draws: int, *, grouped: bool) -> dict[str, f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1000, help="simulated sets of each size")
-    parser.add_argument("--draws", type=int, default=500, help="resamples of each interval")
+    parser.add_argument("--n_resamples", type=int, default=500, help="resamples of each interval")
     asked = parser.parse_args()
-    print(f"{asked.runs} sets each, {FRAMES} frames a patient, {asked.draws} resamples\n")
+    print(f"{asked.runs} sets each, {FRAMES} frames a patient, {asked.n_resamples} resamples\n")
     print("| patients | sensitivity, by patient | as frames | AUROC, by patient | as frames |")
     print("| --- | --- | --- | --- | --- |")
     for patients in PATIENTS:
-        grouped, alone = (share(patients, asked.runs, asked.draws, grouped=by) for by in (True, False))
+        grouped, alone = (share(patients, asked.runs, asked.n_resamples, grouped=by) for by in (True, False))
         cells = [f"{part[name]:.3f}" for name in MEASURES for part in (grouped, alone)]
         print(f"| {patients} | {' | '.join(cells)} |", flush=True)
 

@@ -101,11 +101,11 @@ def evaluations(name: str, *, crops: bool) -> Callable[[], object]:
 def _ready(name: str):  # type: ignore[no-untyped-def]
     from lag_zoo import create_model
     from lag_zoo.data.phantom import draw_frame
-    from lag_zoo.training.trainee import Trainee
+    from lag_zoo.training.training_model import TrainingModel
 
     model = create_model(f"lag_{name}", label_names=["normal", "GA", "IM"])
     views = model.views(torch.stack([draw_frame((480, 600), seed=i) for i in range(BATCH)]))
-    return Trainee(model).to(memory_format=torch.channels_last), views, torch.arange(BATCH) % 3
+    return TrainingModel(model).to(memory_format=torch.channels_last), views, torch.arange(BATCH) % 3
 
 
 def _peak(name: str, *, crops: bool) -> float:

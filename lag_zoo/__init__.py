@@ -66,9 +66,9 @@ __all__ = [
 ]
 
 if typing.TYPE_CHECKING:
+    from lag_zoo.catalogue.reported import reported_results
     from lag_zoo.errors import LagZooError
     from lag_zoo.factory import create_model, create_transform, register_with_timm
-    from lag_zoo.models.reported import reported_results
     from lag_zoo.nn import LAG, CropEnsemble
     from lag_zoo.predict import Prediction, Predictor
     from lag_zoo.publishing import About, push_to_hub, save_pretrained, verify

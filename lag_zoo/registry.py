@@ -1,6 +1,6 @@
 """The registry: every model name that lag_zoo knows, its own and its plugins'. No torch here.
 
-A plugin is a distribution with an entry point in the group `lag_zoo.models`; it names a `ModelSpec`, a sequence of
+A plugin is a distribution with an entry point in the group `lag_zoo.catalogue`; it names a `ModelSpec`, a sequence of
 them, or a function without arguments that gives either.
 """
 
@@ -10,11 +10,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lag_zoo.catalogue import CATALOGUE
 from lag_zoo.errors import DuplicateModelError, InvalidConfigError, PluginWarning, UnknownModelError
-from lag_zoo.models import CATALOGUE
 from lag_zoo.specs import TORCHVISION_BACKBONES, LAGConfig, ModelSpec
 
-PLUGIN_GROUP = "lag_zoo.models"
+PLUGIN_GROUP = "lag_zoo.catalogue"
 _PREFIX = "lag_"
 
 _registry: dict[str, ModelSpec] = {}

@@ -13,7 +13,7 @@ import torch
 import lag_zoo
 from lag_zoo.brief import brief, shown
 from lag_zoo.data import Frame, Manifest
-from lag_zoo.evaluate import Comparison, Report, Row, Scores
+from lag_zoo.evaluate import Comparison, LabelResult, Report, Scores
 from lag_zoo.evaluate.report import evaluate
 from lag_zoo.metrics.intervals import Difference
 from lag_zoo.predict import Failure, Prediction
@@ -36,18 +36,18 @@ def scores() -> Scores:
     return Scores(
         label_names=("normal", "IM"), task="multiclass", images=tuple(f"{n}.jpg" for n in range(MANY)), logits=drawn,
         targets=np.arange(MANY) % 2, groups=np.arange(MANY), grouping=None, found=MANY,
-        columns={"site": ("antrum",) * MANY},
+        columns={"anatomy": ("antrum",) * MANY},
     )  # fmt: skip
 
 
 def report() -> Report:
-    return evaluate(scores(), draws=10)
+    return evaluate(scores(), n_resamples=10)
 
 
 def prediction() -> Prediction:
     return Prediction(
         path=Path("frames") / "a.jpg", model=BUILT_IN, probabilities=dict.fromkeys(LABELS, 0.01), label=LABELS[0],
-        boxes=((0, 0, 64, 64),) * MANY, crop_weights=(0.1,) * MANY, share=0.5, warnings=("It is dark.",) * 20,
+        boxes=((0, 0, 64, 64),) * MANY, crop_weights=(0.1,) * MANY, coverage=0.5, warnings=("It is dark.",) * 20,
     )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ MADE: dict[type, Callable[[], Any]] = {
     Manifest: lambda: Manifest(root=Path("."), label_names=LABELS, frames=frames()),
     Recipe: lambda: load_recipe("dual_transfer"),
     Report: report,
-    Row: lambda: report().rows[0],
+    LabelResult: lambda: report().rows[0],
     Scores: scores,
     Stage: lambda: Stage(epochs=3),
     type(lag_zoo.reported_results()): lag_zoo.reported_results,

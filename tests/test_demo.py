@@ -13,9 +13,9 @@ from PIL import Image
 import lag_zoo
 import lag_zoo.predict.predictor as predict
 from lag_zoo.data.images import read_image
-from lag_zoo.data.known_frames import frame_digest, known_frames
 from lag_zoo.data.near_duplicates import frame_hash, near_duplicates
 from lag_zoo.data.phantom import draw_frame
+from lag_zoo.provenance import frame_digest, known_frames
 
 SHOWN = {"polyp.jpg": "polyp", "polyp_hd.jpg": "polyp", "mucosa.jpg": "mucosa", "mucosa_hd.jpg": "mucosa"}
 BUILT_IN = lag_zoo.list_models(pretrained=True)

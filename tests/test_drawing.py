@@ -121,5 +121,5 @@ class TestAPrediction:
         assert found == {colour}
 
     def test_doubts_make_the_picture_higher(self) -> None:
-        doubted = prediction(warnings=("dark: the field's mean is 9 of 255",), apparent=True)
+        doubted = prediction(warnings=("dark: the field's mean is 9 of 255",), in_training_data=True)
         assert doubted.draw(FRAME).height > prediction().draw(FRAME).height

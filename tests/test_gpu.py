@@ -74,7 +74,7 @@ class TestAuto:
                 "lag_mobilenetv3_small_050",
                 *sets,
             ),
-            ("evaluate", best, data, "--split", "val", "--draws", 100, "-o", tmp_path / "report"),
+            ("evaluate", best, data, "--split", "val", "--n-resamples", 100, "-o", tmp_path / "report"),
             ("predict", tmp_path / "frames", "--model", best),
         )
         for command in commands:

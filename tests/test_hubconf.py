@@ -11,8 +11,8 @@ import torch
 
 import lag_zoo
 from lag_zoo import registry
+from lag_zoo.catalogue import CATALOGUE
 from lag_zoo.data.phantom import draw_frame
-from lag_zoo.models import CATALOGUE
 from lag_zoo.specs import LAGConfig, ModelSpec
 
 BUILT_IN = "lag_mobilenetv3_small_100_polyp"

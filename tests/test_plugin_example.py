@@ -44,6 +44,6 @@ def test_the_guide_shows_the_same(root: Path) -> None:
     guide = (root / "docs" / "guides" / "plugin.md").read_text(encoding="utf-8")
     code = (root / "examples" / "plugin" / "lag_zoo_example" / "__init__.py").read_text(encoding="utf-8")
     assert code.partition("\n\n")[2].strip() in guide
-    entry = '[project.entry-points."lag_zoo.models"]\nexample = "lag_zoo_example:MODEL"'
+    entry = '[project.entry-points."lag_zoo.catalogue"]\nexample = "lag_zoo_example:MODEL"'
     assert entry in guide
     assert entry in (root / "examples" / "plugin" / "pyproject.toml").read_text(encoding="utf-8")

@@ -2,8 +2,8 @@
 
 import pytest
 
+from lag_zoo.distributed import is_first, launched, on_cpu, processes, require_all
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.processes import is_first, launched, on_cpu, processes, require_all
 
 
 def test_alone_without_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:

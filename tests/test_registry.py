@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import lag_zoo.registry as registry
+from lag_zoo.catalogue import CATALOGUE
 from lag_zoo.errors import DuplicateModelError, InvalidConfigError, UnknownModelError
-from lag_zoo.models import CATALOGUE
 from lag_zoo.registry import is_backbone, list_models, model_info, register, resolve
 from lag_zoo.specs import LAGConfig, ModelSpec, WeightSpec
 
@@ -178,7 +178,7 @@ def with_plugins(folder: Path, root: Path, **points: str) -> dict[str, list[str]
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: Their-Models\nVersion: 1.0\n")
     lines = "\n".join(f"{name} = {target}" for name, target in points.items())
-    (info / "entry_points.txt").write_text(f"[lag_zoo.models]\n{lines}\n")
+    (info / "entry_points.txt").write_text(f"[lag_zoo.catalogue]\n{lines}\n")
     path = os.pathsep.join([str(folder), str(root)])
     done = subprocess.run(
         [sys.executable, "-c", REPORT],

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import lag_zoo
+from lag_zoo.catalogue import NO_GASTRIC_WEIGHTS, NOT_A_MEDICAL_DEVICE
+from lag_zoo.catalogue.reported import ReportedResult
 from lag_zoo.cli.tables import engineering
-from lag_zoo.models import NO_GASTRIC_WEIGHTS, NOT_A_MEDICAL_DEVICE
-from lag_zoo.models.reported import ReportedResult
 from lag_zoo.specs import ModelSpec
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "models"

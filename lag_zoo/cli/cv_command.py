@@ -12,9 +12,9 @@ from lag_zoo.cli.places import as_place
 from lag_zoo.cli.report_options import Draws, Level, LevelOption, PoolingOption, Prevalence, require_level
 from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.tables import DeviceOption, console, plain_table
+from lag_zoo.distributed import is_first
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.listener import Listener
-from lag_zoo.processes import is_first
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,14 +49,14 @@ def cv(
     level: LevelOption = Level.FRAME,
     pooling: PoolingOption = "maximum",
     prevalence: Prevalence = None,
-    floors: Annotated[
+    baselines: Annotated[
         bool,
         typer.Option(
-            "--floors",
+            "--baselines",
             help="Beside them: what colours, metadata and the border give, fitted on the other folds.",
         ),
     ] = False,
-    draws: Draws = 2000,
+    n_resamples: Draws = 2000,
     column: Columns = None,
     labels: Labels = None,
 ) -> None:
@@ -90,7 +90,7 @@ def cv(
         "level": level.value,
         "pooling": pooling,
         "prevalence": prevalence,
-        "draws": draws,
+        "n_resamples": n_resamples,
     }
     table, apart = _table("recipe", "repeat", "label", "AUROC", "95% interval", "n", "groups"), _apart_table()
     for number in range(repeats):
@@ -98,9 +98,11 @@ def cv(
         with screen.task(f"intervals and tests, repeat {repeat}"):
             reports = _reports({name: one[number] for name, one in found.items()}, counted)
         first, *_ = reports
-        if floors:
+        if baselines:
             runs = output / first / f"repeat{repeat}"
-            reports[first] = _with_floors(reports[first], found[first][number], manifest, runs, draws, screen)
+            reports[first] = _with_floors(
+                reports[first], found[first][number], manifest, runs, n_resamples, screen
+            )
         for name, report in reports.items():
             by = "" if level is Level.FRAME else f", by {level.value}"
             dealt = f", repeat {repeat}" if repeats > 1 else ""
@@ -113,9 +115,9 @@ def cv(
             apart.add_row(cells[0], repeat, *cells[1:])
     if repeats > 1:
         with screen.task("means of the repeats"):
-            for cells in _means(found, draws):
+            for cells in _means(found, n_resamples):
                 table.add_row(*cells)
-            for cells in _mean_differences(found, draws):
+            for cells in _mean_differences(found, n_resamples):
                 apart.add_row(*cells)
     typer.echo(f"{folds} folds, out of fold, by {level.value}")
     console().print(table)
@@ -133,7 +135,7 @@ def _reports(scores: "Mapping[str, Scores]", counted: Mapping[str, Any]) -> "dic
     reports = {name: evaluate(one, operating_point="stored", **counted) for name, one in scores.items()}
     first, *others = reports
     beside = {name: (scores[name], reports[name]) for name in others}
-    reports[first] = with_others(reports[first], scores[first], beside, draws=counted["draws"])
+    reports[first] = with_others(reports[first], scores[first], beside, n_resamples=counted["n_resamples"])
     return reports
 
 
@@ -145,21 +147,21 @@ def _differences(first: str, report: "Report") -> Iterator[tuple[str, ...]]:
             yield f"{first} less {other.name}", row.label, *_cells(d, "+")[:2], f"{d.p:.3f}", d.method
 
 
-def _means(found: "Mapping[str, list[Scores]]", draws: int) -> Iterator[tuple[str, ...]]:
+def _means(found: "Mapping[str, list[Scores]]", n_resamples: int) -> Iterator[tuple[str, ...]]:
     """The repeats together: one alone is a deal of the folds, and a reader must not choose it."""
     from lag_zoo.evaluate.comparison import mean_auroc
 
     for name, repeated in found.items():
-        for label, interval in mean_auroc(repeated, draws=draws).items():
+        for label, interval in mean_auroc(repeated, n_resamples=n_resamples).items():
             yield name, "mean, by frame", label, *_cells(interval)
 
 
-def _mean_differences(found: "Mapping[str, list[Scores]]", draws: int) -> Iterator[tuple[str, ...]]:
+def _mean_differences(found: "Mapping[str, list[Scores]]", n_resamples: int) -> Iterator[tuple[str, ...]]:
     from lag_zoo.evaluate.comparison import compare_means
 
     first, *others = found
     for name in others:
-        for label, d in compare_means(found[first], found[name], draws=draws).items():
+        for label, d in compare_means(found[first], found[name], n_resamples=n_resamples).items():
             yield f"{first} less {name}", "mean", label, *_cells(d, "+")[:2], f"{d.p:.3f}", d.method
 
 
@@ -205,17 +207,17 @@ def _with_floors(
     scores: "Scores",
     manifest: "Manifest",
     runs: Path,
-    draws: int,
+    n_resamples: int,
     listener: Listener,
 ) -> "Report":
-    from lag_zoo.evaluate.floors import floors_out_of_fold, with_floors
+    from lag_zoo.evaluate.baselines import baselines_out_of_fold, with_baselines
     from lag_zoo.factory import create_model
     from lag_zoo.training.run_folder import BEST
 
-    network = create_model(f"local-dir:{runs / scores.parts[0] / BEST}", pretrained=True)
-    with listener.task("floors", len(scores)) as advance:
-        found = floors_out_of_fold(manifest, scores, network.config, progress=lambda: advance(1))
-        return with_floors(report, found, draws=draws)
+    network = create_model(f"local-dir:{runs / scores.fold[0] / BEST}", pretrained=True)
+    with listener.task("baselines", len(scores)) as advance:
+        found = baselines_out_of_fold(manifest, scores, network.config, progress=lambda: advance(1))
+        return with_baselines(report, found, n_resamples=n_resamples)
 
 
 def _write(report: "Report", folder: Path, title: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from lag_zoo.catalogue import NOT_A_MEDICAL_DEVICE
 from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
 from lag_zoo.cli.places import as_place
 from lag_zoo.cli.report_options import Draws, Level, LevelOption, PoolingOption, Prevalence, require_level
@@ -17,12 +18,11 @@ from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.tables import DeviceOption, console
 from lag_zoo.errors import InvalidConfigError, LagZooWarning
 from lag_zoo.listener import Advance
-from lag_zoo.models import NOT_A_MEDICAL_DEVICE
 
 if TYPE_CHECKING:
     from lag_zoo.data.manifest import Manifest
     from lag_zoo.evaluate import Report, Scores
-    from lag_zoo.evaluate.questions import Level as ReportLevel
+    from lag_zoo.evaluate.contrasts import Level as ReportLevel
     from lag_zoo.nn import LAG
 
 
@@ -50,10 +50,10 @@ def evaluate(
     without_crops: Annotated[
         bool, typer.Option("--without-crops", help="Only the global path: the plain backbone inside.")
     ] = False,
-    floors: Annotated[
+    baselines: Annotated[
         bool,
         typer.Option(
-            "--floors",
+            "--baselines",
             help="Beside it: what colours, metadata and the border give (fitted on train), and its own plain backbone.",
         ),
     ] = False,
@@ -80,7 +80,7 @@ def evaluate(
             help="A folder for report.json, report.md, report.html, scores.csv.",
         ),
     ] = None,
-    draws: Draws = 2000,
+    n_resamples: Draws = 2000,
     device: DeviceOption = "auto",
     column: Columns = None,
     labels: Labels = None,
@@ -110,20 +110,20 @@ def evaluate(
         paper_tasks(manifest.label_names)  # says so now, not after an hour of scoring
     chosen = _split(split, manifest)
     asked = _Asked(
-        chosen, operating_point, level.value, pooling, apparent, prevalence, draws, skip_unreadable
+        chosen, operating_point, level.value, pooling, apparent, prevalence, n_resamples, skip_unreadable
     )
     require_level(level, pooling, manifest, split=chosen)
-    _require_possible(asked, manifest, floors=floors)
+    _require_possible(asked, manifest, baselines=baselines)
     places = [as_place(text) for text in (model, *(beside or ()))]
     with screen.task("loading the networks", len(places)) as advance:
         network, *rest = [_network(place, manifest, device, advance) for place in places]
     others = dict(zip(beside or (), rest, strict=True))
     screen.begin(_facts(model, network, manifest, asked, output))
     scores, validation, report = _measured(network, manifest, asked, screen, crops=not without_crops)
-    if floors:
+    if baselines:
         report = _with_floors(report, scores, manifest, network, asked, screen)
     found = {place: _measured(other, manifest, asked, screen, crops=True) for place, other in others.items()}
-    if floors and not without_crops:
+    if baselines and not without_crops:
         stored = operating_point == "stored"
         own = asked._replace(operating_point="0.5" if stored else operating_point)
         found[f"{model}, without crops"] = _measured(network, manifest, own, screen, crops=False)
@@ -138,7 +138,9 @@ def evaluate(
 
         beside_it = {name: (of_other, measured) for name, (of_other, _, measured) in found.items()}
         with screen.task("comparing", len(report.rows) * len(beside_it)) as advance:
-            report = with_others(report, scores, beside_it, draws=draws, progress=lambda: advance(1))
+            report = with_others(
+                report, scores, beside_it, n_resamples=n_resamples, progress=lambda: advance(1)
+            )
     name = f"{model}{', without crops' if without_crops else ''}"
     on = f"{data.name}{f', {chosen}' if chosen else ''}"
     pages = {"report.md": markdown(report, title=f"{name} on {on}")}
@@ -189,7 +191,7 @@ class _Asked(NamedTuple):
     pooling: str
     apparent: bool
     prevalence: float | None
-    draws: int
+    n_resamples: int
     skip_unreadable: bool
 
 
@@ -205,7 +207,7 @@ def _split(asked: str | None, manifest: "Manifest") -> str | None:
     return asked if asked is not None or not manifest.splits else "test"
 
 
-def _require_possible(asked: _Asked, manifest: "Manifest", *, floors: bool) -> None:
+def _require_possible(asked: _Asked, manifest: "Manifest", *, baselines: bool) -> None:
     """Refuses now what could not be told after an hour of scoring."""
     others = "val" in manifest.splits and asked.split not in (None, "val")
     if _is_rule(asked.operating_point) and not asked.apparent and not others:
@@ -213,8 +215,8 @@ def _require_possible(asked: _Asked, manifest: "Manifest", *, floors: bool) -> N
             f"{asked.operating_point} needs frames to choose a threshold on that are not the ones reported: a split "
             "val, or --apparent to choose it on these, which the report then says"
         )
-    if floors and "train" not in manifest.splits:
-        raise InvalidConfigError(f"floors are fitted on a split train, and {manifest.source} has none")
+    if baselines and "train" not in manifest.splits:
+        raise InvalidConfigError(f"baselines are fitted on a split train, and {manifest.source} has none")
 
 
 def _facts(
@@ -272,7 +274,7 @@ def _measured(
             validation=validation,
             apparent=asked.apparent,
             prevalence=asked.prevalence,
-            draws=asked.draws,
+            n_resamples=asked.n_resamples,
             progress=lambda: advance(1),
         )
     return scores, validation, report
@@ -310,19 +312,19 @@ def _with_floors(
     asked: _Asked,
     screen: Screen,
 ) -> "Report":
-    from lag_zoo.evaluate.floors import floors, with_floors
+    from lag_zoo.evaluate.baselines import baselines, with_baselines
 
     count = len(scores) + sum(f.split == "train" and not f.excluded for f in manifest.frames)
-    with screen.task("frames for the floors", count) as advance:
-        found = floors(
+    with screen.task("frames for the baselines", count) as advance:
+        found = baselines(
             manifest,
             scores,
             network.config,
             skip_unreadable=asked.skip_unreadable,
             progress=lambda: advance(1),
         )
-    with screen.task("statistics of the floors", len(found) * len(scores.label_names)) as advance:
-        return with_floors(report, found, draws=asked.draws, progress=lambda: advance(1))
+    with screen.task("statistics of the baselines", len(found) * len(scores.label_names)) as advance:
+        return with_baselines(report, found, n_resamples=asked.n_resamples, progress=lambda: advance(1))
 
 
 def _paper_table(
@@ -343,7 +345,7 @@ def _paper_table(
         pooling=asked.pooling,
         validation=validation,
         apparent=asked.apparent,
-        draws=asked.draws,
+        n_resamples=asked.n_resamples,
     )
     return paper_table(rows, model=model, data=data, modality=one_light(scores))
 

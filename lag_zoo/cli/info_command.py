@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from lag_zoo.catalogue import GASTRIC, NO_GASTRIC_WEIGHTS, NOT_A_MEDICAL_DEVICE
 from lag_zoo.cli.tables import console, engineering, plain_table
-from lag_zoo.models import GASTRIC, NO_GASTRIC_WEIGHTS, NOT_A_MEDICAL_DEVICE
 from lag_zoo.registry import model_info
 from lag_zoo.specs import Measurement, ModelSpec, WeightSpec
 

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from lag_zoo.catalogue import NOT_A_MEDICAL_DEVICE
+from lag_zoo.catalogue.polyp import NAME as BUILT_IN
 from lag_zoo.cli.places import as_place
 from lag_zoo.cli.prediction_table import (
     BULKY,
@@ -26,15 +28,13 @@ from lag_zoo.cli.prediction_table import (
 )
 from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.tables import DeviceOption, console, plain_table
+from lag_zoo.distributed import is_first, processes
 from lag_zoo.errors import DataError, extra
-from lag_zoo.models import NOT_A_MEDICAL_DEVICE
-from lag_zoo.models.polyp import NAME as BUILT_IN
-from lag_zoo.processes import is_first, processes
 
 if TYPE_CHECKING:
     from lag_zoo.cli.album import Album
     from lag_zoo.predict import Failure, Prediction, Predictor
-    from lag_zoo.predict.parts import Parts, Rows
+    from lag_zoo.predict.resumable import ResumableOutput, Rows
 
 _WIDE = 200
 
@@ -63,7 +63,7 @@ def predict(
         str,
         typer.Option(help="A name whose weights exist, a folder such as runs/1/best, or hf-hub:org/repo."),
     ] = BUILT_IN,
-    draws: Annotated[
+    tta: Annotated[
         int, typer.Option(min=0, help="Look so often, each time with crops at random: mean and spread.")
     ] = 0,
     format: Annotated[
@@ -105,12 +105,12 @@ def predict(
     Under `accelerate launch --multi_gpu -m lag_zoo.cli predict` the processes share the frames, on CPUs too.
     """
     format = _format(format, output)
-    _require_possible(draws, format, output, resume)
+    _require_possible(tta, format, output, resume)
     screen = Screen(quiet=quiet or not is_first())
     with screen.task("starting"):
         from lag_zoo.cli.album import Album
         from lag_zoo.predict import Predictor
-        from lag_zoo.predict.parts import Parts, survey
+        from lag_zoo.predict.resumable import ResumableOutput, survey
     left_out: Counter[str] = Counter()
     with screen.task("looking for images"):
         found = survey(paths, left_out)
@@ -133,15 +133,15 @@ def predict(
     album = None if pictures is None else Album(pictures)
     answers = _Answers(screen, album)
     if output is None:
-        answers.to_screen(predictor, paths, draws, format, count)
+        answers.to_screen(predictor, paths, tta, format, count)
     else:
-        parts = Parts(output, {**_about(predictor), "draws": draws, **found})
+        parts = ResumableOutput(output, {**_about(predictor), "tta": tta, **found})
         if others.number == 0:
             if resume and not parts.folder.is_dir():
                 screen.say(f"{parts.folder} is not there: nothing to resume, all is answered anew")
             parts.begin(resume=resume)
         others.wait()
-        answers.to_parts(parts, predictor, paths, draws, share=(others.number, others.total))
+        answers.to_parts(parts, predictor, paths, tta, share=(others.number, others.total))
         others.wait()
         if others.number:
             return  # the first writes what all have found
@@ -163,10 +163,10 @@ def _no_image(left_out: Counter[str]) -> str:
     return f"no image found: no TIFF, JPEG, PNG, BMP or WebP in these folders{f' ({said})' if said else ''}"
 
 
-def _require_possible(draws: int, format: Format, output: Path | None, resume: bool) -> None:
+def _require_possible(tta: int, format: Format, output: Path | None, resume: bool) -> None:
     """Refuses now what could not be written after all is answered."""
-    if draws == 1:
-        raise typer.BadParameter("one draw has no spread: 0, or at least 2", param_hint="--draws")
+    if tta == 1:
+        raise typer.BadParameter("one look has no spread: 0, or at least 2", param_hint="--tta")
     if output is not None and not output.parent.is_dir():
         raise typer.BadParameter(f"{output.parent} is no folder", param_hint="--output")
     if output is None and (resume or format is Format.PARQUET):
@@ -235,12 +235,12 @@ class _Answers:
         self.failed = 0
 
     def to_screen(
-        self, predictor: "Predictor", paths: list[Path], draws: int, format: Format, count: int
+        self, predictor: "Predictor", paths: list[Path], tta: int, format: Format, count: int
     ) -> None:
         """Answers on standard output."""
         rows = []
         with self.screen.task("frames", count) as advance:
-            for number, answer in enumerate(predictor.iter(paths, draws)):
+            for number, answer in enumerate(predictor.iter(paths, tta)):
                 row = self._row(number, answer)
                 self.failed += "error" in row
                 if format is Format.JSONL:
@@ -256,13 +256,19 @@ class _Answers:
             console().print(as_table(rows, predictor.name, predictor.operating_points))
 
     def to_parts(
-        self, parts: "Parts", predictor: "Predictor", paths: list[Path], draws: int, *, share: tuple[int, int]
+        self,
+        parts: "ResumableOutput",
+        predictor: "Predictor",
+        paths: list[Path],
+        tta: int,
+        *,
+        share: tuple[int, int],
     ) -> None:
         """Answers what is still open of this process's share."""
         numbers: deque[int] = deque()
 
         def images() -> Iterator[Path]:
-            for number, path in parts.wanted(paths, batch=predictor.images_a_batch(draws), share=share):
+            for number, path in parts.wanted(paths, batch=predictor.images_a_batch(tta), share=share):
                 numbers.append(number)
                 yield path
 
@@ -270,7 +276,7 @@ class _Answers:
         if done:
             self.screen.say(f"{done} of {parts.count} images are answered already")
         with self.screen.task("frames", None if share[1] > 1 else parts.count - done) as advance:
-            for answer in predictor.iter(images(), draws):
+            for answer in predictor.iter(images(), tta):
                 number = numbers.popleft()
                 parts.write(number, self._row(number, answer))
                 advance(1)
@@ -285,7 +291,7 @@ class _Answers:
         return row
 
 
-def _finish(parts: "Parts", model: str, format: Format, output: Path) -> Counter[str]:
+def _finish(parts: "ResumableOutput", model: str, format: Format, output: Path) -> Counter[str]:
     """Writes the output, whole or not at all; how many frames were called what, failures as an empty label."""
     from lag_zoo.errors import PredictionError
 

@@ -58,14 +58,17 @@ def write_jsonl(rows: Iterable[Row], file: TextIO) -> None:
 
 
 def write_csv(rows: Iterable[Row], file: TextIO) -> None:
-    """One line a frame; `p_LABEL` is a probability, `sd_LABEL` its standard deviation over the draws."""
+    """One line a frame; `p_LABEL` is a probability, `sd_LABEL` its standard deviation over the looks (`--tta`)."""
     labels, spread = _labels(rows)
     writer = csv.writer(file, lineterminator="\n")
     for number, flat in enumerate(_flat(row, labels, spread) for row in rows):
         if not number:
             writer.writerow(flat)
-        apparent = flat["apparent"]
-        cells = {**flat, "apparent": "" if apparent is None else str(apparent).lower()}
+        in_training_data = flat["in_training_data"]
+        cells = {
+            **flat,
+            "in_training_data": "" if in_training_data is None else str(in_training_data).lower(),
+        }
         writer.writerow("" if cell is None else cell for cell in cells.values())
 
 
@@ -79,7 +82,7 @@ def write_parquet(rows: Iterable[Row], path: Path) -> None:
         import pyarrow
         import pyarrow.parquet
     labels, spread = _labels(rows)
-    kinds = {"share": pyarrow.float64(), "apparent": pyarrow.bool_()}
+    kinds = {"coverage": pyarrow.float64(), "in_training_data": pyarrow.bool_()}
     names = _flat({"path": ""}, labels, spread)
     numbers = {name for name in names if name.startswith(("p_", "sd_"))}
     schema = pyarrow.schema(
@@ -137,8 +140,8 @@ def _flat(row: Row, labels: Sequence[str], spread: bool) -> dict[str, Any]:
         "label": label_of(row),
         **{f"p_{label}": chances.get(label) for label in labels},
         **{f"sd_{label}": sd.get(label) for label in labels if spread},
-        "share": row.get("share"),
-        "apparent": row.get("apparent"),
+        "coverage": row.get("coverage"),
+        "in_training_data": row.get("in_training_data"),
         "warnings": "; ".join(row.get("warnings", ())),
         "error": printable(row.get("error")),
     }
@@ -151,26 +154,26 @@ def _cells(row: Row, labels: Sequence[str], spread: bool) -> list[str]:
     chances = [f"{row['probabilities'][label]:.3f}" for label in labels]
     if spread:
         chances = [f"{p} ± {row['spread'][label]:.3f}" for p, label in zip(chances, labels, strict=True)]
-    notes = "; ".join([*(["apparent"] if row["apparent"] else []), *row["warnings"]])
-    return [path, label_of(row), *chances, f"{row['share']:.1%}", notes]
+    notes = "; ".join([*(["in_training_data"] if row["in_training_data"] else []), *row["warnings"]])
+    return [path, label_of(row), *chances, f"{row['coverage']:.1%}", notes]
 
 
 def _beneath(rows: Sequence[Row], spread: bool, points: Mapping[str, float]) -> list[str]:
-    apparent = sum(bool(row.get("apparent")) for row in rows)
+    in_training_data = sum(bool(row.get("in_training_data")) for row in rows)
     lines = []
     if any(point != 0.5 for point in points.values()):
         lines.append(
             f"Called at the weights' operating points ({in_words(points)}), so not always the likeliest label."
         )
     if spread:
-        lines.append("± standard deviation over draws of the crops: not the model's error.")
-    if apparent:
+        lines.append("± standard deviation over looks with other crops: not the model's error.")
+    if in_training_data:
         lines.append(
-            f"apparent: the weights, or those they were made from, were trained on {apparent} of these frames, or "
-            "chosen by them"
+            f"in_training_data: the weights, or those they were made from, were trained on {in_training_data} of "
+            "these frames, or chosen by them"
         )
     return [*lines, "A research demonstration, not a medical device."]
 
 
 def _told(row: Row) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if value or key not in ("spread", "apparent")}
+    return {key: value for key, value in row.items() if value or key not in ("spread", "in_training_data")}

@@ -11,16 +11,16 @@ from lag_zoo.cli.tables import plain_table
 
 if TYPE_CHECKING:
     from lag_zoo.evaluate import Report
-    from lag_zoo.evaluate.rows import Row
+    from lag_zoo.evaluate.results import LabelResult
     from lag_zoo.metrics.intervals import Interval
 
 _SHOWN = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity"}
 
 
 def results_table(report: "Report") -> Table:
-    """Makes the table of a report: the main measures of each label; other networks and floors below them."""
+    """Makes the table of a report: the main measures of each label; other networks and baselines below them."""
     table = plain_table()
-    several = bool(report.beside or report.floors)
+    several = bool(report.beside or report.baselines)
     if several:
         table.add_column("network", overflow="fold")
     table.add_column("label", overflow="fold")
@@ -35,15 +35,15 @@ def results_table(report: "Report") -> Table:
     return table
 
 
-def _networks(report: "Report") -> Iterator[tuple[str, tuple["Row", ...]]]:
+def _networks(report: "Report") -> Iterator[tuple[str, tuple["LabelResult", ...]]]:
     yield "the reported one", report.rows
     for other in report.beside:
         yield other.name, other.rows
-    for name, rows in report.floors:
-        yield f"floor: {name}", rows
+    for name, rows in report.baselines:
+        yield f"baseline: {name}", rows
 
 
-def _cells(row: "Row") -> list[Text]:
+def _cells(row: "LabelResult") -> list[Text]:
     groups = f"\n{row.groups} groups" if row.groups is not None else ""
     measures = [_with_interval(row.measures[name]) for name in _SHOWN]
     rule = f"{row.threshold:.3f}\n{row.rule}{', apparent' if row.apparent and 'apparent' not in row.rule else ''}"

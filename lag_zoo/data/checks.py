@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from lag_zoo.brief import brief
 from lag_zoo.data.images import read_image
-from lag_zoo.data.known_frames import frame_digest
 from lag_zoo.data.manifest import UNKNOWN, Frame, Manifest
 from lag_zoo.data.near_duplicates import frame_hash, near_duplicates
 from lag_zoo.errors import FieldOfViewWarning, UnreadableImageError
+from lag_zoo.provenance import frame_digest
 from lag_zoo.views import find_field_of_view
 from lag_zoo.views.colours import modality_of
 

@@ -18,11 +18,13 @@ from lag_zoo.brief import brief
 from lag_zoo.errors import DataError
 from lag_zoo.specs import Task
 
-Column = Literal["patient", "exam", "site", "centre", "device", "modality", "reference", "excluded", "split"]
+Column = Literal[
+    "patient", "exam", "anatomy", "centre", "device", "modality", "reference", "excluded", "split"
+]
 COLUMNS: tuple[Column, ...] = (
     "patient",
     "exam",
-    "site",
+    "anatomy",
     "centre",
     "device",
     "modality",
@@ -79,7 +81,7 @@ class Frame:
         labels: exclusive labels: the number of the one that holds, or -1 where the frame is excluded and has none; not
             exclusive: 0, 1 or -1 (unknown) for each.
         patient: whose frame it is; `exam`: of which examination; empty where the manifest has no such column.
-        site: the place in the body; `centre`: the hospital; `device`: the scope or processor.
+        anatomy: the place in the body; `centre`: the hospital; `device`: the scope or processor.
         modality: wli, lci, bli, nbi or other.
         reference: what the label rests on, histology or endoscopist.
         excluded: why the frame is left out; empty where it is not. What only says yes or no (1, False, "no", "y") is
@@ -92,7 +94,7 @@ class Frame:
     labels: tuple[int, ...]
     patient: str = ""
     exam: str = ""
-    site: str = ""
+    anatomy: str = ""
     centre: str = ""
     device: str = ""
     modality: str = ""

@@ -18,9 +18,9 @@ from urllib.request import Request, urlopen
 from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # imported there, not in so many words exported
 from torch.utils.data import Dataset
 
+from lag_zoo.catalogue.gastric import LABELS
 from lag_zoo.data.images import read_image
 from lag_zoo.errors import DataError, DownloadError, InvalidConfigError
-from lag_zoo.models.gastric import LABELS
 from lag_zoo.weights.digests import digest_of
 
 BASE_URL = "https://raw.githubusercontent.com/fengcherenxi/LAG/main/data"

@@ -8,7 +8,7 @@ from lag_zoo.errors import extra
 with extra("evaluate"):
     from lag_zoo.evaluate.comparison import Comparison, compare
     from lag_zoo.evaluate.report import Report, count_rows, evaluate
-    from lag_zoo.evaluate.rows import Row
+    from lag_zoo.evaluate.results import LabelResult
     from lag_zoo.evaluate.scores import Scores, score
 
-__all__ = ["Comparison", "Report", "Row", "Scores", "compare", "count_rows", "evaluate", "score"]
+__all__ = ["Comparison", "LabelResult", "Report", "Scores", "compare", "count_rows", "evaluate", "score"]

@@ -8,9 +8,9 @@ import numpy as np
 
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate.comparison import in_order_of
-from lag_zoo.evaluate.questions import OF_EACH_FOLD
+from lag_zoo.evaluate.contrasts import OF_EACH_FOLD
 from lag_zoo.evaluate.report import Beside, Differences, Report
-from lag_zoo.evaluate.rows import Row
+from lag_zoo.evaluate.results import LabelResult
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.metrics.intervals import INDEPENDENT, Difference, mcnemar, paired_difference
 from lag_zoo.metrics.levels import Pooling, pool
@@ -22,7 +22,7 @@ def with_others(
     scores: Scores,
     others: Mapping[str, tuple[Scores, Report]],
     *,
-    draws: int = 2000,
+    n_resamples: int = 2000,
     progress: Callable[[], None] = lambda: None,
 ) -> Report:
     """The report with other networks' rows, and how far the reported one is from each.
@@ -57,7 +57,7 @@ def with_others(
         theirs = in_order_of(scores, theirs)
         differences = []
         for row, their_row in zip(report.rows, ordered, strict=True):
-            differences.append(_differences(report, scores, theirs, row, their_row, draws))
+            differences.append(_differences(report, scores, theirs, row, their_row, n_resamples))
             progress()
         found.append(Beside(name, ordered, tuple(differences)))
     return dataclasses.replace(report, beside=(*report.beside, *found))
@@ -94,7 +94,7 @@ class _Side(NamedTuple):
 
 
 def _differences(
-    report: Report, one: Scores, other: Scores, row: Row, their_row: Row, draws: int
+    report: Report, one: Scores, other: Scores, row: LabelResult, their_row: LabelResult, n_resamples: int
 ) -> Differences:
     """One label's; both scores are of the same frames and labels in the same order."""
     number = one.label_names.index(row.label)
@@ -110,27 +110,27 @@ def _differences(
         for scores, at in ((one, row), (other, their_row))
     )
     if one.grouping is None:
-        return _ungrouped(first, second, pooled.truth, draws)
+        return _ungrouped(first, second, pooled.truth, n_resamples)
     area = paired_difference(
-        auroc, groups, first.probabilities, second.probabilities, pooled.truth, draws=draws
+        auroc, groups, first.probabilities, second.probabilities, pooled.truth, n_resamples=n_resamples
     )
-    return Differences(area, *_of_rates(first, second, pooled.truth, groups, draws))
+    return Differences(area, *_of_rates(first, second, pooled.truth, groups, n_resamples))
 
 
 def _of_rates(
-    one: _Side, other: _Side, truth: np.ndarray, groups: np.ndarray, draws: int
+    one: _Side, other: _Side, truth: np.ndarray, groups: np.ndarray, n_resamples: int
 ) -> Iterator[Difference]:
     """Those of sensitivity and specificity; only the groups count that have frames with the label, or without."""
     for among in (truth, ~truth):
         ours, theirs = (side.called[among] == truth[among] for side in (one, other))
         if len(np.unique(groups[among])) > 1:
-            yield paired_difference(_share, groups[among], ours, theirs, draws=draws)
+            yield paired_difference(_share, groups[among], ours, theirs, n_resamples=n_resamples)
         else:
             nan, method = float("nan"), "one group alone, no interval"
             yield Difference(_share(ours) - _share(theirs), nan, nan, nan, int(among.sum()), 1, method)
 
 
-def _limits(scores: Scores, row: Row, known: np.ndarray, number: int) -> np.ndarray:
+def _limits(scores: Scores, row: LabelResult, known: np.ndarray, number: int) -> np.ndarray:
     """The threshold of each frame (n,)."""
     if row.rule.startswith(OF_EACH_FOLD) and scores.thresholds is not None:
         return np.asarray(scores.thresholds[known, number])
@@ -148,17 +148,17 @@ def _share(right: np.ndarray) -> float:
     return float(right.mean())
 
 
-def _ungrouped(one: _Side, other: _Side, truth: np.ndarray, draws: int) -> Differences:
+def _ungrouped(one: _Side, other: _Side, truth: np.ndarray, n_resamples: int) -> Differences:
     """Frames taken as independent: DeLong, and McNemar's p beside a bootstrap's interval."""
     test = delong_test(one.probabilities, other.probabilities, truth)
     area = Difference(
         test.difference, test.low, test.high, test.p, len(truth), None, f"DeLong, {INDEPENDENT}"
     )
-    method = f"interval by {draws} paired resamples, p by McNemar, {INDEPENDENT}"
+    method = f"interval by {n_resamples} paired resamples, p by McNemar, {INDEPENDENT}"
     rates = [
         drawn._replace(p=mcnemar(one.called[among], other.called[among]), groups=None, method=method)
         for drawn, among in zip(
-            _of_rates(one, other, truth, np.arange(len(truth)), draws), (truth, ~truth), strict=True
+            _of_rates(one, other, truth, np.arange(len(truth)), n_resamples), (truth, ~truth), strict=True
         )
     ]
     return Differences(area, *rates)

@@ -34,7 +34,7 @@ class Comparison:
     difference: Difference
 
 
-def compare(one: Scores, other: Scores, *, draws: int = 2000, seed: int = 0) -> list[Comparison]:
+def compare(one: Scores, other: Scores, *, n_resamples: int = 2000, seed: int = 0) -> list[Comparison]:
     """The AUROC of each label, the first scores' less the second's, on the very same frames.
 
     Raises:
@@ -51,14 +51,14 @@ def compare(one: Scores, other: Scores, *, draws: int = 2000, seed: int = 0) -> 
             difference = Difference(test.difference, test.low, test.high, test.p, len(truth), None, method)
         else:
             difference = paired_difference(
-                auroc, one.groups[known], first, second, truth, draws=draws, seed=seed
+                auroc, one.groups[known], first, second, truth, n_resamples=n_resamples, seed=seed
             )
         areas = {"one": auroc(first, truth), "other": auroc(second, truth)}
         found.append(Comparison(label=name, difference=difference, **areas))
     return found
 
 
-def mean_auroc(repeats: Sequence[Scores], *, draws: int = 2000, seed: int = 0) -> dict[str, Interval]:
+def mean_auroc(repeats: Sequence[Scores], *, n_resamples: int = 2000, seed: int = 0) -> dict[str, Interval]:
     """The AUROC of each label, the mean over repeats on the same frames, with its interval by group, else by frame.
 
     Raises:
@@ -73,7 +73,7 @@ def mean_auroc(repeats: Sequence[Scores], *, draws: int = 2000, seed: int = 0) -
             _groups(first)[known],
             _stacked(repeats, number, first)[known],
             truth,
-            draws=draws,
+            n_resamples=n_resamples,
             seed=seed,
         )
         found[name] = interval if first.grouping is not None else _of_frames(interval)
@@ -81,7 +81,7 @@ def mean_auroc(repeats: Sequence[Scores], *, draws: int = 2000, seed: int = 0) -
 
 
 def compare_means(
-    one: Sequence[Scores], other: Sequence[Scores], *, draws: int = 2000, seed: int = 0
+    one: Sequence[Scores], other: Sequence[Scores], *, n_resamples: int = 2000, seed: int = 0
 ) -> dict[str, Difference]:
     """The mean AUROC of each label over one's repeats, less that over the other's, on the very same frames.
 
@@ -94,7 +94,7 @@ def compare_means(
         truth, known = _truth(first, number)
         ours, theirs = (_stacked(repeats, number, first)[known] for repeats in (one, other))
         difference = paired_difference(
-            _mean_auroc, _groups(first)[known], ours, theirs, truth, draws=draws, seed=seed
+            _mean_auroc, _groups(first)[known], ours, theirs, truth, n_resamples=n_resamples, seed=seed
         )
         found[name] = difference if first.grouping is not None else _of_frames(difference)
     return found

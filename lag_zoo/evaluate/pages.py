@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lag_zoo.evaluate.figure import new_figure, png
 from lag_zoo.evaluate.mistakes import Mistake
 from lag_zoo.evaluate.report import Report
-from lag_zoo.evaluate.rows import MEASURES, Row
+from lag_zoo.evaluate.results import MEASURES, LabelResult
 from lag_zoo.metrics.intervals import Difference, Interval
 
 if TYPE_CHECKING:
@@ -106,13 +106,13 @@ def _environment(*, escape: bool = False) -> Environment:
     return environment
 
 
-def _pictures(row: Row) -> str:
-    """The figure of one question; a PNG, base64."""
+def _pictures(row: LabelResult) -> str:
+    """The figure of one contrast; a PNG, base64."""
     return base64.b64encode(png(_figure(row), dpi=90)).decode("ascii")
 
 
-def _figure(row: Row) -> "Figure":
-    """ROC, precision-recall, reliability, decision, referral and confusion of one question."""
+def _figure(row: LabelResult) -> "Figure":
+    """ROC, precision-recall, reliability, decision, referral and confusion of one contrast."""
     figure = new_figure(12, 7, layout=None)
     # The texts are never wider; to have matplotlib work the margins out takes as long as the drawing.
     figure.subplots_adjust(left=0.08, right=0.99, bottom=0.08, top=0.95, wspace=0.32, hspace=0.32)
@@ -150,7 +150,7 @@ def _curve(
     axes.set(xlabel=across, ylabel=up, title=title)
 
 
-def _confusion(axes: "Axes", row: Row) -> None:
+def _confusion(axes: "Axes", row: LabelResult) -> None:
     tp, fp, tn, fn = row.confusion
     counts = [[tp, fn], [fp, tn]]
     axes.imshow(counts, cmap="Blues")

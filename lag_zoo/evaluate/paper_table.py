@@ -1,6 +1,6 @@
 """Rows in the form of the paper's Tables IV and V: ours as measured, the paper's as reported, never mixed.
 
-The paper asks two questions, intestinal metaplasia or not and gastric atrophy or not. Where a data set's labels exclude
+The paper asks two contrasts, intestinal metaplasia or not and gastric atrophy or not. Where a data set's labels exclude
 each other and one is `normal`, ours is measured on the frames that have the label or are normal; else against the rest.
 """
 
@@ -9,15 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from lag_zoo.catalogue.reported import reported_results
 from lag_zoo.errors import InvalidConfigError
+from lag_zoo.evaluate.contrasts import Level
 from lag_zoo.evaluate.pages import number
-from lag_zoo.evaluate.questions import Level
 from lag_zoo.evaluate.report import Report, evaluate
-from lag_zoo.evaluate.rows import Row
+from lag_zoo.evaluate.results import LabelResult
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.metrics.intervals import Interval
 from lag_zoo.metrics.levels import Pooling
-from lag_zoo.models.reported import reported_results
 
 TASKS = {"im": "Intestinal metaplasia or not", "ga": "Gastric atrophy or not"}
 _NORMAL = "normal"
@@ -55,8 +55,8 @@ def paper_rows(
     pooling: Pooling = "maximum",
     validation: Scores | None = None,
     apparent: bool = False,
-    draws: int = 2000,
-) -> dict[str, Row]:
+    n_resamples: int = 2000,
+) -> dict[str, LabelResult]:
     """Our row for each of the paper's tasks: against `normal` where exclusive labels hold it, else against the rest.
 
     Args:
@@ -81,7 +81,7 @@ def paper_rows(
                 pooling=pooling,
                 validation=None if validation is None else _of_two(validation, normal, label),
                 apparent=apparent,
-                draws=draws,
+                n_resamples=n_resamples,
             )
             alone = _row_of(label, of_two)
             rule = "0.5: none is stored for pairs" if stored else alone.rule
@@ -89,7 +89,7 @@ def paper_rows(
     return found
 
 
-def paper_table(rows: Mapping[str, Row], *, model: str, data: str, modality: str = "") -> str:
+def paper_table(rows: Mapping[str, LabelResult], *, model: str, data: str, modality: str = "") -> str:
     """The tables as Markdown, in percent: one for each task that there is a row of, ours before the paper's.
 
     Args:
@@ -121,7 +121,7 @@ def one_light(scores: Scores) -> str:
     return lights.pop() if len(lights) == 1 and lights <= {"wli", "lci"} else ""
 
 
-def _row_of(label: str, report: Report) -> Row:
+def _row_of(label: str, report: Report) -> LabelResult:
     for row in report.rows:
         if row.label == label:
             return row
@@ -142,7 +142,7 @@ def _of_two(scores: Scores, normal: str, label: str) -> Scores:
     )
 
 
-def _measured(row: Row, model: str, data: str) -> str:
+def _measured(row: LabelResult, model: str, data: str) -> str:
     cells = " | ".join(_percent(row.measures[name]) for name in _FIVE)
     groups = "" if row.groups is None else f", {row.groups} groups"
     threshold = f"threshold {row.threshold:.3f} ({row.rule})"
@@ -158,7 +158,7 @@ def _reported(task: str, modality: str) -> Iterator[str]:
             yield f"| {row.model}, as printed | reported by the paper{light}; not reproduced here | - | {numbers} |"
 
 
-def _methods(row: Row) -> str:
+def _methods(row: LabelResult) -> str:
     return "; ".join(sorted({row.measures[name].method for name in _FIVE}))
 
 

@@ -11,18 +11,18 @@ import numpy as np
 
 from lag_zoo.brief import brief
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.evaluate.questions import (
+from lag_zoo.evaluate.contrasts import (
     TRAINED_ON,
     UNSET,
+    Contrast,
+    EvaluationOptions,
     Level,
-    Line,
-    Options,
-    Question,
+    OperatingPoint,
+    against_each_other,
+    against_rest,
     answers,
-    one_against_one,
-    one_against_rest,
 )
-from lag_zoo.evaluate.rows import Row, row_of
+from lag_zoo.evaluate.results import LabelResult, result_of
 from lag_zoo.evaluate.scores import APPARENT, SUBGROUPS, Scores
 from lag_zoo.metrics.intervals import Difference
 from lag_zoo.metrics.levels import Pooling
@@ -47,14 +47,14 @@ class Subgroup(NamedTuple):
     value: str
     frames: int
     labels: dict[str, int]
-    rows: tuple[Row, ...]
+    rows: tuple[LabelResult, ...]
 
 
 class Beside(NamedTuple):
     """Another network on the same frames: its rows, and how far the reported one is from it, a label each."""
 
     name: str
-    rows: tuple[Row, ...]
+    rows: tuple[LabelResult, ...]
     differences: tuple[Differences, ...]
 
 
@@ -63,7 +63,7 @@ class Report:
     """What `evaluate` found.
 
     Attributes:
-        rows: one a label; `pairs`: one a pair of exclusive labels; `subgroups`: one a site, device and so on.
+        rows: one a label; `pairs`: one a pair of exclusive labels; `subgroups`: one an anatomy, device and so on.
         level: whether frames, examinations or patients were counted; `pooling`: how frames became those.
         grouping: by what frames belong together; `None`: nobody says, and they are taken as independent.
         found: frames in the split, of which some were `excluded`, some `skipped`, and the others `analysed`;
@@ -71,12 +71,12 @@ class Report:
             were excluded, and `references` what the labels of those analysed rest on, each with its count.
         warnings: what a reader has to know before the numbers.
         temperature: by which logits were divided.
-        floors: (name, rows): what simple things give on the same frames, see `lag_zoo.evaluate.floors`.
+        baselines: (name, rows): what simple things give on the same frames, see `lag_zoo.evaluate.baselines`.
         beside: other networks on the same frames, see `lag_zoo.evaluate.beside`.
     """
 
-    rows: tuple[Row, ...]
-    pairs: tuple[Row, ...]
+    rows: tuple[LabelResult, ...]
+    pairs: tuple[LabelResult, ...]
     subgroups: tuple[Subgroup, ...]
     level: Level
     pooling: Pooling | None
@@ -91,7 +91,7 @@ class Report:
     analysed_groups: int | None
     temperature: float
     warnings: tuple[str, ...]
-    floors: tuple[tuple[str, tuple[Row, ...]], ...] = ()
+    baselines: tuple[tuple[str, tuple[LabelResult, ...]], ...] = ()
     beside: tuple[Beside, ...] = ()
 
     __repr__ = brief
@@ -112,7 +112,7 @@ def evaluate(
     apparent: bool = False,
     prevalence: float | None = None,
     pairs: bool | None = None,
-    draws: int = 2000,
+    n_resamples: int = 2000,
     seed: int = 0,
     progress: Callable[[], None] = lambda: None,
 ) -> Report:
@@ -129,7 +129,7 @@ def evaluate(
         apparent: choose thresholds on the very frames that are reported, and say so in each line.
         prevalence: at which predictive values are told too.
         pairs: label against label too, where labels are exclusive; `None`: of up to six labels.
-        draws: resamples of the bootstrap.
+        n_resamples: resamples of the bootstrap.
         seed: of the bootstrap.
         progress: called after each row, `count_rows` times.
 
@@ -138,13 +138,15 @@ def evaluate(
             every frame has, or none, or frames of one patient or examination alone. Of examinations and patients such a
             label is left out, and so is a pair of labels that one alone has; a warning says so.
     """
-    options = Options(operating_point, level, pooling, validation, apparent, prevalence, draws, seed)
-    rows = _rows(_counted(one_against_rest(scores), progress), scores, options)
+    options = EvaluationOptions(
+        operating_point, level, pooling, validation, apparent, prevalence, n_resamples, seed
+    )
+    rows = _rows(_counted(against_rest(scores), progress), scores, options)
     if not rows:
         raise InvalidConfigError(
             f"each {level} has all the labels in some frame, or none: they cannot be told apart by {level}"
         )
-    asked = one_against_one(scores) if _with_pairs(scores, pairs) else ()
+    asked = against_each_other(scores) if _with_pairs(scores, pairs) else ()
     of_two = _rows(_counted(asked, progress), scores, options)
     return Report(
         rows=rows,
@@ -179,38 +181,40 @@ def operating_points(scores: Scores, *, rule: str = "youden") -> dict[str, float
         InvalidConfigError: no such rule, or a label that all frames have, or none.
     """
     return {
-        question.label: choose_threshold(rule, question.probabilities, question.truth)
-        for question in one_against_rest(scores)
+        contrast.label: choose_threshold(rule, contrast.probabilities, contrast.truth)
+        for contrast in against_rest(scores)
     }
 
 
-def _rows(questions: Iterable[Question], scores: Scores, options: Options) -> tuple[Row, ...]:
-    """A row a question. Frames must differ in each label; patients need not: a label may be found in each of them."""
+def _rows(
+    contrasts: Iterable[Contrast], scores: Scores, options: EvaluationOptions
+) -> tuple[LabelResult, ...]:
+    """A row a contrast. Frames must differ in each label; patients need not: a label may be found in each of them."""
     rows = []
-    for question in questions:
-        truth = question.truth
+    for contrast in contrasts:
+        truth = contrast.truth
         if not truth.any() or truth.all():
             raise InvalidConfigError(
-                f"{question.label} against {question.against}: {int(truth.sum())} of {len(truth)} frames have it, so "
+                f"{contrast.label} against {contrast.against}: {int(truth.sum())} of {len(truth)} frames have it, so "
                 "nothing can be told apart; leave the label out, or take other frames"
             )
-        found = answers(question, scores, options)
+        found = answers(contrast, scores, options)
         if scores.grouping is not None and len(np.unique(found.groups)) < 2:
-            if question.against != "rest":
+            if contrast.against != "rest":
                 continue
             raise InvalidConfigError(
-                f"all {len(truth)} frames that are known to have {question.label}, or not to, are of one "
+                f"all {len(truth)} frames that are known to have {contrast.label}, or not to, are of one "
                 f"{scores.grouping}: an interval by {scores.grouping} needs at least two"
             )
-        if found.tellable:
-            rows.append(row_of(question, found, options, grouped=scores.grouping is not None))
+        if found.has_both_classes:
+            rows.append(result_of(contrast, found, options, grouped=scores.grouping is not None))
     return tuple(rows)
 
 
-def _counted(questions: Iterable[Question], progress: Callable[[], None]) -> Iterator[Question]:
-    """The questions; each is told once whoever asked for it asks for the next."""
-    for question in questions:
-        yield question
+def _counted(contrasts: Iterable[Contrast], progress: Callable[[], None]) -> Iterator[Contrast]:
+    """The contrasts; each is told once whoever asked for it asks for the next."""
+    for contrast in contrasts:
+        yield contrast
         progress()
 
 
@@ -230,33 +234,33 @@ def _parts(scores: Scores) -> Iterator[tuple[str, str, np.ndarray]]:
 
 
 def _subgroups(
-    scores: Scores, options: Options, rows: tuple[Row, ...], progress: Callable[[], None]
+    scores: Scores, options: EvaluationOptions, rows: tuple[LabelResult, ...], progress: Callable[[], None]
 ) -> Iterator[Subgroup]:
-    """Rows of each part, at the thresholds of all: one chosen on a part would be another question.
+    """Rows of each part, at the thresholds of all: one chosen on a part would be another contrast.
 
     A part without rows is told too: a scope that saw but one label is what a reader looks for.
     """
-    lines = {row.label: Line(row.threshold, row.rule, row.apparent) for row in rows}
+    lines = {row.label: OperatingPoint(row.threshold, row.rule, row.apparent) for row in rows}
     for column, value, places in _parts(scores):
         part = scores.taken(places)
         told, counts = [], {}
-        for question in _counted(one_against_rest(part), progress):
-            counts[question.label] = int(question.truth.sum())
-            if question.label not in lines or not len(question.truth):
+        for contrast in _counted(against_rest(part), progress):
+            counts[contrast.label] = int(contrast.truth.sum())
+            if contrast.label not in lines or not len(contrast.truth):
                 continue
-            found = answers(question, part, options, lines)
-            if found.tellable and (scores.grouping is None or len(np.unique(found.groups)) > 1):
-                told.append(row_of(question, found, options, grouped=scores.grouping is not None))
+            found = answers(contrast, part, options, lines)
+            if found.has_both_classes and (scores.grouping is None or len(np.unique(found.groups)) > 1):
+                told.append(result_of(contrast, found, options, grouped=scores.grouping is not None))
         yield Subgroup(column, value or "not told", len(part), counts, tuple(told))
 
 
-def _warnings(scores: Scores, rows: tuple[Row, ...], options: Options) -> Iterator[str]:
+def _warnings(scores: Scores, rows: tuple[LabelResult, ...], options: EvaluationOptions) -> Iterator[str]:
     if scores.grouping is None:
         yield (
             "The data name neither patients nor examinations: frames are taken as independent, so every interval is "
             "too narrow if some are of one patient."
         )
-    seen = {split: sum(part == split for part in scores.parts) for split in TRAINED_ON}
+    seen = {split: sum(part == split for part in scores.fold) for split in TRAINED_ON}
     if any(seen.values()):
         told = " and ".join(f"{count} of the split {split}" for split, count in seen.items() if count)
         yield (
@@ -302,7 +306,11 @@ def _warnings(scores: Scores, rows: tuple[Row, ...], options: Options) -> Iterat
 
 
 def _left_out(
-    scores: Scores, rows: tuple[Row, ...], of_two: tuple[Row, ...], asked: bool | None, options: Options
+    scores: Scores,
+    rows: tuple[LabelResult, ...],
+    of_two: tuple[LabelResult, ...],
+    asked: bool | None,
+    options: EvaluationOptions,
 ) -> Iterator[str]:
     lost = [name for name in scores.label_names if name not in {row.label for row in rows}]
     if lost:

@@ -14,17 +14,17 @@ import torch
 
 from lag_zoo.brief import brief
 from lag_zoo.data.images import read_image
-from lag_zoo.data.known_frames import frame_digest, frames_behind
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.workers import as_raised, leave_interrupts
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 from lag_zoo.metrics.calibration import probabilities_of
 from lag_zoo.nn import LAG
 from lag_zoo.nn.global_path import GlobalPath
+from lag_zoo.provenance import frame_digest, frames_behind
 from lag_zoo.specs import Task
 from lag_zoo.views import Views, ViewSampler
 
-SUBGROUPS = ("site", "device", "modality", "centre")
+SUBGROUPS = ("anatomy", "device", "modality", "centre")
 APPARENT = "apparent"
 _TOLD = (*SUBGROUPS, "exam")
 _COLUMNS = (*_TOLD, APPARENT)
@@ -46,10 +46,10 @@ class Scores:
         targets: (n,) numbers of exclusive labels, or (n, C) of 0, 1 and -1 (unknown).
         groups: (n,) whose each frame is; without a `grouping` each is its own.
         grouping: patient or exam; `None`: nobody says.
-        columns: of each of site, device, modality, centre and exam that the manifest has, what it says of each frame;
-            and `apparent`, yes where the network's weights, or those that they were made from, were trained on the
-            frame or chosen by it, as far as that is known (`lag_zoo.data.known_frames`).
-        parts: (n,) the split or fold of each frame; `seed` of the run that gave the logits, where there was one.
+        columns: of each of anatomy, device, modality, centre and exam that the manifest has, the value of each
+            frame; and `apparent`, yes where the network's weights, or those that they were made from, were trained on
+            the frame or chosen by it, as far as that is known (`lag_zoo.provenance`).
+        fold: (n,) the split or fold of each frame; `seed` of the run that gave the logits, where there was one.
         temperature: by which the logits are divided; `operating_points`: threshold of each label; both stored with the
             weights, from data that these are not.
         thresholds: (n, C) operating points that differ from frame to frame, those of the fold that a frame was scored
@@ -69,7 +69,7 @@ class Scores:
     groups: np.ndarray
     grouping: Literal["patient", "exam"] | None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    parts: tuple[str, ...] = ()
+    fold: tuple[str, ...] = ()
     temperature: float = 1.0
     operating_points: Mapping[str, float] = field(default_factory=dict)
     thresholds: np.ndarray | None = None
@@ -114,7 +114,7 @@ class Scores:
         return np.array([f"{patient}\0{exam}" for patient, exam in zip(self.groups, exams, strict=True)])
 
     def write(self, path: str | os.PathLike[str], *, seed: int | None = None) -> None:
-        """Writes a CSV file: image, group, part, seed, site and so on, targets and logits; whole or not at all."""
+        """Writes a CSV file: image, group, fold, seed, anatomy and so on, targets and logits; whole or not at all."""
         path = Path(path)
         targets = self.targets[:, None] if self.targets.ndim == 1 else self.targets
         names = ["target"] if self.targets.ndim == 1 else [f"target:{name}" for name in self.label_names]
@@ -128,7 +128,7 @@ class Scores:
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(header)
                 for i, image in enumerate(self.images):
-                    part = self.parts[i] if self.parts else ""
+                    part = self.fold[i] if self.fold else ""
                     own = [] if self.thresholds is None else self.thresholds[i]
                     numbers = (repr(float(x)) for x in (*own, *self.logits[i]))
                     known = [image, self.groups[i], part, "" if seed is None else seed]
@@ -166,7 +166,7 @@ class Scores:
                     for place, name in enumerate(header[2 : marks[0]], start=2)
                     if name in _COLUMNS
                 },
-                parts=tuple(row[2] for row in rows),
+                fold=tuple(row[2] for row in rows),
                 thresholds=(
                     np.array([[float(x) for x in row[first - len(names) : first]] for row in rows])
                     if limited
@@ -187,7 +187,7 @@ class Scores:
             targets=self.targets[places],
             groups=self.groups[places],
             columns={name: tuple(values[i] for i in places) for name, values in self.columns.items()},
-            parts=tuple(self.parts[i] for i in places) if self.parts else (),
+            fold=tuple(self.fold[i] for i in places) if self.fold else (),
             thresholds=None if self.thresholds is None else self.thresholds[places],
         )
 
@@ -212,7 +212,7 @@ class Scores:
                 for name in _COLUMNS
                 if any(name in s.columns for s in every)
             },
-            parts=tuple(part for scores in every for part in scores.parts),
+            fold=tuple(part for scores in every for part in scores.fold),
             thresholds=_together([scores.thresholds for scores in every]),
             found=sum(scores.found for scores in every),
             found_groups=_sum([scores.found_groups for scores in every]),
@@ -300,7 +300,7 @@ def score(
     origin = lag.load_report
     known = frozenset[str]() if origin is None else frames_behind(origin.trained_on, origin.path)
     loader = torch.utils.data.DataLoader(
-        _Frames(chosen, ViewSampler.from_config(lag.config, with_share=False), skip_unreadable, known),
+        _Frames(chosen, ViewSampler.from_config(lag.config, with_coverage=False), skip_unreadable, known),
         batch_size=batch_size,
         num_workers=workers,
         collate_fn=_collate,
@@ -347,7 +347,7 @@ def score(
                 else {}
             ),
         },
-        parts=tuple(frame.split for frame in frames),
+        fold=tuple(frame.split for frame in frames),
         temperature=1.0 if weights is None else weights.temperature,
         operating_points={} if weights is None else weights.operating_points,
         found=len(whole),

@@ -76,7 +76,7 @@ def cluster_bootstrap(
     statistic: Statistic,
     groups: np.ndarray,
     *arrays: np.ndarray,
-    draws: int = 2000,
+    n_resamples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
 ) -> Interval:
@@ -96,7 +96,12 @@ def cluster_bootstrap(
         InvalidConfigError: lengths that differ, or fewer than two groups.
     """
     return cluster_bootstraps(
-        lambda *chosen: np.array([statistic(*chosen)]), groups, *arrays, draws=draws, seed=seed, level=level
+        lambda *chosen: np.array([statistic(*chosen)]),
+        groups,
+        *arrays,
+        n_resamples=n_resamples,
+        seed=seed,
+        level=level,
     )[0]
 
 
@@ -104,19 +109,20 @@ def cluster_bootstraps(
     statistics: Statistics,
     groups: np.ndarray,
     *arrays: np.ndarray,
-    draws: int = 2000,
+    n_resamples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
 ) -> list[Interval]:
     """`cluster_bootstrap` of several statistics on the same resamples."""
     values = [
-        statistics(*(array[chosen] for array in arrays)) for chosen in _resamples(groups, arrays, draws, seed)
+        statistics(*(array[chosen] for array in arrays))
+        for chosen in _resamples(groups, arrays, n_resamples, seed)
     ]
     return _intervals(statistics(*arrays), np.array(values), groups, level)
 
 
 def weighted_bootstraps(
-    statistics: Weighted, groups: np.ndarray, *, draws: int = 2000, seed: int = 0, level: float = 0.95
+    statistics: Weighted, groups: np.ndarray, *, n_resamples: int = 2000, seed: int = 0, level: float = 0.95
 ) -> list[Interval]:
     """`cluster_bootstraps`, on the same resamples, of statistics that take many of them at once.
 
@@ -126,7 +132,7 @@ def weighted_bootstraps(
     (4.0, 1.5, 6.5)
     """
     n = len(groups)
-    drawn = (np.bincount(chosen, minlength=n) for chosen in _resamples(groups, (), draws, seed))
+    drawn = (np.bincount(chosen, minlength=n) for chosen in _resamples(groups, (), n_resamples, seed))
     values = []
     while block := list(itertools.islice(drawn, max(1, _AT_ONCE // n))):
         values.append(statistics(np.array(block)))
@@ -135,13 +141,13 @@ def weighted_bootstraps(
 
 def _intervals(estimates: np.ndarray, values: np.ndarray, groups: np.ndarray, level: float) -> list[Interval]:
     """Intervals of estimates (m,) from what they came to in each resample (k, m)."""
-    draws, counts = len(values), (len(groups), len(np.unique(groups)))
+    n_resamples, counts = len(values), (len(groups), len(np.unique(groups)))
     found = []
     for value, column in zip(estimates, values.T, strict=True):
         defined = column[np.isfinite(column)]
         low, high = _percentiles(defined, level, groups=counts[1])
-        method = f"cluster bootstrap, {draws} resamples"
-        found.append(Interval(float(value), low, high, *counts, method, draws - len(defined)))
+        method = f"cluster bootstrap, {n_resamples} resamples"
+        found.append(Interval(float(value), low, high, *counts, method, n_resamples - len(defined)))
     return found
 
 
@@ -151,7 +157,7 @@ def paired_difference(
     one: np.ndarray,
     other: np.ndarray,
     *arrays: np.ndarray,
-    draws: int = 2000,
+    n_resamples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
 ) -> Difference:
@@ -163,7 +169,7 @@ def paired_difference(
         InvalidConfigError: lengths that differ, or fewer than two groups.
     """
     values = []
-    for chosen in _resamples(groups, (one, other, *arrays), draws, seed):
+    for chosen in _resamples(groups, (one, other, *arrays), n_resamples, seed):
         rest = [array[chosen] for array in arrays]
         values.append(statistic(one[chosen], *rest) - statistic(other[chosen], *rest))
     defined = np.array(values)[np.isfinite(values)]
@@ -174,7 +180,9 @@ def paired_difference(
         low, high = _percentiles(defined, level, groups=count)
         beyond = min((defined <= 0).sum(), (defined >= 0).sum())
         p = _two_sided((beyond + 1) / (len(defined) + 1), groups=count)
-    return Difference(value, low, high, p, len(groups), count, f"cluster bootstrap, {draws} paired resamples")
+    return Difference(
+        value, low, high, p, len(groups), count, f"cluster bootstrap, {n_resamples} paired resamples"
+    )
 
 
 def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
@@ -199,7 +207,7 @@ def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _resamples(
-    groups: np.ndarray, arrays: tuple[np.ndarray, ...], draws: int, seed: int
+    groups: np.ndarray, arrays: tuple[np.ndarray, ...], n_resamples: int, seed: int
 ) -> Iterator[np.ndarray]:
     """Numbers of the frames of each resample; they are drawn when asked for, for they are many."""
     groups = np.asarray(groups)
@@ -214,7 +222,7 @@ def _resamples(
     rng = np.random.default_rng(seed)
     return (
         np.concatenate([members[number] for number in rng.integers(0, len(members), len(members))])
-        for _ in range(draws)
+        for _ in range(n_resamples)
     )
 
 

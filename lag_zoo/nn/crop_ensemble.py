@@ -16,7 +16,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from lag_zoo.errors import InvalidImageError
-from lag_zoo.nn.folding import fold, is_hooked
+from lag_zoo.nn.fast.fold_norms import fold, is_hooked
 from lag_zoo.specs import LAGConfig
 
 # Bytes of the largest map of a block of crops. Larger ones leave the cache, and the system hands them out page by page:

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from lag_zoo.errors import BackboneError, InvalidConfigError
 from lag_zoo.nn.backbones import Traits, adopt_backbone, backbone_features, create_backbone
 from lag_zoo.nn.crop_ensemble import CropEnsemble
-from lag_zoo.nn.folding import fold_norms
+from lag_zoo.nn.fast.fold_norms import fold_norms
+from lag_zoo.nn.fast.onednn import pack_convolutions
 from lag_zoo.nn.fusion import FUSIONS, Fused
 from lag_zoo.nn.global_path import GlobalPath
-from lag_zoo.nn.packing import pack_convolutions
 from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec, as_tuple
 from lag_zoo.views import Views, ViewSampler
 from lag_zoo.views.pixels import Frames, ImageLike
@@ -168,9 +168,11 @@ class LAG(nn.Module):
         """What the network sees of these frames: `Views`, batched, on the network's device."""
         return self.sampler()(x, epoch=epoch, index=index).batched().to(self.pixel_mean.device)
 
-    def sampler(self, *, policy: Policy | None = None, seed: int = 0, with_share: bool = True) -> ViewSampler:
+    def sampler(
+        self, *, policy: Policy | None = None, seed: int = 0, with_coverage: bool = True
+    ) -> ViewSampler:
         """What makes this network's views; `policy` and `seed` in place of its own."""
-        return ViewSampler.from_config(self.config, policy=policy, seed=seed, with_share=with_share)
+        return ViewSampler.from_config(self.config, policy=policy, seed=seed, with_coverage=with_coverage)
 
     def forward_features(self, x: Frames | Views) -> Tensor:
         """Frames or views -> global and crop features, fused: (B, num_features)."""
@@ -247,7 +249,7 @@ class LAG(nn.Module):
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _looked_at(self, frames: Frames, *, with_crops: bool) -> Views:
         # Not compiled: it is many small steps that depend on what is in the frame, and on its size.
-        sampler = ViewSampler.from_config(self.config, with_crops=with_crops, with_share=False)
+        sampler = ViewSampler.from_config(self.config, with_crops=with_crops, with_coverage=False)
         return sampler(frames).batched().to(self.pixel_mean.device)
 
     def _normalised(self, pixels: Tensor) -> Tensor:

@@ -25,15 +25,16 @@ class Prediction:
     Attributes:
         path: the file; `None` for an image that came in memory.
         model: the model's name.
-        probabilities: of each label; with several draws their mean.
+        probabilities: of each label; of several looks (`tta`) their mean.
         label: the label called at the operating point, or else the likeliest; of a multilabel model all labels called
             (at the operating point, or else 0.5).
-        boxes: x1 y1 x2 y2 of each crop, in pixels of the frame, right and bottom exclusive; of all draws.
+        boxes: x1 y1 x2 y2 of each crop, in pixels of the frame, right and bottom exclusive; of all looks.
         crop_weights: what each crop counted for, summing to 1; `None` where the model's fusion gives no weights.
-        share: the part of the field of view that the crops saw together, 0 to 1.
-        spread: standard deviation of each probability over the draws; `None` without draws.
+        coverage: the part of the field of view that the crops saw together, 0 to 1.
+        spread: standard deviation of each probability over the looks (`tta`); `None` of one look.
         warnings: reasons to doubt this answer.
-        apparent: the weights, or those that they were made from, were trained on this very frame, or chosen by it.
+        in_training_data: whether the weights, or those that they were made from, were trained on this very frame, or
+            chosen by it.
     """
 
     path: Path | None
@@ -42,10 +43,10 @@ class Prediction:
     label: Label
     boxes: tuple[tuple[int, int, int, int], ...]
     crop_weights: tuple[float, ...] | None
-    share: float
+    coverage: float
     spread: Mapping[str, float] | None = None
     warnings: tuple[str, ...] = ()
-    apparent: bool = False
+    in_training_data: bool = False
 
     __repr__ = brief
 
@@ -79,7 +80,7 @@ class Prediction:
         likeliest = max(self.probabilities, key=lambda label: self.probabilities[label])
         if isinstance(self.label, str) and self.label != likeliest:
             lines.append("Called at its operating point, though it is not the likeliest.")
-        if self.apparent:
+        if self.in_training_data:
             lines.append("The weights, or those they were made from, were trained on this very frame.")
         lines += [LEGEND, f"{self.model}: research, not a medical device"]
         return captioned(picture, heading, lines, colour=colour)
@@ -91,10 +92,10 @@ class Prediction:
             "model": self.model,
             "probabilities": dict(self.probabilities),
             "label": self.label if isinstance(self.label, str) else list(self.label),
-            "share": self.share,
+            "coverage": self.coverage,
             "spread": None if self.spread is None else dict(self.spread),
             "warnings": list(self.warnings),
-            "apparent": self.apparent,
+            "in_training_data": self.in_training_data,
             "boxes": [list(box) for box in self.boxes],
             "crop_weights": None if self.crop_weights is None else list(self.crop_weights),
         }

@@ -16,14 +16,14 @@ from torch import Tensor
 from lag_zoo.brief import shown
 from lag_zoo.data.encoded import Encoded, Held, held
 from lag_zoo.data.images import describe_left_out, find_images, read_image
-from lag_zoo.data.known_frames import frame_digest, frames_behind
 from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImageError
 from lag_zoo.factory import create_model
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import AUTO
-from lag_zoo.predict.ahead import ahead
 from lag_zoo.predict.answers import Failure, Label, Prediction
 from lag_zoo.predict.engine import Engine, Precision
+from lag_zoo.predict.prefetch import prefetch
+from lag_zoo.provenance import frame_digest, frames_behind
 from lag_zoo.views import Views, to_pixels
 from lag_zoo.views.pixels import ImageLike, not_pixels
 from lag_zoo.views.quality import frame_doubts
@@ -35,13 +35,13 @@ _THREADS = 4  # more than one network's worth of decoding
 
 
 class _Seen(NamedTuple):
-    """A frame as the network sees it: `views` of all its draws, batched, and what was noticed on the way."""
+    """A frame as the network sees it: `views` of all its looks, batched, and what was noticed on the way."""
 
     path: Path | None
     views: Views
-    share: float
+    coverage: float
     warnings: tuple[str, ...]
-    apparent: bool
+    in_training_data: bool
 
 
 _Image = Path | Encoded | ImageLike | Failure  # on its way to the network
@@ -127,13 +127,13 @@ class Predictor:
         labels = shown(self.label_names)
         return f"Predictor({self.name!r}, labels={labels}, device={self.device}, {self.precision})"
 
-    def __call__(self, inputs: Input | Iterable[Input], draws: int = 0) -> list[Prediction]:
+    def __call__(self, inputs: Input | Iterable[Input], tta: int = 0) -> list[Prediction]:
         """One prediction an image, in order; folders are walked.
 
         Args:
             inputs: one image, or several of any kinds, or a batch (B, 3, H, W). An open file is read from its
                 beginning, when its turn comes.
-            draws: look so often, each time with crops at random (seeds 0 to `draws` - 1; for a frame alone the same as
+            tta: look so often, each time with crops at random (seeds 0 to `tta` - 1; for a frame alone the same as
                 among others), and give mean and spread. 0: once, with the model's own crops.
 
         Raises:
@@ -141,7 +141,7 @@ class Predictor:
             InvalidImageError: something in memory that is not an image.
         """
         predictions, left_out = [], Counter[str]()
-        for answer in self.iter(inputs, draws, left_out=left_out):
+        for answer in self.iter(inputs, tta, left_out=left_out):
             if isinstance(answer, Failure):
                 raise answer.error
             predictions.append(answer)
@@ -151,30 +151,30 @@ class Predictor:
         return predictions
 
     def iter(
-        self, inputs: Input | Iterable[Input], draws: int = 0, *, left_out: Counter[str] | None = None
+        self, inputs: Input | Iterable[Input], tta: int = 0, *, left_out: Counter[str] | None = None
     ) -> Iterator[Prediction | Failure]:
         """The same, one by one, in constant memory; what cannot be read gives a `Failure`, and the rest go on.
 
         Args:
             left_out: counts what is left out in folders, as `lag_zoo.data.find_images` does.
         """
-        if draws < 0 or draws == 1:
-            raise InvalidConfigError(f"draws is 0, or at least 2 for a spread; got {draws}")
-        return self._iterate(_each(inputs, left_out), draws)
+        if tta < 0 or tta == 1:
+            raise InvalidConfigError(f"tta is 0, or at least 2 for a spread; got {tta}")
+        return self._iterate(_each(inputs, left_out), tta)
 
-    def images_a_batch(self, draws: int = 0) -> int:
+    def images_a_batch(self, tta: int = 0) -> int:
         """How many images pass the network together."""
-        return max(1, self.batch_size // max(1, draws))
+        return max(1, self.batch_size // max(1, tta))
 
-    def _iterate(self, images: Iterable[_Image], draws: int) -> Iterator[Prediction | Failure]:
+    def _iterate(self, images: Iterable[_Image], tta: int) -> Iterator[Prediction | Failure]:
         # A batch is so many images, whatever becomes of them: an answer then never depends on what failed before it.
-        size = self.images_a_batch(draws)
-        look = partial(self._look, draws=draws)
-        looks = ahead(look, images, workers=self.workers, depth=size + self.workers)
+        size = self.images_a_batch(tta)
+        look = partial(self._look, tta=tta)
+        looks = prefetch(look, images, workers=self.workers, depth=size + self.workers)
         while pending := list(islice(looks, size)):
             yield from self._answers(pending)
 
-    def _look(self, image: _Image, draws: int) -> _Seen | Failure:
+    def _look(self, image: _Image, tta: int) -> _Seen | Failure:
         if isinstance(image, Failure):
             return image
         path = image if isinstance(image, Path) else image.path if isinstance(image, Encoded) else None
@@ -182,15 +182,19 @@ class Predictor:
             pixels = read_image(image) if isinstance(image, Path | Encoded) else to_pixels(image).cpu()
         except (UnreadableImageError, InvalidImageError) as error:
             return Failure(path, error)
-        make = partial(self.model.sampler, with_share=False)  # it is counted once, over all draws
-        samplers = [make(policy="random", seed=seed) for seed in range(draws)] or [make()]
+        make = partial(self.model.sampler, with_coverage=False)  # it is counted once, over all looks
+        samplers = [make(policy="random", seed=seed) for seed in range(tta)] or [make()]
         # Every frame has the index 0, so that an answer does not depend on which frames came before it.
         field = samplers[0].field(pixels[None])
         each = [sampler.of_frames(pixels[None], indices=[0], field=field) for sampler in samplers]
         views = Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
-        share = float(field.share_seen(views.boxes.flatten(0, 1)[None]))
-        apparent = bool(self._known) and pixels.dtype == torch.uint8 and frame_digest(pixels) in self._known
-        return _Seen(path, views, share, tuple(frame_doubts(pixels, field, views, self.modality)), apparent)
+        coverage = float(field.coverage(views.boxes.flatten(0, 1)[None]))
+        in_training_data = (
+            bool(self._known) and pixels.dtype == torch.uint8 and frame_digest(pixels) in self._known
+        )
+        return _Seen(
+            path, views, coverage, tuple(frame_doubts(pixels, field, views, self.modality)), in_training_data
+        )
 
     def _answers(self, pending: Sequence[_Seen | Failure]) -> Iterator[Prediction | Failure]:
         seen = [item for item in pending if not isinstance(item, Failure)]
@@ -199,7 +203,7 @@ class Predictor:
             yield item if isinstance(item, Failure) else self._prediction(item, *next(answers))
 
     def _probabilities(self, views: Sequence[Views]) -> list[tuple[Tensor, Tensor | None]]:
-        """Of each frame the probabilities (draws, classes), and the crops' weights (draws, N) where there are some."""
+        """Of each frame the probabilities (tta, classes), and the crops' weights (tta, N) where there are some."""
         answers: list[tuple[Tensor, Tensor | None]] = []
         for same in _runs_of_one_dtype(views):
             joined = Views(*(torch.cat(parts) for parts in zip(*same, strict=True)))
@@ -220,10 +224,10 @@ class Predictor:
             label=self._called(probabilities),
             boxes=tuple(tuple(box) for box in seen.views.boxes.flatten(0, 1).tolist()),
             crop_weights=None if weights is None else tuple((weights / len(weights)).flatten().tolist()),
-            share=seen.share,
+            coverage=seen.coverage,
             spread=self._named(chances.std(0)) if len(chances) > 1 else None,
             warnings=seen.warnings,
-            apparent=seen.apparent,
+            in_training_data=seen.in_training_data,
         )
 
     def _named(self, values: Tensor) -> dict[str, float]:

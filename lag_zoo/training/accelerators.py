@@ -13,9 +13,9 @@ from accelerate.state import AcceleratorState, is_initialized
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import DynamoBackend
 
+from lag_zoo.distributed import launched, require_all
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.nn.devices import AUTO, present_device
-from lag_zoo.processes import launched, require_all
 from lag_zoo.training.recipe import Recipe
 
 _TRAINS_ON = ("cpu", "cuda", "mps")

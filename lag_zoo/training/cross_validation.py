@@ -20,15 +20,15 @@ from lag_zoo.data.facts import data_facts
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.splits import folds as into_folds
 from lag_zoo.data.splits import into_parts
+from lag_zoo.distributed import is_first, launched, processes
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate.scores import Scores, counted, score
 from lag_zoo.factory import create_model
 from lag_zoo.listener import Advance, Listener, spoken
-from lag_zoo.processes import is_first, launched, processes
 from lag_zoo.training.accelerators import device_to_train_on
 from lag_zoo.training.finetuning import finetune
 from lag_zoo.training.header import device_fact
-from lag_zoo.training.inspection import Inspected, inspected
+from lag_zoo.training.preflight import Inspected, inspected
 from lag_zoo.training.recipe import Recipe
 from lag_zoo.training.run_folder import BEST, RECIPE, RunFolder
 
@@ -183,7 +183,7 @@ def _joinable(scores: Scores, part: str) -> Scores:
         logits=scores.logits / scores.temperature,
         temperature=1.0,
         thresholds=np.tile(thresholds, (len(scores), 1)),
-        parts=(part,) * len(scores),
+        fold=(part,) * len(scores),
     )
 
 

@@ -10,21 +10,21 @@ import torch
 
 from lag_zoo.data.cache import build_cache
 from lag_zoo.data.facts import data_facts
-from lag_zoo.data.known_frames import frame_digest, frames_behind
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.sources import open_data
+from lag_zoo.distributed import is_first
 from lag_zoo.errors import UngroupedDataWarning, extra
-from lag_zoo.evaluate.questions import TRAINED_ON
+from lag_zoo.evaluate.contrasts import TRAINED_ON
 from lag_zoo.listener import Listener
 from lag_zoo.metrics.calibration import HIGHEST_TEMPERATURE
 from lag_zoo.nn import LAG
-from lag_zoo.processes import is_first
+from lag_zoo.provenance import frame_digest, frames_behind
 from lag_zoo.publishing import save_pretrained
 from lag_zoo.specs import Json
 from lag_zoo.training.batches import Source, drawing_weights, from_cache, from_files, stage_frames
 from lag_zoo.training.header import course_facts, device_fact, network_facts
-from lag_zoo.training.inspection import Inspected, inspected, require_files
 from lag_zoo.training.left import calibrated, silence_crops
+from lag_zoo.training.preflight import Inspected, inspected, require_files
 from lag_zoo.training.recipe import Balance, Precision, Recipe, Stage
 from lag_zoo.training.recipe_file import is_recipe_file, load_recipe
 from lag_zoo.training.run_folder import BEST, RunFolder

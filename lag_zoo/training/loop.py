@@ -45,7 +45,7 @@ from lag_zoo.training.losses import Summed, alignment_loss, label_loss, label_we
 from lag_zoo.training.plan import planned
 from lag_zoo.training.recipe import Recipe, Stage
 from lag_zoo.training.run_folder import RunFolder
-from lag_zoo.training.trainee import Trainee
+from lag_zoo.training.training_model import TrainingModel
 from lag_zoo.training.verdict import Answers, mean_auroc
 from lag_zoo.views import Views, ViewSampler, ViewTransform
 
@@ -87,7 +87,7 @@ class Run:
         self.plan = planned(recipe, manifest, processes=accelerator.num_processes)
         self.device = accelerator.device
         self.trainee = (
-            Trainee(model).to(self.device).to(memory_format=torch.channels_last)
+            TrainingModel(model).to(self.device).to(memory_format=torch.channels_last)
         )  # a quarter faster
         self.average = self._new_average()
         self.at = Progress()
@@ -156,7 +156,7 @@ class Run:
             policy="random",
             seed=self.recipe.seed,
             with_crops=stage.crops,
-            with_share=False,
+            with_coverage=False,
         )
         transform = ViewTransform(sampler, training=True)
         dataset = training_set(self.source, transform, self.recipe)
@@ -375,7 +375,7 @@ class Run:
 
     @torch.no_grad()
     def _validate(self, model: LAG, *, crops: bool) -> dict[str, float | None]:
-        trainee = Trainee(model).eval()
+        trainee = TrainingModel(model).eval()
         found: list[tuple[Tensor, Tensor, Tensor]] = []
         for views, numbers in as_raised(self.validation_loader):
             kept = torch.arange(len(numbers), device=self.device) if crops else None
@@ -401,7 +401,7 @@ class Run:
     def _make_validation_loader(self, stage: Stage) -> DataLoader[Batch]:
         """A stage's validation frames of this process, in their order, seen as when the network predicts."""
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        sampler = ViewSampler.from_config(self.model.config, with_crops=stage.crops, with_share=False)
+        sampler = ViewSampler.from_config(self.model.config, with_crops=stage.crops, with_coverage=False)
         transform = ViewTransform(sampler)
         frames = stage_frames(self.manifest, "val", stage)
         batches = in_order(frames, self.recipe.batch_size, rank=rank, world=world)

@@ -20,10 +20,10 @@ from typing import Any
 import torch
 
 import lag_zoo
-from lag_zoo.data.known_frames import FRAMES
 from lag_zoo.data.manifest import Manifest
+from lag_zoo.distributed import launched
 from lag_zoo.errors import InvalidConfigError, TrainingError
-from lag_zoo.processes import launched
+from lag_zoo.provenance import FRAMES
 from lag_zoo.training.curves import drawn
 from lag_zoo.training.plan import StagePlan
 from lag_zoo.training.recipe import Recipe, differences
@@ -70,7 +70,7 @@ class RunFolder:
         self._write(ENVIRONMENT, json.dumps(_environment(device), indent=2) + "\n")
 
     def note_frames(self, digests: Iterable[str], skipped: Iterable[str]) -> None:
-        """Lists the frames behind the run's weights by digest (`lag_zoo.data.known_frames`), and what was left out.
+        """Lists the frames behind the run's weights by digest (`lag_zoo.provenance`), and what was left out.
 
         Raises:
             InvalidConfigError: the run to resume began on frames that showed something else.

@@ -65,7 +65,7 @@ def crops_less_none(answers: Answers, manifest: Manifest) -> Difference | None:
             with_crops,
             without,
             manifest.targets()[numbers],
-            draws=_DRAWS,
+            n_resamples=_DRAWS,
         )
     except InvalidConfigError:  # one group has no interval
         return None

@@ -121,7 +121,7 @@ class FieldOfView(NamedTuple):
         x, _ = self._centres(h, w)
         return (x >= lo[..., None]) & (x < hi[..., None])
 
-    def share_seen(self, boxes: Tensor) -> Tensor:
+    def coverage(self, boxes: Tensor) -> Tensor:
         """The part of each field, from 0 to 1, that its boxes (B, N, 4) cover together: (B,) float32.
 
         Counted on a grid of 128 x 128 points; an empty field gives 0.

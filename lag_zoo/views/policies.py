@@ -35,11 +35,11 @@ def mix(seed: int, epoch: int, index: int) -> int:
 
 
 def place_crops(
-    field: FieldOfView, *, num_crops: int, crop_size: int, policy: Policy, draws: Sequence[int]
+    field: FieldOfView, *, num_crops: int, crop_size: int, policy: Policy, seeds: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
     """Boxes (B, N, 4) int64 in the field of view, and which of them lie wholly in it: (B, N) bool.
 
-    `draws` holds one seed an image (see `mix`); only `random` uses it. Where the field has no room for a crop, the
+    `seeds` holds one seed an image (see `mix`); only `random` uses it. Where the field has no room for a crop, the
     crops lie in the frame and are marked as not inside; where the frame has none, they begin at its corner and reach
     over it.
     """
@@ -47,9 +47,9 @@ def place_crops(
         return _grid(field, num_crops, crop_size)
     count = 4 * num_crops + 60  # a disc fills 3/4 of its square: far more than enough points fall inside
     if policy == "sobol":
-        points = _sobol(count).to(field.offsets.device).expand(len(draws), -1, -1)
+        points = _sobol(count).to(field.offsets.device).expand(len(seeds), -1, -1)
     else:
-        points = torch.stack([_uniform(count, draw) for draw in draws]).to(field.offsets.device)
+        points = torch.stack([_uniform(count, draw) for draw in seeds]).to(field.offsets.device)
     return _first(field, points, num_crops, crop_size)
 
 

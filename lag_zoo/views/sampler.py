@@ -28,14 +28,14 @@ class Views(NamedTuple):
 
     global_view: (B, 3, G, G), crops: (B, N, 3, c, c): raw pixels, uint8 or float in 0..1.
     boxes: (B, N, 4) int64, x1 y1 x2 y2 in the frame. inside: (B, N) bool, the crops wholly in the field of view.
-    share: (B,) float32, the part of the field of view that the crops see; NaN where it was not asked for.
+    coverage: (B,) float32, the part of the field of view that the crops see; NaN where it was not asked for.
     """
 
     global_view: Tensor
     crops: Tensor
     boxes: Tensor
     inside: Tensor
-    share: Tensor
+    coverage: Tensor
 
     def __repr__(self) -> str:
         parts = [f"global_view={shown(self.global_view)}", f"crops={tuple(self.crops.shape)}"]
@@ -54,9 +54,10 @@ class Views(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSampler:
-    """Makes `Views` from frames of any size; without crops (`with_crops=False`) their N is 0, and their share too.
+    """Makes `Views` from frames of any size; without crops (`with_crops=False`) their N is 0, and their coverage too.
 
-    No network looks at the share, and it takes as long to count as placing the crops: `with_share=False` leaves it out.
+    No network looks at the coverage, and it takes as long to count as placing the crops: `with_coverage=False`
+    leaves it out.
 
     >>> sampler = ViewSampler(global_size=96, num_crops=4, crop_size=32)
     >>> views = sampler(np.full((200, 300, 3), 128, np.uint8))
@@ -72,7 +73,7 @@ class ViewSampler:
     mask_outside: bool = False
     seed: int = 0
     with_crops: bool = True
-    with_share: bool = True
+    with_coverage: bool = True
 
     @classmethod
     def from_config(
@@ -82,7 +83,7 @@ class ViewSampler:
         policy: Policy | None = None,
         seed: int = 0,
         with_crops: bool = True,
-        with_share: bool = True,
+        with_coverage: bool = True,
     ) -> "ViewSampler":
         """The sampler that a network's configuration describes; its `global_size` must be settled."""
         if config.global_size is None:
@@ -98,7 +99,7 @@ class ViewSampler:
             mask_outside=config.mask_outside,
             seed=seed,
             with_crops=with_crops,
-            with_share=with_share,
+            with_coverage=with_coverage,
         )
 
     def __post_init__(self) -> None:
@@ -174,12 +175,12 @@ class ViewSampler:
             num_crops=self.num_crops,
             crop_size=self.crop_size,
             policy=self.policy,
-            draws=[mix(self.seed, epoch, i) for i in indices],
+            seeds=[mix(self.seed, epoch, i) for i in indices],
         )
-        share = (
-            field.share_seen(boxes) if self.with_share else torch.full_like(field.offsets[:, 0], torch.nan)
+        coverage = (
+            field.coverage(boxes) if self.with_coverage else torch.full_like(field.offsets[:, 0], torch.nan)
         )
-        return Views(view, crops_of(frames, boxes), boxes, inside, share)
+        return Views(view, crops_of(frames, boxes), boxes, inside, coverage)
 
 
 def _without_crops(view: Tensor, crop_size: int) -> Views:

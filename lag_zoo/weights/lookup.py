@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from lag_zoo.catalogue import GASTRIC, NO_GASTRIC_WEIGHTS
 from lag_zoo.errors import InvalidConfigError, WeightsMismatchError, WeightsNotFoundError
-from lag_zoo.models import GASTRIC, NO_GASTRIC_WEIGHTS
 from lag_zoo.registry import resolve
 from lag_zoo.specs import TORCHVISION_BACKBONES, LAGConfig, ModelSpec
 from lag_zoo.weights import sources

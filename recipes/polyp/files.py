@@ -15,10 +15,10 @@ from PIL import Image
 from sklearn.model_selection import GroupKFold
 from torch import Tensor
 
+from lag_zoo.catalogue.polyp import LABELS
 from lag_zoo.data import Frame as Row
 from lag_zoo.data import Manifest, read_manifest, write_manifest
 from lag_zoo.data.near_duplicates import frame_hash, near_duplicates
-from lag_zoo.models.polyp import LABELS
 from recipes.polyp.windows import (
     Frame,
     Window,

@@ -8,12 +8,12 @@ ROOT is the folder of Kvasir-SEG, with `images/`. `lag-zoo predict` marks these 
 import sys
 from pathlib import Path
 
-import lag_zoo.models
+import lag_zoo.catalogue
+from lag_zoo.catalogue.polyp import NAME
 from lag_zoo.data import find_images, read_image
-from lag_zoo.data.known_frames import frame_digest
-from lag_zoo.models.polyp import NAME
+from lag_zoo.provenance import frame_digest
 
-TARGET = Path(lag_zoo.models.__file__).with_name(f"{NAME}_frames.txt")
+TARGET = Path(lag_zoo.catalogue.__file__).with_name(f"{NAME}_frames.txt")
 
 
 def main(root: Path) -> None:

@@ -18,6 +18,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from lag_zoo import create_model
+from lag_zoo.catalogue.backbones import BACKBONES
+from lag_zoo.catalogue.polyp import LABELS, NAME, Trained
 from lag_zoo.data import Frame as Row
 from lag_zoo.data import Manifest
 from lag_zoo.data.phantom import draw_frame
@@ -25,8 +27,6 @@ from lag_zoo.evaluate import evaluate
 from lag_zoo.evaluate.scores import Scores, score
 from lag_zoo.metrics.intervals import Interval, cluster_bootstrap, paired_difference
 from lag_zoo.metrics.ranking import auroc
-from lag_zoo.models.backbones import BACKBONES
-from lag_zoo.models.polyp import LABELS, NAME, Trained
 from lag_zoo.nn import LAG
 from lag_zoo.specs import LAGConfig, Measurement, WeightSpec
 from lag_zoo.training import Recipe, load_recipe

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from lag_zoo.evaluate.floors import floors
+from lag_zoo.evaluate.baselines import floors
 from lag_zoo.evaluate.scores import Scores, score
 from lag_zoo.factory import create_model
 from lag_zoo.training import Recipe

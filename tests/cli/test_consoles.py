@@ -69,7 +69,7 @@ def frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437", "shift_jis", "utf-8"])
 @pytest.mark.parametrize("form", ["table", "csv", "json", "jsonl"])
 def test_no_answer_is_lost(run: Callable[..., Said], frames: Path, encoding: str, form: str) -> None:
-    said = run("predict", frames, "--draws", 2, "--format", form, encoding=encoding)
+    said = run("predict", frames, "--tta", 2, "--format", form, encoding=encoding)
     assert said.code == 1, said.err
     assert "1 of 3 files failed" in said.err
     assert "Traceback" not in said.err

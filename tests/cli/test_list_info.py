@@ -12,9 +12,9 @@ import pytest
 
 import lag_zoo
 import lag_zoo.registry as registry
+from lag_zoo.catalogue import NO_GASTRIC_WEIGHTS, NOT_A_MEDICAL_DEVICE
 from lag_zoo.cli import main
 from lag_zoo.cli.tables import engineering
-from lag_zoo.models import NO_GASTRIC_WEIGHTS, NOT_A_MEDICAL_DEVICE
 from lag_zoo.specs import Measurement, ModelSpec, WeightSpec
 
 

@@ -51,7 +51,7 @@ class TestPredict:
             "research demonstration, not a medical device",
         ):
             assert part in out
-        assert "apparent" not in out
+        assert "in_training_data" not in out
         assert ran.stderr.splitlines()[0].startswith("model ")
         assert "%" not in ran.stderr, "no bar where there is no terminal"
 
@@ -59,17 +59,17 @@ class TestPredict:
         answers = json.loads(run(folder, "--format", "json").stdout)
         assert [Path(answer["path"]).name for answer in answers] == ["a.png", "b [red].tif"]
         for answer in answers:
-            assert set(answer) == {"path", "model", "probabilities", "label", "share", "warnings"}
+            assert set(answer) == {"path", "model", "probabilities", "label", "coverage", "warnings"}
             assert answer["model"] == BUILT_IN
             assert set(answer["probabilities"]) == set(LABELS)
             assert sum(answer["probabilities"].values()) == pytest.approx(1)
             assert answer["label"] in LABELS
 
     def test_draws(self, folder: Path) -> None:
-        answers = json.loads(run(folder, "--draws", "3", "--format", "json").stdout)
+        answers = json.loads(run(folder, "--tta", "3", "--format", "json").stdout)
         assert all(set(answer["spread"]) == set(LABELS) for answer in answers)
-        assert "±" in run(folder, "--draws", "3").stdout
-        header = run(folder, "--draws", "3", "--format", "csv").stdout.splitlines()[0]
+        assert "±" in run(folder, "--tta", "3").stdout
+        header = run(folder, "--tta", "3", "--format", "csv").stdout.splitlines()[0]
         assert "sd_mucosa,sd_polyp" in header
 
     def test_csv(self, folder: Path) -> None:
@@ -77,7 +77,7 @@ class TestPredict:
         rows = list(csv.DictReader(io.StringIO(run(folder, "--format", "csv").stdout)))
         assert [Path(row["path"]).name for row in rows] == ["a.png", "b [red].tif", "c.png"]
         assert float(rows[0]["p_mucosa"]) + float(rows[0]["p_polyp"]) == pytest.approx(1)
-        assert (rows[0]["apparent"], rows[0]["error"], rows[2]["p_polyp"]) == ("false", "", "")
+        assert (rows[0]["in_training_data"], rows[0]["error"], rows[2]["p_polyp"]) == ("false", "", "")
         assert rows[2]["error"].startswith("not a TIFF")
 
     def test_a_bad_file_is_reported_and_the_rest_are_done(self, folder: Path) -> None:
@@ -129,9 +129,7 @@ class TestPredict:
         assert ran.exit_code == 2
         assert "nowhere" in flat(ran.stderr)
 
-    @pytest.mark.parametrize(
-        "wrong", [["--format", "xml"], ["--draws", "1"], ["--draws", "-1"], ["--draws", "x"]]
-    )
+    @pytest.mark.parametrize("wrong", [["--format", "xml"], ["--tta", "1"], ["--tta", "-1"], ["--tta", "x"]])
     def test_a_wrong_call(self, folder: Path, wrong: list[str]) -> None:
         assert run(folder, *wrong).exit_code == 2
 
@@ -164,11 +162,11 @@ class TestPredict:
         frames = sorted((shared / "kvasir_seg" / "images").iterdir())[:2]
         ran = run(folder, *frames)
         assert (
-            "apparent: the weights, or those they were made from, were trained on 2 of these frames"
+            "in_training_data: the weights, or those they were made from, were trained on 2 of these frames"
             in flat(ran.stdout)
         )
         answers = json.loads(run(folder, *frames, "--format", "json").stdout)
-        assert [answer.get("apparent") for answer in answers] == [None, None, True, True]
+        assert [answer.get("in_training_data") for answer in answers] == [None, None, True, True]
 
 
 def test_the_command_itself(folder: Path, root: Path) -> None:

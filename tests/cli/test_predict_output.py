@@ -58,11 +58,11 @@ class TestForms:
         for row, cell, column in zip(whole, cells, columns, strict=True):
             assert row["path"] == cell["path"] == column["path"]
             if "error" in row:
-                assert (cell["p_polyp"], column["p_polyp"], cell["apparent"]) == ("", None, "")
+                assert (cell["p_polyp"], column["p_polyp"], cell["in_training_data"]) == ("", None, "")
                 assert row["error"] == cell["error"] == column["error"]
             else:
                 assert row["probabilities"]["polyp"] == float(cell["p_polyp"]) == column["p_polyp"]
-                assert (cell["apparent"], column["apparent"]) == ("false", False)
+                assert (cell["in_training_data"], column["in_training_data"]) == ("false", False)
         left = sorted(path.name for path in folder.iterdir())
         assert left == ["frames", "out.csv", "out.json", "out.jsonl", "out.parquet"], "no scratch"
 
@@ -71,7 +71,7 @@ class TestForms:
         assert json.loads(run(frames, "--format", "json").stdout) == [json.loads(line) for line in lines]
 
     def test_draws(self, frames: Path) -> None:
-        run(frames, "-o", frames.parent / "out.csv", "--draws", "2", "--batch-size", "3")
+        run(frames, "-o", frames.parent / "out.csv", "--tta", "2", "--batch-size", "3")
         assert "sd_mucosa,sd_polyp" in (frames.parent / "out.csv").read_text().splitlines()[0]
 
     @pytest.mark.parametrize("wrong", [["--resume"], ["--format", "parquet"]])
@@ -92,10 +92,10 @@ class TestAnInterruption:
 
         look = predict_module.Predictor._look
 
-        def until_the_seventh(self: object, image: Path, draws: int) -> object:
+        def until_the_seventh(self: object, image: Path, tta: int) -> object:
             if Path(image).name.startswith("6"):
                 raise KeyboardInterrupt
-            return look(self, image, draws)  # type: ignore[arg-type]
+            return look(self, image, tta)  # type: ignore[arg-type]
 
         with monkeypatch.context() as patch:
             patch.setattr(predict_module.Predictor, "_look", until_the_seventh)

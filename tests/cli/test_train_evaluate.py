@@ -39,7 +39,7 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
     )
     assert [f"epoch {number} of 3" in out for number in (1, 2, 3, 4)] == [True, True, True, False]
     best = f"local-dir:{tmp_path / 'run' / 'best'}"
-    options = ("--split", "val", "--operating-point", "stored", "--draws", 100)
+    options = ("--split", "val", "--operating-point", "stored", "--n-resamples", 100)
     table = run("evaluate", best, data, *options)
     assert "| IM | rest | 8 | 4 |" in table
     assert "stored with the weights" in table
@@ -52,7 +52,7 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
     assert "stored with the weights, apparent: chosen on such frames) **apparent**" in table
     with pytest.raises(InvalidConfigError, match="chosen for the network with its crops"):
         run("evaluate", best, data, *options, "--without-crops")
-    without = run("evaluate", best, data, "--split", "all", "--without-crops", "--draws", 100)
+    without = run("evaluate", best, data, "--split", "all", "--without-crops", "--n-resamples", 100)
     assert "without crops" in without
     assert "| 24, of 12 patients | 0 | 0 | 24, of 12 patients |" in without
     with pytest.raises(
@@ -78,7 +78,16 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
         )  # typer draws a box around it, and breaks its lines
         assert (done.exit_code, "is a file" in told) == (2, True)
     assert "backbone inside is called at 0.5" in run(
-        "evaluate", best, data, "--split", "val", "--operating-point", "stored", "--floors", "--draws", 100
+        "evaluate",
+        best,
+        data,
+        "--split",
+        "val",
+        "--operating-point",
+        "stored",
+        "--baselines",
+        "--n-resamples",
+        100,
     )
     with pytest.raises(InvalidConfigError, match="both name the model"):
         run("train", "finetune", data, "-o", tmp_path / "two", "--model", "a", "--set", "model=b")
@@ -112,7 +121,7 @@ def test_pictures_that_cannot_be_drawn_cost_no_number(
     best = lag_zoo.save_pretrained(small(), tmp_path / "best")
     monkeypatch.setattr("lag_zoo.evaluate.pages._pictures", broken)
     with pytest.warns(LagZooWarning, match="report.html could not be made .*no font"):
-        said = run("evaluate", best, data, "--split", "val", "--draws", 100, "-o", tmp_path / "report")
+        said = run("evaluate", best, data, "--split", "val", "--n-resamples", 100, "-o", tmp_path / "report")
     assert "written: " in said
     assert "report.html, report.json" not in said
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
@@ -138,7 +147,7 @@ def test_a_rule_needs_other_frames(tmp_path: Path) -> None:
         *sets,
     )
     best = f"local-dir:{tmp_path / 'run' / 'best'}"
-    common = ("evaluate", best, data, "--operating-point", "youden", "--draws", 100)
+    common = ("evaluate", best, data, "--operating-point", "youden", "--n-resamples", 100)
     assert "youden on 8 validation frames" in run(*common, "--split", "train")
     assert "**apparent**" in run(*common, "--split", "val", "--apparent")
     with pytest.raises(InvalidConfigError, match="or --apparent"):

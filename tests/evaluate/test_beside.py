@@ -55,26 +55,28 @@ def test_repeats_are_told_by_their_mean() -> None:
         [sklearn.metrics.roc_auc_score(s.targets == 2, s.probabilities[:, 2]) for s in repeats]
         for repeats in (strong, weak)
     ]
-    means = mean_auroc(strong, draws=200)
+    means = mean_auroc(strong, n_resamples=200)
     assert list(means) == ["normal", "GA", "IM"]
     assert means["IM"].value == pytest.approx(np.mean(each[0]))
     assert means["IM"].groups == 40
-    difference = compare_means(strong, weak, draws=200)["IM"]
+    difference = compare_means(strong, weak, n_resamples=200)["IM"]
     assert difference.value == pytest.approx(np.mean(each[0]) - np.mean(each[1]))
     assert difference.low > 0
     assert difference.p < 0.05
     alone = [dataclasses.replace(s, grouping=None) for s in strong]
-    assert mean_auroc(alone, draws=100)["IM"].method.endswith("frames taken as independent")
+    assert mean_auroc(alone, n_resamples=100)["IM"].method.endswith("frames taken as independent")
 
 
 def reported(scores: Scores, **options: object) -> tuple[Scores, Report]:
-    return scores, evaluate(scores, draws=20, **options)  # type: ignore[arg-type]
+    return scores, evaluate(scores, n_resamples=20, **options)  # type: ignore[arg-type]
 
 
 class TestOthers:
     def test_the_difference_is_that_of_the_areas(self) -> None:
         good, poor = drawn(3.0), drawn(0.3, seed=1)
-        report = with_others(evaluate(good, draws=20), good, {"plain at 448": reported(poor)}, draws=200)
+        report = with_others(
+            evaluate(good, n_resamples=20), good, {"plain at 448": reported(poor)}, n_resamples=200
+        )
         (other,) = report.beside
         assert [row.label for row in other.rows] == ["normal", "GA", "IM"]
         for row, mine, differences in zip(other.rows, report.rows, other.differences, strict=True):
@@ -85,12 +87,12 @@ class TestOthers:
             assert differences.auroc.low > 0
             assert differences.auroc.p < 0.05
         assert [d.auroc for d in other.differences] == [
-            part.difference for part in compare(good, poor, draws=200)
+            part.difference for part in compare(good, poor, n_resamples=200)
         ]
 
     def test_of_frames_by_delong_and_mcnemar(self) -> None:
         good, poor = (dataclasses.replace(s, grouping=None) for s in (drawn(3.0), drawn(0.3, seed=1)))
-        report = with_others(evaluate(good, draws=20), good, {"a": reported(poor)}, draws=200)
+        report = with_others(evaluate(good, n_resamples=20), good, {"a": reported(poor)}, n_resamples=200)
         for number, differences in enumerate(report.beside[0].differences):
             truth = good.targets == number
             one, other = (scores.probabilities[:, number] >= 0.5 for scores in (good, poor))
@@ -108,7 +110,9 @@ class TestOthers:
         limits = np.random.default_rng(0).uniform(0.2, 0.7, good.logits.shape)
         good, poor = (dataclasses.replace(s, thresholds=limits) for s in (good, poor))
         stored = {"operating_point": "stored"}
-        report = with_others(reported(good, **stored)[1], good, {"a": reported(poor, **stored)}, draws=200)
+        report = with_others(
+            reported(good, **stored)[1], good, {"a": reported(poor, **stored)}, n_resamples=200
+        )
         for mine, row, d in zip(
             report.rows, report.beside[0].rows, report.beside[0].differences, strict=True
         ):
@@ -119,7 +123,9 @@ class TestOthers:
     @pytest.mark.usefixtures("no_pictures")
     def test_it_stands_in_all_three_forms(self) -> None:
         good, poor = drawn(3.0), drawn(0.3, seed=1)
-        report = with_others(evaluate(good, draws=20), good, {"plain at 448": reported(poor)}, draws=200)
+        report = with_others(
+            evaluate(good, n_resamples=20), good, {"plain at 448": reported(poor)}, n_resamples=200
+        )
         (other,) = report.beside
         page, text = html(report, title="t"), markdown(report, title="t")
         assert page.count("plain at 448") == text.count("plain at 448") == 3
@@ -141,9 +147,9 @@ class TestOthers:
 
     def test_other_orders_of_labels_and_frames(self) -> None:
         good, poor = drawn(3.0), drawn(0.3, seed=1)
-        report = evaluate(good, draws=20)
-        plain = with_others(report, good, {"a": reported(poor)}, draws=200)
-        turned = with_others(report, good, {"a": reported(reordered(poor, (2, 0, 1)))}, draws=200)
+        report = evaluate(good, n_resamples=20)
+        plain = with_others(report, good, {"a": reported(poor)}, n_resamples=200)
+        turned = with_others(report, good, {"a": reported(reordered(poor, (2, 0, 1)))}, n_resamples=200)
         assert turned.beside[0].differences == plain.beside[0].differences
         assert [row.label for row in turned.beside[0].rows] == ["normal", "GA", "IM"]
         assert [row.confusion for row in turned.beside[0].rows] == [
@@ -154,7 +160,7 @@ class TestOthers:
         good, poor = drawn(1.0), drawn(0.3, seed=1)
         how = {"level": "patient", "pooling": "mean"}
         turned = reported(reordered(poor, (1, 2, 0)), **how)
-        report = with_others(reported(good, **how)[1], good, {"a": turned}, draws=200)
+        report = with_others(reported(good, **how)[1], good, {"a": turned}, n_resamples=200)
         for number, (row, differences) in enumerate(
             zip(report.rows, report.beside[0].differences, strict=True)
         ):
@@ -172,7 +178,7 @@ class TestOthers:
 
     def test_what_cannot_stand_beside(self) -> None:
         scores = drawn(1.0)
-        report = evaluate(scores, draws=100)
+        report = evaluate(scores, n_resamples=100)
         others = {"strange": reported(drawn(1.0, names=("a", "b", "c")))}
         with pytest.raises(InvalidConfigError, match=r"strange tells a, b, c .* normal, GA, IM"):
             with_others(report, scores, others)
@@ -186,7 +192,7 @@ class TestOthers:
 class TestThePapersTables:
     def test_against_normal_where_labels_exclude_each_other(self) -> None:
         scores = drawn(2.0, temperature=2.0)
-        rows = paper_rows(evaluate(scores, draws=100), scores, draws=100)
+        rows = paper_rows(evaluate(scores, n_resamples=100), scores, n_resamples=100)
         assert list(rows) == ["im", "ga"]
         for task, number in (("im", 2), ("ga", 1)):
             two = scores.targets != 3 - number
@@ -201,7 +207,7 @@ class TestThePapersTables:
     def test_a_rule_is_applied_to_the_two(self) -> None:
         scores, validation = drawn(1.0), drawn(1.0, seed=1)
         validation = dataclasses.replace(validation, images=tuple(f"v{i}" for i in validation.images))
-        how = {"operating_point": "sens>=0.9", "validation": validation, "draws": 100}
+        how = {"operating_point": "sens>=0.9", "validation": validation, "n_resamples": 100}
         report = evaluate(scores, **how)  # type: ignore[arg-type]
         rows = paper_rows(report, scores, **how)  # type: ignore[arg-type]
         assert rows["im"].rule == "sens>=0.9 on 81 validation frames"
@@ -209,26 +215,26 @@ class TestThePapersTables:
     def test_a_stored_threshold_is_not_of_pairs(self) -> None:
         stored = {"normal": 0.1, "GA": 0.2, "IM": 0.3}
         scores = drawn(1.0, operating_points=stored)
-        report = evaluate(scores, operating_point="stored", draws=100)
-        row = paper_rows(report, scores, operating_point="stored", draws=100)["im"]
+        report = evaluate(scores, operating_point="stored", n_resamples=100)
+        row = paper_rows(report, scores, operating_point="stored", n_resamples=100)["im"]
         assert (row.threshold, row.rule) == (0.5, "0.5: none is stored for pairs")
         two = drawn(1.0, names=("normal", "im"), operating_points={"normal": 0.6, "im": 0.3})
-        report = evaluate(two, operating_point="stored", draws=100)
-        row = paper_rows(report, two, operating_point="stored", draws=100)["im"]
+        report = evaluate(two, operating_point="stored", n_resamples=100)
+        row = paper_rows(report, two, operating_point="stored", n_resamples=100)["im"]
         assert (row.against, row.threshold, row.rule) == ("normal", 0.3, "stored with the weights")
 
     def test_else_against_the_rest(self) -> None:
         scores = drawn(2.0, names=("other", "GA", "IM"))
-        report = evaluate(scores, draws=100)
-        assert paper_rows(report, scores, draws=100) == {"im": report.rows[2], "ga": report.rows[1]}
+        report = evaluate(scores, n_resamples=100)
+        assert paper_rows(report, scores, n_resamples=100) == {"im": report.rows[2], "ga": report.rows[1]}
         marks = np.eye(3, dtype=int)[drawn(2.0).targets]
         several = dataclasses.replace(drawn(2.0), task="multilabel", targets=marks)
-        report = evaluate(several, draws=100)
-        assert paper_rows(report, several, draws=100)["ga"] is report.rows[1]
+        report = evaluate(several, n_resamples=100)
+        assert paper_rows(report, several, n_resamples=100)["ga"] is report.rows[1]
 
     def test_measured_and_reported_are_told_apart(self) -> None:
         scores = drawn(2.0)
-        rows = paper_rows(evaluate(scores, draws=100), scores, draws=100)
+        rows = paper_rows(evaluate(scores, n_resamples=100), scores, n_resamples=100)
         text = paper_table(rows, model="my model", data="my data", modality="lci")
         lines = [line for line in text.splitlines() if line.startswith("| ")]
         measured = [line for line in lines if "| **measured** on my data, " in line]
@@ -250,7 +256,7 @@ class TestThePapersTables:
     def test_both_lights_where_none_is_told(self) -> None:
         scores = drawn(2.0, columns={"modality": ("wli",) * 60 + ("lci",) * 60})
         assert one_light(scores) == ""
-        rows = paper_rows(evaluate(scores, draws=100), scores, draws=100)
+        rows = paper_rows(evaluate(scores, n_resamples=100), scores, n_resamples=100)
         text = paper_table(rows, model="m", data="d", modality=one_light(scores))
         assert text.count("reported by the paper, WLI") == text.count("reported by the paper, LCI") == 18
         assert one_light(drawn(1.0)) == one_light(drawn(1.0, columns={"modality": ("nbi",) * 120})) == ""

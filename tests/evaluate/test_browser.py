@@ -36,8 +36,8 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 @pytest.fixture(scope="module")
 def report() -> Report:
     good, poor = drawn(2.0), drawn(0.5, seed=1)
-    others = {OTHER: (poor, evaluate(poor, draws=100))}
-    return with_others(evaluate(good, draws=100, prevalence=0.1), good, others, draws=100)
+    others = {OTHER: (poor, evaluate(poor, n_resamples=100))}
+    return with_others(evaluate(good, n_resamples=100, prevalence=0.1), good, others, n_resamples=100)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def mistakes(tmp_path_factory: pytest.TempPathFactory) -> list[Mistake]:
         "mobilenetv3_small_050", label_names=["normal", "IM"], global_size=224, num_crops=10, crop_size=64
     ).eval()
     scores = said(model, data)
-    return worst_mistakes(model, data, scores, evaluate(scores, draws=100), count=1)
+    return worst_mistakes(model, data, scores, evaluate(scores, n_resamples=100), count=1)
 
 
 @pytest.fixture(scope="module")

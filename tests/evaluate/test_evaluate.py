@@ -19,11 +19,11 @@ from lag_zoo.data import open_data
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate import Scores, evaluate, score
+from lag_zoo.evaluate.baselines import with_baselines
 from lag_zoo.evaluate.beside import with_others
-from lag_zoo.evaluate.floors import with_floors
 from lag_zoo.evaluate.pages import _figure, html, markdown
 from lag_zoo.evaluate.report import count_rows
-from lag_zoo.evaluate.rows import _reflected, _with_width
+from lag_zoo.evaluate.results import _reflected, _with_width
 from lag_zoo.metrics import calibration
 from lag_zoo.metrics.intervals import Interval, cluster_bootstrap, wilson
 from tests.networks import small
@@ -66,7 +66,7 @@ def drawn(
 class TestNumbers:
     def test_against_scikit_learn(self) -> None:
         scores = drawn()
-        report = evaluate(scores, draws=100)
+        report = evaluate(scores, n_resamples=100)
         probabilities = scipy.special.softmax(scores.logits, axis=1)
         assert [row.label for row in report.rows] == list(NAMES)
         for number, row in enumerate(report.rows):
@@ -90,7 +90,7 @@ class TestNumbers:
 
     def test_label_against_label(self) -> None:
         scores = drawn()
-        pairs = {(row.label, row.against): row for row in evaluate(scores, draws=100).pairs}
+        pairs = {(row.label, row.against): row for row in evaluate(scores, n_resamples=100).pairs}
         assert set(pairs) == {("normal", "GA"), ("normal", "IM"), ("GA", "IM")}
         either = scores.targets != 0
         row = pairs["GA", "IM"]
@@ -113,7 +113,7 @@ class TestNumbers:
                 groups=(np.arange(10 * count) // 2).astype(str),
                 grouping="patient",
             )
-            report = evaluate(scores, draws=2, pairs=asked)
+            report = evaluate(scores, n_resamples=2, pairs=asked)
             assert len(report.pairs) == expected
             warned = [warning for warning in report.warnings if "pairs=True" in warning]
             told = "Left out: label against label, of 7 labels 21 more rows; `evaluate` gives them with pairs=True."
@@ -122,7 +122,7 @@ class TestNumbers:
 
     def test_unknown_labels_are_left_out(self) -> None:
         scores = drawn(task="multilabel")
-        report = evaluate(scores, draws=100)
+        report = evaluate(scores, n_resamples=100)
         assert report.pairs == ()
         for number, row in enumerate(report.rows):
             known = scores.targets[:, number] >= 0
@@ -133,8 +133,8 @@ class TestNumbers:
 
     def test_by_group_is_wider(self) -> None:
         grouped, alone = (
-            evaluate(drawn(), draws=400).rows[0],
-            evaluate(drawn(grouping=None), draws=400).rows[0],
+            evaluate(drawn(), n_resamples=400).rows[0],
+            evaluate(drawn(grouping=None), n_resamples=400).rows[0],
         )
         for name in ("accuracy", "auroc", "sensitivity"):
             one, other = grouped.measures[name], alone.measures[name]
@@ -146,19 +146,19 @@ class TestNumbers:
         assert alone.measures["accuracy"] == wilson(tp + tn, 240)
 
     def test_restated_for_a_prevalence(self) -> None:
-        row = evaluate(drawn(), draws=100, prevalence=0.05).rows[2]
-        assert row.restated is not None
-        assert row.restated.ppv.high < row.measures["ppv"].value
-        assert row.restated.ppv.low < row.restated.ppv.value < row.restated.ppv.high
-        own = evaluate(drawn(), draws=100, prevalence=row.prevalence).rows[2]
-        assert own.restated is not None
-        told = (own.restated.ppv.value, own.restated.npv.value)
+        row = evaluate(drawn(), n_resamples=100, prevalence=0.05).rows[2]
+        assert row.at_prevalence is not None
+        assert row.at_prevalence.ppv.high < row.measures["ppv"].value
+        assert row.at_prevalence.ppv.low < row.at_prevalence.ppv.value < row.at_prevalence.ppv.high
+        own = evaluate(drawn(), n_resamples=100, prevalence=row.prevalence).rows[2]
+        assert own.at_prevalence is not None
+        told = (own.at_prevalence.ppv.value, own.at_prevalence.npv.value)
         assert told == pytest.approx((row.measures["ppv"].value, row.measures["npv"].value))
 
     @pytest.mark.parametrize("grouping", ["patient", None])
     def test_calibration_has_intervals(self, grouping: str | None) -> None:
         scores = drawn(grouping=grouping)
-        row = evaluate(scores, draws=100).rows[2]
+        row = evaluate(scores, n_resamples=100).rows[2]
         assert row.calibration["brier"].value == pytest.approx(
             sklearn.metrics.brier_score_loss(scores.targets == 2, scores.probabilities[:, 2])
         )
@@ -172,7 +172,7 @@ class TestNumbers:
     def test_where_all_is_right_the_intervals_still_have_a_width(self, grouping: str | None) -> None:
         scores = drawn(grouping=grouping)
         perfect = dataclasses.replace(scores, logits=20.0 * np.eye(3)[scores.targets])
-        row = evaluate(perfect, draws=100).rows[0]
+        row = evaluate(perfect, n_resamples=100).rows[0]
         truth = scores.targets == 0
         units = scores.groups if grouping else np.arange(240)
         of_all, with_it, without = (len(np.unique(units[m])) for m in (truth | True, truth, ~truth))
@@ -205,12 +205,12 @@ class TestNumbers:
         assert _with_width(real, count) == real
 
     def test_few_groups_are_told(self) -> None:
-        few = evaluate(drawn(40), draws=100)
+        few = evaluate(drawn(40), n_resamples=100)
         assert any("Fewer than 20 patients with or without" in warning for warning in few.warnings)
-        assert not any("Fewer than 20" in w for w in evaluate(drawn(400), draws=100).warnings)
+        assert not any("Fewer than 20" in w for w in evaluate(drawn(400), n_resamples=100).warnings)
 
     def test_by_patient(self) -> None:
-        report = evaluate(drawn(), level="patient", pooling="mean", draws=100)
+        report = evaluate(drawn(), level="patient", pooling="mean", n_resamples=100)
         assert {row.n for row in report.rows} == {60}
         assert report.rows[0].frames_and_label is not None
         with pytest.raises(InvalidConfigError, match="do not name every frame's exam"):
@@ -219,7 +219,7 @@ class TestNumbers:
     def test_by_examination_within_patients(self) -> None:
         scores = drawn(columns={"exam": tuple(str(i // 2 % 2) for i in range(240))})
         # Two a patient, named alike in each.
-        report = evaluate(scores, level="exam", pooling="mean", draws=200)
+        report = evaluate(scores, level="exam", pooling="mean", n_resamples=200)
         row = report.rows[0]
         assert (row.n, row.groups, report.subgroups) == (120, 60, ())
         assert row.measures["auroc"].groups == 60, "examinations of one patient are not independent"
@@ -229,7 +229,7 @@ class TestNumbers:
 
     def test_subgroups(self) -> None:
         device = tuple("AB"[i // 120] for i in range(240))
-        report = evaluate(drawn(columns={"device": device, "site": ("antrum",) * 240}), draws=100)
+        report = evaluate(drawn(columns={"device": device, "anatomy": ("antrum",) * 240}), n_resamples=100)
         assert [(part.column, part.value, part.rows[0].n) for part in report.subgroups] == [
             ("device", "A", 120), ("device", "B", 120),
         ]  # fmt: skip
@@ -238,7 +238,7 @@ class TestNumbers:
     def test_a_subgroup_of_one_label_is_told(self) -> None:
         scores = drawn()
         device = tuple("A" if target == 1 else "B" for target in scores.targets)
-        report = evaluate(dataclasses.replace(scores, columns={"device": device}), draws=100)
+        report = evaluate(dataclasses.replace(scores, columns={"device": device}), n_resamples=100)
         count = device.count("A")
         only = next(part for part in report.subgroups if part.value == "A")
         assert (only.frames, only.labels, only.rows) == (count, {"normal": 0, "GA": count, "IM": 0}, ())
@@ -249,38 +249,40 @@ class TestNumbers:
     def test_a_pair_of_labels_of_one_patient_is_left_out(self) -> None:
         scores = drawn()
         groups = np.where(scores.targets == 0, scores.groups, "one")
-        report = evaluate(dataclasses.replace(scores, groups=groups), draws=100)
+        report = evaluate(dataclasses.replace(scores, groups=groups), n_resamples=100)
         assert [(row.label, row.against) for row in report.pairs] == [("normal", "GA"), ("normal", "IM")]
         assert any("Left out: GA against IM, which one patient alone has" in w for w in report.warnings)
         with pytest.raises(
             InvalidConfigError, match="frames that are known to have normal, or not to, are of one"
         ):
-            evaluate(dataclasses.replace(scores, groups=np.full(240, "one")), draws=100)
+            evaluate(dataclasses.replace(scores, groups=np.full(240, "one")), n_resamples=100)
 
     @pytest.mark.usefixtures("no_pictures")
     def test_why_frames_were_excluded_and_what_labels_rest_on(self) -> None:
         scores = drawn(excluded=3, reasons={"blurred": 2, "no consent": 1}, references={"histology": 240})
-        report = evaluate(scores, draws=100)
+        report = evaluate(scores, n_resamples=100)
         for page in (markdown(report, title="t"), html(report, title="t")):
             assert "2 blurred, 1 no consent" in page
             assert "Reference standard: 240 histology." in page
 
     def test_thresholds_of_folds_are_told_as_a_range(self) -> None:
         thresholds = np.repeat([[0.2], [0.4]], 120, axis=0).repeat(3, axis=1)
-        scores = drawn(thresholds=thresholds, parts=("fold1",) * 120 + ("fold2",) * 120)
-        row = evaluate(scores, operating_point="stored", draws=100).rows[0]
+        scores = drawn(thresholds=thresholds, fold=("fold1",) * 120 + ("fold2",) * 120)
+        row = evaluate(scores, operating_point="stored", n_resamples=100).rows[0]
         assert row.rule.endswith("from its inner validation frames: 0.200 to 0.400")
         assert row.curves.referral[1][0] == pytest.approx(row.measures["accuracy"].value), "nobody referred"
 
     def test_an_error_lies_in_its_interval(self) -> None:
         for seed in range(3):
-            ece = evaluate(drawn(80, seed=seed), draws=30).rows[0].calibration["ece"]
+            ece = evaluate(drawn(80, seed=seed), n_resamples=30).rows[0].calibration["ece"]
             assert 0 <= ece.low <= ece.value <= ece.high
             assert ece.method.endswith("of ECE reflected")
         for seed in range(20):
             scores = drawn(80, seed=seed)
             arrays = scores.probabilities[:, 0], scores.targets == 0
-            ece = _reflected(cluster_bootstrap(calibration.ece, scores.groups, *arrays, draws=100, seed=0))
+            ece = _reflected(
+                cluster_bootstrap(calibration.ece, scores.groups, *arrays, n_resamples=100, seed=0)
+            )
             assert 0 <= ece.low <= ece.value <= ece.high
 
 
@@ -291,26 +293,28 @@ def test_progress_is_told_after_each_row(pairs: bool | None, task: str, level: s
     # Of the sites one has a single patient, so that some rows cannot be told: they count all the same.
     columns = {
         "device": tuple("ABC"[i // 80] for i in range(240)),
-        "site": tuple("ab"[i < 4] for i in range(240)),
+        "anatomy": tuple("ab"[i < 4] for i in range(240)),
         "centre": ("one",) * 240,
     }
     scores, calls = drawn(task=task, columns=columns), []
-    report = evaluate(scores, level=level, pairs=pairs, draws=2, progress=lambda: calls.append(0))  # type: ignore[arg-type]
+    report = evaluate(scores, level=level, pairs=pairs, n_resamples=2, progress=lambda: calls.append(0))  # type: ignore[arg-type]
     assert len(calls) == count_rows(scores, pairs=pairs)
     assert count_rows(scores, pairs=False) == 3 * (1 + 3 + 2)
     calls.clear()
-    with_floors(report, {"a": scores, "b": drawn(task=task)}, draws=2, progress=lambda: calls.append(0))
-    assert len(calls) == 18 + 3, "floors have no subgroups, unless they are made to"
+    with_baselines(
+        report, {"a": scores, "b": drawn(task=task)}, n_resamples=2, progress=lambda: calls.append(0)
+    )
+    assert len(calls) == 18 + 3, "baselines have no subgroups, unless they are made to"
     calls.clear()
     beside = {"a": (scores, report), "b": (scores, report)}
-    with_others(report, scores, beside, draws=2, progress=lambda: calls.append(0))
+    with_others(report, scores, beside, n_resamples=2, progress=lambda: calls.append(0))
     assert len(calls) == 2 * len(report.rows)
 
 
 class TestThresholds:
     def test_chosen_on_other_frames(self) -> None:
-        report = evaluate(drawn(), operating_point="youden", validation=drawn(seed=1), draws=100)
-        again = evaluate(drawn(seed=1), operating_point="youden", apparent=True, draws=100)
+        report = evaluate(drawn(), operating_point="youden", validation=drawn(seed=1), n_resamples=100)
+        again = evaluate(drawn(seed=1), operating_point="youden", apparent=True, n_resamples=100)
         assert [row.threshold for row in report.rows] == [row.threshold for row in again.rows]
         assert report.rows[0].rule == "youden on 240 validation frames"
         assert not any(row.apparent for row in report.rows)
@@ -318,7 +322,7 @@ class TestThresholds:
         assert any("apparent" in warning for warning in again.warnings)
 
     def test_a_wanted_sensitivity(self) -> None:
-        report = evaluate(drawn(seed=1), operating_point="sens>=0.9", apparent=True, draws=100)
+        report = evaluate(drawn(seed=1), operating_point="sens>=0.9", apparent=True, n_resamples=100)
         assert all(row.measures["sensitivity"].value >= 0.9 for row in report.rows)
 
     def test_without_other_frames_it_is_refused(self) -> None:
@@ -329,13 +333,13 @@ class TestThresholds:
 
     def test_stored(self) -> None:
         stored = {"normal": 0.3, "GA": 0.4, "IM": 0.2}
-        report = evaluate(drawn(operating_points=stored), operating_point="stored", draws=100)
+        report = evaluate(drawn(operating_points=stored), operating_point="stored", n_resamples=100)
         assert [row.threshold for row in report.rows] == [0.3, 0.4, 0.2]
         with pytest.raises(InvalidConfigError, match="no operating point of normal is stored"):
             evaluate(drawn(), operating_point="stored")
 
     def test_a_stored_temperature_counts(self) -> None:
-        cool, hot = (evaluate(drawn(temperature=t), draws=100).rows[0] for t in (1.0, 4.0))
+        cool, hot = (evaluate(drawn(temperature=t), n_resamples=100).rows[0] for t in (1.0, 4.0))
         slopes = [row.calibration["slope"].value for row in (cool, hot)]
         assert slopes[1] == pytest.approx(4 * slopes[0], rel=0.5)
         assert cool.calibration["brier"].value != hot.calibration["brier"].value
@@ -347,12 +351,12 @@ class TestThresholds:
 
     def test_stored_on_frames_that_training_used(self) -> None:
         stored = {"normal": 0.3, "GA": 0.4, "IM": 0.2}
-        seen = drawn(operating_points=stored, parts=("val",) * 100 + ("train",) * 20 + ("test",) * 120)
-        report = evaluate(seen, operating_point="stored", draws=100)
+        seen = drawn(operating_points=stored, fold=("val",) * 100 + ("train",) * 20 + ("test",) * 120)
+        report = evaluate(seen, operating_point="stored", n_resamples=100)
         assert all(row.apparent for row in report.rows)
         assert any("20 of the split train and 100 of the split val" in warning for warning in report.warnings)
         new = evaluate(
-            drawn(operating_points=stored, parts=("test",) * 240), operating_point="stored", draws=100
+            drawn(operating_points=stored, fold=("test",) * 240), operating_point="stored", n_resamples=100
         )
         assert not any(row.apparent for row in new.rows)
         assert not any("Among these frames" in warning for warning in new.warnings)
@@ -360,13 +364,13 @@ class TestThresholds:
     def test_stored_by_patient_says_that_it_was_chosen_on_frames(self) -> None:
         stored = {"normal": 0.3, "GA": 0.4, "IM": 0.2}
         report = evaluate(
-            drawn(operating_points=stored), operating_point="stored", level="patient", draws=100
+            drawn(operating_points=stored), operating_point="stored", level="patient", n_resamples=100
         )
         assert any("chosen on frames, and are applied to patients by maximum" in w for w in report.warnings)
 
     def test_subgroups_have_the_thresholds_of_all(self) -> None:
         scores = drawn(columns={"device": tuple("AB"[i // 120] for i in range(240))})
-        report = evaluate(scores, operating_point="youden", apparent=True, draws=100)
+        report = evaluate(scores, operating_point="youden", apparent=True, n_resamples=100)
         whole = {row.label: row.threshold for row in report.rows}
         for rows in (part.rows for part in report.subgroups):
             assert {row.label: row.threshold for row in rows} == whole
@@ -378,9 +382,9 @@ class TestPatients:
         targets = scores.targets.copy()
         targets[::4] = 0  # a normal frame each
         scores = dataclasses.replace(
-            scores, targets=targets, columns={"site": tuple("ab"[i % 2] for i in range(240))}
+            scores, targets=targets, columns={"anatomy": tuple("ab"[i % 2] for i in range(240))}
         )
-        report = evaluate(scores, level="patient", draws=100)
+        report = evaluate(scores, level="patient", n_resamples=100)
         assert [row.label for row in report.rows] == ["GA", "IM"]
         assert any("Left out: normal" in warning for warning in report.warnings)
         assert "| GA | rest | 60 | 60 |" in markdown(report, title="t")
@@ -389,11 +393,11 @@ class TestPatients:
         scores = drawn(grouping="patient")
         targets = np.arange(240) % 4 % 3
         with pytest.raises(InvalidConfigError, match="cannot be told apart by patient"):
-            evaluate(dataclasses.replace(scores, targets=targets), level="patient", draws=100)
+            evaluate(dataclasses.replace(scores, targets=targets), level="patient", n_resamples=100)
 
     def test_the_highest_few(self) -> None:
         one, two = (
-            evaluate(drawn(), level="patient", pooling=by, draws=100).rows[0].measures["auroc"].value
+            evaluate(drawn(), level="patient", pooling=by, n_resamples=100).rows[0].measures["auroc"].value
             for by in ("maximum", "top1")
         )
         assert one == two
@@ -403,7 +407,7 @@ class TestPatients:
 
 class TestPages:
     def test_markdown(self) -> None:
-        report = evaluate(drawn(grouping=None), draws=100, prevalence=0.1)
+        report = evaluate(drawn(grouping=None), n_resamples=100, prevalence=0.1)
         text = markdown(report, title="A test")
         assert "not a medical device" in text
         assert "Warning. The data name neither patients nor examinations" in text
@@ -416,7 +420,8 @@ class TestPages:
 
     def test_a_bar_in_a_name_parts_no_columns(self) -> None:
         text = markdown(
-            evaluate(dataclasses.replace(drawn(), label_names=("a|b", "GA", "IM")), draws=100), title="t"
+            evaluate(dataclasses.replace(drawn(), label_names=("a|b", "GA", "IM")), n_resamples=100),
+            title="t",
         )
         (header, line) = (
             next(x for x in text.splitlines() if x.startswith(s)) for s in ("| label | against | n", "| a")
@@ -425,7 +430,7 @@ class TestPages:
         assert line.replace(r"\|", "").count("|") == header.count("|")
 
     def test_html_needs_nothing_else(self) -> None:
-        report = evaluate(drawn(), draws=100)
+        report = evaluate(drawn(), n_resamples=100)
         text = html(report, title="A <test>")
         assert "A &lt;test&gt;" in text
         assert not re.search(r'(src|href)="(?!data:)', text)
@@ -437,7 +442,7 @@ class TestPages:
         scores = drawn()
         targets = np.where(np.arange(240) < rare, 2, np.arange(240) // 4 % 2)
         logits = scores.logits + sure * np.eye(3)[targets]
-        row = evaluate(dataclasses.replace(scores, targets=targets, logits=logits), draws=2).rows[2]
+        row = evaluate(dataclasses.replace(scores, targets=targets, logits=logits), n_resamples=2).rows[2]
         figure = _figure(row)
         renderer = FigureCanvasAgg(figure).get_renderer()
         boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
@@ -446,7 +451,7 @@ class TestPages:
         assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
     def test_json(self) -> None:
-        data = json.loads(json.dumps(evaluate(drawn(), draws=100).to_dict(), allow_nan=False))
+        data = json.loads(json.dumps(evaluate(drawn(), n_resamples=100).to_dict(), allow_nan=False))
         assert data["rows"][0]["measures"]["auroc"]["method"] == "cluster bootstrap, 100 resamples"
         assert data["rows"][0]["confusion"]["tp"] >= 0
 
@@ -490,7 +495,9 @@ class TestScoring:
             assert len(told) == 6
         scores.write(tmp_path / "scores.csv")
         assert Scores.read(tmp_path / "scores.csv").columns["apparent"] == scores.columns["apparent"]
-        assert any("trained on 3 of these frames" in line for line in evaluate(scores, draws=100).warnings)
+        assert any(
+            "trained on 3 of these frames" in line for line in evaluate(scores, n_resamples=100).warnings
+        )
         unknown = lag_zoo.create_model("lag_mobilenetv3_small_050", label_names=["mucosa", "polyp"])
         assert "apparent" not in score(unknown, data, split=None, workers=0).columns
 
@@ -524,7 +531,7 @@ class TestScoring:
         assert (read.logits == scores.logits).all()
         assert (read.targets == scores.targets).all()
         assert (read.groups == scores.groups).all()
-        assert (read.images, read.grouping, read.parts) == (scores.images, scores.grouping, scores.parts)
+        assert (read.images, read.grouping, read.fold) == (scores.images, scores.grouping, scores.fold)
         (tmp_path / "other.csv").write_text("a,b\n1,2\n")
         with pytest.raises(DataError, match="holds no scores"):
             Scores.read(tmp_path / "other.csv")
@@ -552,7 +559,7 @@ class TestScoring:
             score(model, data, split=None, workers=0)
         scores = score(model, data, split=None, workers=0, skip_unreadable=True)
         assert (len(scores), scores.skipped, scores.found) == (23, ("0_0.png",), 24)
-        report = evaluate(scores, draws=100)
+        report = evaluate(scores, n_resamples=100)
         assert (report.found_groups, report.analysed_groups) == (12, 12)
         assert "| 24, of 12 patients | 0 | 1 | 23, of 12 patients |" in markdown(report, title="t")
 
@@ -569,5 +576,6 @@ def test_a_label_that_all_have() -> None:
     scores = drawn()
     with pytest.raises(InvalidConfigError, match="0 of 240 frames have it"):
         evaluate(
-            Scores(**{**vars(scores), "targets": np.where(scores.targets == 2, 0, scores.targets)}), draws=100
+            Scores(**{**vars(scores), "targets": np.where(scores.targets == 2, 0, scores.targets)}),
+            n_resamples=100,
         )

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate import Report, Scores, evaluate
 from lag_zoo.evaluate.beside import with_others
+from lag_zoo.evaluate.contrasts import EvaluationOptions, against_rest, answers
 from lag_zoo.evaluate.pages import markdown
-from lag_zoo.evaluate.questions import Options, answers, one_against_rest
 
-STORED = Options("stored", "frame", "maximum", None, False, None, 100, 0)
+STORED = EvaluationOptions("stored", "frame", "maximum", None, False, None, 100, 0)
 
 
 def scores_of(
@@ -38,7 +38,7 @@ def drawn(names: tuple[str, ...], points: dict[str, float], *, task: str = "mult
 
 
 def stored(scores: Scores) -> Report:
-    return evaluate(scores, operating_point="stored", draws=20)
+    return evaluate(scores, operating_point="stored", n_resamples=20)
 
 
 @given(
@@ -55,7 +55,7 @@ def test_of_two_labels_each_frame_is_called_one(
     if 0 <= tied < len(logits):
         point = float(scores.probabilities[tied, number])
     scores = scores_of(scores.logits, scores.label_names, {scores.label_names[number]: point})
-    found = [answers(question, scores, STORED) for question in one_against_rest(scores)]
+    found = [answers(contrast, scores, STORED) for contrast in against_rest(scores)]
     called = [one.probabilities >= one.thresholds for one in found]
     assert (called[number] == (scores.probabilities[:, number] >= point)).all()
     assert (called[0] != called[1]).all()
@@ -72,7 +72,7 @@ def test_two_labels() -> None:
     assert mucosa.confusion == (tn, fn, tp, fp)
     assert "stored with the weights" in markdown(report, title="t")
     assert not any("No operating point" in warning for warning in report.warnings)
-    again = with_others(report, scores, {"the same": (scores, report)}, draws=20)
+    again = with_others(report, scores, {"the same": (scores, report)}, n_resamples=20)
     assert all(
         difference.value == 0 for differences in again.beside[0].differences for difference in differences
     )

@@ -105,10 +105,15 @@ def test_all_resamples_at_once_are_one_by_one() -> None:
     probabilities = rng.uniform(size=30)
     truth, groups = rng.uniform(size=30) < probabilities, rng.integers(0, 6, 30)
     at_once = weighted_bootstraps(
-        lambda weights: slopes_and_intercepts(probabilities, truth, weights), groups, draws=300, seed=1
+        lambda weights: slopes_and_intercepts(probabilities, truth, weights), groups, n_resamples=300, seed=1
     )
     one_by_one = cluster_bootstraps(
-        lambda p, t: np.array(slope_and_intercept(p, t)), groups, probabilities, truth, draws=300, seed=1
+        lambda p, t: np.array(slope_and_intercept(p, t)),
+        groups,
+        probabilities,
+        truth,
+        n_resamples=300,
+        seed=1,
     )
     for one, other in zip(at_once, one_by_one, strict=True):
         assert one[:3] == pytest.approx(other[:3], rel=1e-9)
@@ -121,6 +126,6 @@ def test_blocks_of_resamples_are_the_same(monkeypatch: pytest.MonkeyPatch) -> No
     def mean(weights: np.ndarray) -> np.ndarray:
         return weights @ values[:, None] / weights.sum(axis=1, keepdims=True)
 
-    (whole,) = weighted_bootstraps(mean, np.arange(10), draws=50)
+    (whole,) = weighted_bootstraps(mean, np.arange(10), n_resamples=50)
     monkeypatch.setattr("lag_zoo.metrics.intervals._AT_ONCE", 70)
-    assert weighted_bootstraps(mean, np.arange(10), draws=50) == [whole]
+    assert weighted_bootstraps(mean, np.arange(10), n_resamples=50) == [whole]

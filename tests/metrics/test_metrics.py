@@ -139,7 +139,9 @@ class TestIntervals:
         by_group = naive = 0
         for seed in range(150):
             scores, truth, groups = clustered(30, 10, seed)
-            found = intervals.cluster_bootstrap(ranking.auroc, groups, scores, truth, draws=150, seed=seed)
+            found = intervals.cluster_bootstrap(
+                ranking.auroc, groups, scores, truth, n_resamples=150, seed=seed
+            )
             low, high = ranking.delong_interval(scores, truth)
             by_group += found.low <= true <= found.high
             naive += low <= true <= high
@@ -148,7 +150,7 @@ class TestIntervals:
 
     def test_each_frame_a_group_is_the_bootstrap(self) -> None:
         values = np.random.default_rng(0).normal(size=200)
-        found = intervals.cluster_bootstrap(np.mean, np.arange(200), values, draws=4000)
+        found = intervals.cluster_bootstrap(np.mean, np.arange(200), values, n_resamples=4000)
         other = scipy.stats.bootstrap((values,), np.mean, method="percentile", n_resamples=4000, rng=1)
         assert found.low == pytest.approx(other.confidence_interval.low, abs=0.02)
         assert found.high == pytest.approx(other.confidence_interval.high, abs=0.02)
@@ -156,26 +158,27 @@ class TestIntervals:
     def test_the_same_seed_is_the_same_interval(self) -> None:
         scores, truth, groups = clustered(20, 3, 0)
         one, two = (
-            intervals.cluster_bootstrap(ranking.auroc, groups, scores, truth, draws=50) for _ in range(2)
+            intervals.cluster_bootstrap(ranking.auroc, groups, scores, truth, n_resamples=50)
+            for _ in range(2)
         )
         assert one == two
         assert (one.n, one.groups) == (60, 20)
 
     def test_what_is_undefined_is_counted(self) -> None:
         scores, truth, groups = clustered(4, 2, 0)
-        found = intervals.cluster_bootstrap(ranking.auroc, groups, scores, truth, draws=400)
-        # Four groups, two of each label: one label is missing in 2 of 16 draws.
+        found = intervals.cluster_bootstrap(ranking.auroc, groups, scores, truth, n_resamples=400)
+        # Four groups, two of each label: one label is missing in 2 of 16 n_resamples.
         assert 25 < found.undefined < 80
 
     def test_paired_is_narrower_than_unpaired(self) -> None:
         scores, truth, groups = clustered(40, 3, 0)
         better = scores + 0.3 * truth
-        found = intervals.paired_difference(ranking.auroc, groups, better, scores, truth, draws=500)
-        alone = intervals.cluster_bootstrap(ranking.auroc, groups, scores, truth, draws=500)
+        found = intervals.paired_difference(ranking.auroc, groups, better, scores, truth, n_resamples=500)
+        alone = intervals.cluster_bootstrap(ranking.auroc, groups, scores, truth, n_resamples=500)
         assert 0 < found.low < found.value < found.high
         assert found.high - found.low < alone.high - alone.low
         assert found.p < 0.05
-        same = intervals.paired_difference(ranking.auroc, groups, scores, scores, truth, draws=100)
+        same = intervals.paired_difference(ranking.auroc, groups, scores, scores, truth, n_resamples=100)
         assert same.value == 0.0
         assert np.isnan([same.low, same.high, same.p]).all()
 
@@ -183,7 +186,7 @@ class TestIntervals:
     def test_p_says_what_the_interval_says(self, seed: int) -> None:
         scores, truth, groups = clustered(6, 3, seed)
         other = scores + np.random.default_rng(seed).normal(0.2, 0.4, len(scores))
-        found = intervals.paired_difference(ranking.auroc, groups, other, scores, truth, draws=999)
+        found = intervals.paired_difference(ranking.auroc, groups, other, scores, truth, n_resamples=999)
         assert (found.low > 0 or found.high < 0) == (found.p < 0.05)
 
     def test_mcnemar(self) -> None:

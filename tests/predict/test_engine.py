@@ -11,7 +11,7 @@ import lag_zoo.predict.predictor as predict_module
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.nn import LAG
-from lag_zoo.nn.packing import PackedConv2d
+from lag_zoo.nn.fast.onednn import PackedConv2d
 from lag_zoo.predict import Predictor
 
 FRAMES = [draw_frame((300, 400), seed=seed) for seed in range(5)]

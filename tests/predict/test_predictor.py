@@ -64,12 +64,12 @@ class TestAnswers:
         assert answer.label == max(answer.probabilities, key=lambda k: answer.probabilities[k])
         views = model.views(frame)
         assert [list(box) for box in answer.boxes] == views.boxes[0].tolist()
-        assert answer.share == pytest.approx(float(views.share), abs=1e-6)
+        assert answer.coverage == pytest.approx(float(views.coverage), abs=1e-6)
         assert (answer.path, answer.model, answer.spread) == (None, "lag_mobilenetv3_small_050", None)
-        assert (answer.crop_weights, answer.warnings, answer.apparent) == (None, (), False)
+        assert (answer.crop_weights, answer.warnings, answer.in_training_data) == (None, (), False)
 
     def test_to_dict_is_json(self, model: LAG, folder: Path) -> None:
-        answer = Predictor(model)(folder / "0.png", draws=2)[0].to_dict()
+        answer = Predictor(model)(folder / "0.png", tta=2)[0].to_dict()
         again = json.loads(json.dumps(answer))
         assert again == answer
         assert again["path"] == str(folder / "0.png")
@@ -132,8 +132,8 @@ class TestAnswers:
     @pytest.mark.parametrize("batch_size", [1, 2, 3])
     def test_the_batch_changes_nothing(self, model: LAG, batch_size: int) -> None:
         frames = [draw_frame((200 + 30 * i, 300), seed=i) for i in range(5)]
-        alone = [Predictor(model)(frame, draws=3)[0] for frame in frames]
-        together = Predictor(model, batch_size=batch_size)(frames, draws=3)
+        alone = [Predictor(model)(frame, tta=3)[0] for frame in frames]
+        together = Predictor(model, batch_size=batch_size)(frames, tta=3)
         assert all(close(a, b) for a, b in zip(alone, together, strict=True))
 
     def test_uint8_and_float_in_one_call(self, model: LAG) -> None:
@@ -154,7 +154,7 @@ class TestAnswers:
             return fused(self, x)
 
         monkeypatch.setattr(LAG, "fused", watched)
-        Predictor(model, batch_size=4)([draw_frame(SIZE)] * 3, draws=6)
+        Predictor(model, batch_size=4)([draw_frame(SIZE)] * 3, tta=6)
         assert max(sizes) == 4
         assert sum(sizes) == 18
 
@@ -162,7 +162,7 @@ class TestAnswers:
 class TestDraws:
     def test_mean_and_spread_of_random_crops(self, model: LAG) -> None:
         frame = draw_frame(SIZE)
-        (answer,) = Predictor(model)(frame, draws=5)
+        (answer,) = Predictor(model)(frame, tta=5)
         with torch.inference_mode():
             chances = torch.stack(
                 [
@@ -174,20 +174,20 @@ class TestDraws:
         assert list(answer.probabilities.values()) == pytest.approx(chances.mean(0).tolist(), abs=1e-5)
         assert list(answer.spread.values()) == pytest.approx(chances.std(0).tolist(), abs=1e-5)
         assert len(answer.boxes) == 5 * 4
-        assert answer.share > Predictor(model)(frame)[0].share  # more crops see more
-        assert Predictor(model)(frame, draws=5) == [answer]
+        assert answer.coverage > Predictor(model)(frame)[0].coverage  # more crops see more
+        assert Predictor(model)(frame, tta=5) == [answer]
 
-    @pytest.mark.parametrize("draws", [-1, 1])
-    def test_refuses_what_has_no_spread(self, model: LAG, draws: int) -> None:
+    @pytest.mark.parametrize("tta", [-1, 1])
+    def test_refuses_what_has_no_spread(self, model: LAG, tta: int) -> None:
         with pytest.raises(InvalidConfigError, match="at least 2 for a spread"):
-            Predictor(model)(draw_frame(SIZE), draws=draws)
+            Predictor(model)(draw_frame(SIZE), tta=tta)
 
 
 class TestNetworks:
     def test_weights_of_the_crops_under_attention_only(self) -> None:
         predictor = Predictor(small(fusion="attention"))
-        for draws, count in ((0, 4), (3, 12)):
-            (answer,) = predictor(draw_frame(SIZE), draws)
+        for tta, count in ((0, 4), (3, 12)):
+            (answer,) = predictor(draw_frame(SIZE), tta)
             assert answer.crop_weights is not None
             assert len(answer.crop_weights) == count
             assert sum(answer.crop_weights) == pytest.approx(1)
@@ -262,7 +262,11 @@ class TestNamed:
 
     def test_frames_it_was_trained_on(self, named: Predictor, shared: Path) -> None:
         frames = sorted((shared / "kvasir_seg" / "images").iterdir())[:2]
-        assert [answer.apparent for answer in named([*frames, draw_frame(SIZE)])] == [True, True, False]
+        assert [answer.in_training_data for answer in named([*frames, draw_frame(SIZE)])] == [
+            True,
+            True,
+            False,
+        ]
 
     @pytest.mark.filterwarnings("ignore::lag_zoo.errors.FieldOfViewWarning")
     def test_doubts(self, named: Predictor) -> None:

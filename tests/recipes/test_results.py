@@ -50,7 +50,7 @@ def drawn(run: Run, *, skill: float) -> Scores:
         targets=truth,
         groups=np.array([f"{run.fold}_{i // 4}" for i in range(60)]),
         grouping="exam",
-        parts=(f"fold{run.fold}",) * 60,
+        fold=(f"fold{run.fold}",) * 60,
     )
 
 

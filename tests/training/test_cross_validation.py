@@ -50,7 +50,7 @@ def test_each_frame_once_and_done_folds_stay_done(data: Manifest, tmp_path: Path
     assert sorted(scores.images) == sorted(f.image for f in data.frames)
     assert scores.thresholds is not None
     assert scores.thresholds.shape == scores.logits.shape
-    report = evaluate(scores, operating_point="stored", draws=100)
+    report = evaluate(scores, operating_point="stored", n_resamples=100)
     assert report.rows[0].rule == "of each fold, from its inner validation frames"
     (tmp_path / "short" / "repeat1" / "fold2" / "scores.csv").unlink()
     again = cross_validate(
@@ -58,9 +58,9 @@ def test_each_frame_once_and_done_folds_stay_done(data: Manifest, tmp_path: Path
     )
     assert len(seen) == 4, "its training was done"
     assert np.array_equal(again["short"][0].logits, scores.logits)
-    (row, _) = compare(scores, found["plain"][0], draws=100)
+    (row, _) = compare(scores, found["plain"][0], n_resamples=100)
     assert row.difference.value == pytest.approx(row.one - row.other)
-    same = compare(scores, again["short"][0], draws=100)[0].difference
+    same = compare(scores, again["short"][0], n_resamples=100)[0].difference
     assert same.value == 0
     assert np.isnan(same.p), "where nothing differs nothing can be tested"
 
@@ -81,7 +81,7 @@ def test_what_was_left_out_is_told_and_subgroups_are_kept(tmp_path: Path) -> Non
     drawn = write_frames(tmp_path / "frames")
     (tmp_path / "frames" / "3_1.png").write_bytes(b"no image")
     sites = ["antrum" if number % 2 else "corpus" for number in range(len(drawn))]
-    drawn = drawn.with_column("site", sites).with_column("split", [""] * len(drawn))
+    drawn = drawn.with_column("anatomy", sites).with_column("split", [""] * len(drawn))
     left = drawn.with_column("excluded", ["blurred", *[""] * (len(drawn) - 1)])
     plain = {"plain": dataclasses.replace(SHORT, stages=(Stage(epochs=1, crops=False),))}
     options = {"folds": 2, "inner": 0.3, "device": "cpu"}
@@ -89,10 +89,10 @@ def test_what_was_left_out_is_told_and_subgroups_are_kept(tmp_path: Path) -> Non
         cross_validate(plain, left, tmp_path / "stops", **options)
     for _ in range(2):  # trained, and read again
         (scores,) = cross_validate(plain, left, tmp_path / "cv", **options, skip_unreadable=True)["plain"]
-        report = evaluate(scores, operating_point="stored", draws=100)
+        report = evaluate(scores, operating_point="stored", n_resamples=100)
         assert (report.found, report.excluded, report.skipped, report.analysed) == (24, 1, ("3_1.png",), 22)
         assert (report.found_groups, report.analysed_groups) == (12, 12)
-        assert [part.value for part in report.subgroups if part.column == "site"] == ["antrum", "corpus"]
+        assert [part.value for part in report.subgroups if part.column == "anatomy"] == ["antrum", "corpus"]
 
 
 def test_the_command(data: Manifest, tmp_path: Path) -> None:
@@ -103,8 +103,8 @@ def test_the_command(data: Manifest, tmp_path: Path) -> None:
         app,
         [
             "cv", str(tmp_path / "short.yaml"), str(data.root / "data.csv"), "-o", str(tmp_path / "cv"), "--folds", "2",
-            "--against", str(tmp_path / "plain.yaml"), "--device", "cpu", "--floors", "--level", "patient",
-            "--pooling", "mean", "--prevalence", "0.1", "--draws", "100",
+            "--against", str(tmp_path / "plain.yaml"), "--device", "cpu", "--baselines", "--level", "patient",
+            "--pooling", "mean", "--prevalence", "0.1", "--n-resamples", "100",
         ],
         catch_exceptions=False,
     )  # fmt: skip

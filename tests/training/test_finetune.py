@@ -326,7 +326,7 @@ class TestFramesThatTheRunKnows:
         anew = data.with_column("split", ["test"] * len(data))
         scores = score(best, anew, workers=0)
         assert scores.columns[APPARENT] == ("",) * 12 + ("yes",) * 12
-        report = evaluate(scores, operating_point="stored", draws=100)
+        report = evaluate(scores, operating_point="stored", n_resamples=100)
         assert all(row.apparent for row in report.rows)
         assert any("were trained on 12 of these frames, or chosen by them" in w for w in report.warnings)
         predictor = lag_zoo.Predictor(place)

@@ -50,7 +50,7 @@ def test_batches_of_which_nothing_is_known(tmp_path: Path) -> None:
     )
     assert all(math.isfinite(row["train_loss"]) and row["train_loss"] > 0 for row in seen)
     assert all(torch.isfinite(t).all() for t in trained.state_dict().values())
-    report = evaluate(score(trained, data, split="val", workers=0), operating_point="0.5", draws=100)
+    report = evaluate(score(trained, data, split="val", workers=0), operating_point="0.5", n_resamples=100)
     assert [(row.label, row.n) for row in report.rows] == [("IM", 8), ("GA", 8)]
 
 
@@ -139,5 +139,5 @@ def test_one_label_alone(tmp_path: Path) -> None:
     data = open_data(drawn.root / "one.csv")
     assert (data.task, data.label_names) == ("multilabel", ("polyp",))
     model = finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
-    (row,) = evaluate(score(model, data, split="val", workers=0), draws=100).rows
+    (row,) = evaluate(score(model, data, split="val", workers=0), n_resamples=100).rows
     assert (row.label, row.n, row.positives) == ("polyp", 8, 4)

@@ -76,11 +76,11 @@ class TestShareSeen:
         field = whole_frame(1, (128, 128))
         twice = boxes_at(torch.tensor([[[0, 0], [0, 0]]]), 64)
         apart = boxes_at(torch.tensor([[[0, 0], [64, 64]]]), 64)
-        assert field.share_seen(twice).item() == 0.25
-        assert field.share_seen(apart).item() == 0.5
+        assert field.coverage(twice).item() == 0.25
+        assert field.coverage(apart).item() == 0.5
 
     def test_what_lies_outside_the_field_does_not_count(self) -> None:
         field = whole_frame(1, (128, 128))
         field.cutouts[0, 0] = torch.tensor([0, 0, 64, 128])
-        assert field.share_seen(boxes_at(torch.tensor([[[0, 0]]]), 64)).item() == 0
-        assert field.share_seen(boxes_at(torch.tensor([[[64, 0]]]), 64)).item() == 0.5
+        assert field.coverage(boxes_at(torch.tensor([[[0, 0]]]), 64)).item() == 0
+        assert field.coverage(boxes_at(torch.tensor([[[64, 0]]]), 64)).item() == 0.5

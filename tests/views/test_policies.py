@@ -42,7 +42,7 @@ def fields(draw: st.DrawFn) -> FieldOfView:
 @policies
 @given(field=fields(), count=st.integers(1, 40), size=st.integers(16, 128), seed=st.integers(0, 2**63 - 1))
 def test_boxes_of_any_field(policy: Policy, field: FieldOfView, count: int, size: int, seed: int) -> None:
-    boxes, inside = place_crops(field, num_crops=count, crop_size=size, policy=policy, draws=[seed])
+    boxes, inside = place_crops(field, num_crops=count, crop_size=size, policy=policy, seeds=[seed])
     assert boxes.shape == (1, count, 4)
     assert boxes.dtype == torch.int64
     assert inside.shape == (1, count)
@@ -60,7 +60,7 @@ def test_boxes_of_any_field(policy: Policy, field: FieldOfView, count: int, size
 @given(field=fields(), size=st.integers(16, 96))
 def test_every_pixel_of_a_crop_inside_is_lit(policy: Policy, field: FieldOfView, size: int) -> None:
     """Against the field drawn pixel by pixel, which knows nothing of boxes."""
-    boxes, inside = place_crops(field, num_crops=12, crop_size=size, policy=policy, draws=[1])
+    boxes, inside = place_crops(field, num_crops=12, crop_size=size, policy=policy, seeds=[1])
     lit = field.mask()[0]
     for (x1, y1, x2, y2), within in zip(boxes[0].tolist(), inside[0].tolist(), strict=True):
         if within:
@@ -72,7 +72,7 @@ def test_every_pixel_of_a_crop_inside_is_lit(policy: Policy, field: FieldOfView,
 @pytest.mark.parametrize("count", [1, 4, 10, 40])
 def test_all_inside_where_there_is_room(policy: Policy, count: int) -> None:
     field = disc((1024, 1280), (640, 480), 620)
-    boxes, inside = place_crops(field, num_crops=count, crop_size=64, policy=policy, draws=[5])
+    boxes, inside = place_crops(field, num_crops=count, crop_size=64, policy=policy, seeds=[5])
     assert inside.all()
     assert len({tuple(box) for box in boxes[0].tolist()}) == count
 
@@ -81,7 +81,7 @@ def test_all_inside_where_there_is_room(policy: Policy, count: int) -> None:
 def test_boxes_keep_out_of_a_cutout(policy: Policy) -> None:
     field = whole_frame(1, (600, 600))
     field.cutouts[0, 0] = torch.tensor([0, 300, 300, 600])
-    boxes, inside = place_crops(field, num_crops=30, crop_size=64, policy=policy, draws=[0])
+    boxes, inside = place_crops(field, num_crops=30, crop_size=64, policy=policy, seeds=[0])
     assert inside.all()
     assert not ((boxes[..., 0] < 300) & (boxes[..., 3] > 300)).any()
 
@@ -90,9 +90,9 @@ def test_boxes_keep_out_of_a_cutout(policy: Policy) -> None:
 @given(order=st.permutations(range(5)))
 def test_the_batch_and_its_order_change_nothing(policy: Policy, order: list[int]) -> None:
     every = [disc((480, 640), (320 + 10 * i, 240 - 7 * i), 150.0 + 20 * i) for i in range(5)]
-    alone = [place_crops(f, num_crops=7, crop_size=48, policy=policy, draws=[i]) for i, f in enumerate(every)]
+    alone = [place_crops(f, num_crops=7, crop_size=48, policy=policy, seeds=[i]) for i, f in enumerate(every)]
     boxes, inside = place_crops(
-        together([every[i] for i in order]), num_crops=7, crop_size=48, policy=policy, draws=order
+        together([every[i] for i in order]), num_crops=7, crop_size=48, policy=policy, seeds=order
     )
     assert torch.equal(boxes, torch.cat([alone[i][0] for i in order]))
     assert torch.equal(inside, torch.cat([alone[i][1] for i in order]))
@@ -103,7 +103,7 @@ def test_only_random_depends_on_the_draw_and_no_generator_moves(policy: Policy) 
     field, state = whole_frame(1, (500, 500)), torch.get_rng_state()
 
     def boxes(draw: int) -> torch.Tensor:
-        return place_crops(field, num_crops=10, crop_size=64, policy=policy, draws=[draw])[0]
+        return place_crops(field, num_crops=10, crop_size=64, policy=policy, seeds=[draw])[0]
 
     assert torch.equal(boxes(1), boxes(1))
     assert torch.equal(boxes(1), boxes(2)) is (policy != "random")
@@ -113,7 +113,7 @@ def test_only_random_depends_on_the_draw_and_no_generator_moves(policy: Policy) 
 def test_random_reaches_every_part() -> None:
     field = whole_frame(1, (100, 200))
     draws = [
-        place_crops(field, num_crops=10, crop_size=64, policy="random", draws=[d])[0] for d in range(200)
+        place_crops(field, num_crops=10, crop_size=64, policy="random", seeds=[d])[0] for d in range(200)
     ]
     boxes = torch.cat(draws).flatten(0, 1)
     assert boxes[:, :2].amin(0).tolist() == [0, 0]
@@ -125,7 +125,7 @@ def test_random_reaches_every_part() -> None:
 def test_an_empty_field_gets_boxes_in_the_frame_and_none_inside(policy: Policy) -> None:
     field = disc((300, 400), (200, 150), -10)
     assert field.empty.all()
-    boxes, inside = place_crops(field, num_crops=6, crop_size=64, policy=policy, draws=[0])
+    boxes, inside = place_crops(field, num_crops=6, crop_size=64, policy=policy, seeds=[0])
     assert not inside.any()
     assert (boxes[..., 2] <= 400).all()
     assert (boxes[..., 3] <= 300).all()
@@ -134,7 +134,7 @@ def test_an_empty_field_gets_boxes_in_the_frame_and_none_inside(policy: Policy) 
 @policies
 def test_a_frame_smaller_than_a_crop(policy: Policy) -> None:
     boxes, inside = place_crops(
-        whole_frame(1, (40, 300)), num_crops=5, crop_size=64, policy=policy, draws=[0]
+        whole_frame(1, (40, 300)), num_crops=5, crop_size=64, policy=policy, seeds=[0]
     )
     assert not inside.any()
     assert boxes[..., 1].eq(0).all(), "it begins at the frame's edge and reaches over the other"

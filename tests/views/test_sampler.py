@@ -69,13 +69,13 @@ def test_without_crops_the_rest_is_the_same(mask: bool) -> None:
     views = dataclasses.replace(whole, with_crops=False)(FRAMES)
     assert torch.equal(views.global_view, whole(FRAMES).global_view)
     assert views.crops.shape == (4, 0, 3, 32, 32)
-    assert (views.boxes.shape, views.inside.shape, views.share.tolist()) == ((4, 0, 4), (4, 0), 4 * [0])
+    assert (views.boxes.shape, views.inside.shape, views.coverage.tolist()) == ((4, 0, 4), (4, 0), 4 * [0])
 
 
 def test_without_the_share_the_rest_is_the_same() -> None:
-    views = dataclasses.replace(SAMPLER, with_share=False)(FRAMES)
-    assert views.share.isnan().all()
-    assert equal(views._replace(share=SAMPLER(FRAMES).share), SAMPLER(FRAMES))
+    views = dataclasses.replace(SAMPLER, with_coverage=False)(FRAMES)
+    assert views.coverage.isnan().all()
+    assert equal(views._replace(coverage=SAMPLER(FRAMES).coverage), SAMPLER(FRAMES))
 
 
 def test_views_go_to_a_device_and_to_no_other_numbers() -> None:
@@ -114,9 +114,9 @@ def test_no_generator_of_the_process_moves(policy: Policy) -> None:
 @given(count=st.integers(1, 60), size=st.integers(16, 200))
 def test_the_share_is_a_share_and_no_more_than_the_crops_could_cover(count: int, size: int) -> None:
     views = ViewSampler(global_size=64, num_crops=count, crop_size=size)(FRAMES)
-    assert ((views.share >= 0) & (views.share <= 1)).all()
+    assert ((views.coverage >= 0) & (views.coverage <= 1)).all()
     most = count * size**2 / SAMPLER.field(FRAMES).area()
-    assert (views.share <= 1.1 * most + 0.01).all(), "counted on a grid"
+    assert (views.coverage <= 1.1 * most + 0.01).all(), "counted on a grid"
 
 
 def test_different_sizes_in_a_list() -> None:
@@ -161,8 +161,8 @@ def test_crops_keep_inside_the_field_and_without_it_go_anywhere() -> None:
     anywhere = ViewSampler(num_crops=40, crop_size=32, field_of_view=False)(FRAMES)
     assert anywhere.inside.all()
     assert not field.contains(anywhere.boxes).all()
-    assert (views.share > 0).all()
-    assert (views.share < 1).all()
+    assert (views.coverage > 0).all()
+    assert (views.coverage < 1).all()
 
 
 def test_a_frame_smaller_than_a_crop_is_padded_and_marked() -> None:
@@ -179,7 +179,7 @@ def test_a_black_frame_has_views_and_a_warning() -> None:
     with pytest.warns(FieldOfViewWarning):
         views = SAMPLER(black)
     assert not views.inside.any()
-    assert views.share == 0
+    assert views.coverage == 0
     assert views.crops.shape == (5, 3, 32, 32)
 
 
@@ -233,4 +233,4 @@ def test_real_frames_of_two_scopes(shared: Path) -> None:
     names = [shared / "samples/WLI_IM/1.TIF", min((shared / "kvasir_seg/images").glob("*.jpg"))]
     views = SAMPLER([Image.open(name) for name in names])
     assert views.inside.all()
-    assert (views.share > 0).all()
+    assert (views.coverage > 0).all()

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import lag_zoo
-from lag_zoo.models.backbones import BACKBONES
+from lag_zoo.catalogue.backbones import BACKBONES
 from lag_zoo.nn import LAG
 from lag_zoo.specs import LAGConfig
 from lag_zoo.weights import assembly, read_weights

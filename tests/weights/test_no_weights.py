@@ -17,9 +17,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import lag_zoo
+from lag_zoo.catalogue import NO_GASTRIC_WEIGHTS
 from lag_zoo.cli import main
 from lag_zoo.errors import WeightsIntegrityError, WeightsNotFoundError
-from lag_zoo.models import NO_GASTRIC_WEIGHTS
 from lag_zoo.weights import hub as client
 from tests.hub_fixture import FreshHub
 from tests.hub_store import Kind

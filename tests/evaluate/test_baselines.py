@@ -1,4 +1,4 @@
-"""Floors: each finds what is there for it to find, and a leak stands at the top of the report."""
+"""Baselines: each finds what is there for it to find, and a leak stands at the top of the report."""
 
 import dataclasses
 import shutil
@@ -12,12 +12,12 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from typer.testing import CliRunner
 
 import lag_zoo
-import lag_zoo.evaluate.floors as floors_module
+import lag_zoo.evaluate.baselines as floors_module
 from lag_zoo.cli.app import app
 from lag_zoo.data import Manifest, write_manifest
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate import Scores, evaluate, score
-from lag_zoo.evaluate.floors import _metadata, floors, floors_out_of_fold, with_floors
+from lag_zoo.evaluate.baselines import _metadata, baselines, baselines_out_of_fold, with_baselines
 from lag_zoo.evaluate.pages import html, markdown
 from tests.networks import small
 from tests.training.drawn_data import write_frames
@@ -42,12 +42,12 @@ def score_of(data: Manifest, split: str) -> Scores:
 
 def areas(data: Manifest) -> dict[str, float]:
     scores = score_of(data, "val")
-    found = floors(data, scores, small(global_size=32).config)
-    report = with_floors(evaluate(scores, draws=100), found, draws=100)
-    assert all(len(rows) == 2 for _, rows in report.floors)
+    found = baselines(data, scores, small(global_size=32).config)
+    report = with_baselines(evaluate(scores, n_resamples=100), found, n_resamples=100)
+    assert all(len(rows) == 2 for _, rows in report.baselines)
     assert "untrained backbone, linear probe" in markdown(report, title="t")
     assert "untrained backbone, linear probe" in html(report, title="t")
-    return {name: rows[1].measures["auroc"].value for name, rows in report.floors}
+    return {name: rows[1].measures["auroc"].value for name, rows in report.baselines}
 
 
 def test_colours_are_found_by_colours(data: Manifest) -> None:
@@ -62,8 +62,10 @@ def test_a_leak_in_the_files(data: Manifest) -> None:
                 larger = image.resize((180, 140))
             larger.save(data.path(frame))
     scores = score_of(data, "val")
-    report = with_floors(
-        evaluate(scores, draws=100), floors(data, scores, small(global_size=32).config), draws=100
+    report = with_baselines(
+        evaluate(scores, n_resamples=100),
+        baselines(data, scores, small(global_size=32).config),
+        n_resamples=100,
     )
     assert report.warnings[0].startswith("Leak: metadata alone tells normal with an AUROC of 1.000")
 
@@ -86,17 +88,17 @@ def test_metadata_know_the_device(tmp_path: Path) -> None:
 
 def test_by_patient(data: Manifest) -> None:
     scores = score_of(data, "val")
-    found = floors(data, scores, small(global_size=32).config)
-    report = with_floors(evaluate(scores, level="patient", draws=100), found, draws=100)
-    assert {row.n for _, rows in report.floors for row in rows} == {report.rows[0].n} == {12}
+    found = baselines(data, scores, small(global_size=32).config)
+    report = with_baselines(evaluate(scores, level="patient", n_resamples=100), found, n_resamples=100)
+    assert {row.n for _, rows in report.baselines for row in rows} == {report.rows[0].n} == {12}
 
 
 def test_an_unreadable_training_frame(data: Manifest) -> None:
     scores = score_of(data, "val")
     data.path(next(f for f in data.frames if f.split == "train")).write_bytes(b"no image")
     with pytest.raises(UnreadableImageError):
-        floors(data, scores, small(global_size=32).config)
-    found = floors(data, scores, small(global_size=32).config, skip_unreadable=True)
+        baselines(data, scores, small(global_size=32).config)
+    found = baselines(data, scores, small(global_size=32).config, skip_unreadable=True)
     assert found["colour statistics"].logits.shape == scores.logits.shape
 
 
@@ -121,9 +123,9 @@ def test_not_exclusive_labels(data: Manifest) -> None:
         "lag_mobilenetv3_small_050", label_names=list(data.label_names), task="multilabel", global_size=32
     )
     scores = score(model, both, split="val", workers=0)
-    found = floors(both, scores, model.config)
-    report = with_floors(evaluate(scores, draws=100), found, draws=100)
-    assert dict(report.floors)["colour statistics"][0].measures["auroc"].value > 0.9
+    found = baselines(both, scores, model.config)
+    report = with_baselines(evaluate(scores, n_resamples=100), found, n_resamples=100)
+    assert dict(report.baselines)["colour statistics"][0].measures["auroc"].value > 0.9
 
 
 def of_two_folds(data: Manifest) -> Scores:
@@ -131,20 +133,20 @@ def of_two_folds(data: Manifest) -> Scores:
     parts = [score_of(data, split) for split in data.splits]
     scores = parts[0].joined(parts[1:])
     return dataclasses.replace(
-        scores, parts=tuple(f"fold{1 + int(group[1:]) // 2 % 2}" for group in scores.groups)
+        scores, fold=tuple(f"fold{1 + int(group[1:]) // 2 % 2}" for group in scores.groups)
     )
 
 
 def test_out_of_fold_is_each_fold_by_the_others(data: Manifest) -> None:
     """The same numbers as by two splits, one fold the training frames and the other those that are scored."""
     scores = of_two_folds(data)
-    found = floors_out_of_fold(data, scores, small(global_size=32).config)
-    assert list(found) == list(floors(data, score_of(data, "val"), small(global_size=32).config))
-    fold = dict(zip(scores.images, scores.parts, strict=True))
+    found = baselines_out_of_fold(data, scores, small(global_size=32).config)
+    assert list(found) == list(baselines(data, score_of(data, "val"), small(global_size=32).config))
+    fold = dict(zip(scores.images, scores.fold, strict=True))
     split = data.with_column(
         "split", ["val" if fold[frame.image] == "fold1" else "train" for frame in data.frames]
     )
-    alone = floors(split, score_of(split, "val"), small(global_size=32).config)
+    alone = baselines(split, score_of(split, "val"), small(global_size=32).config)
     for name, whole in found.items():
         assert sorted(whole.images) == sorted(scores.images)
         places = [whole.images.index(image) for image in alone[name].images]
@@ -173,7 +175,7 @@ def test_regressions_take_one_thread(data: Manifest, monkeypatch: pytest.MonkeyP
 
 def test_out_of_one_fold(data: Manifest) -> None:
     with pytest.raises(InvalidConfigError, match=r"several folds are needed; these are of \['val'\]"):
-        floors_out_of_fold(data, score_of(data, "val"), small(global_size=32).config)
+        baselines_out_of_fold(data, score_of(data, "val"), small(global_size=32).config)
 
 
 def test_no_training_frame_can_be_read(data: Manifest) -> None:
@@ -182,20 +184,20 @@ def test_no_training_frame_can_be_read(data: Manifest) -> None:
         if frame.split == "train":
             data.path(frame).write_bytes(b"no image")
     with pytest.raises(DataError, match=r"none of the training frames .* can be read"):
-        floors(data, scores, small(global_size=32).config, skip_unreadable=True)
+        baselines(data, scores, small(global_size=32).config, skip_unreadable=True)
 
 
 def test_training_frames_of_one_label(data: Manifest) -> None:
     one = data.with_frames(f for f in data.frames if f.split == "val" or f.labels == (0,))
-    with pytest.raises(DataError, match="training frames are all normal: no floor"):
-        floors(one, score_of(data, "val"), small(global_size=32).config)
+    with pytest.raises(DataError, match="training frames are all normal: no baseline"):
+        baselines(one, score_of(data, "val"), small(global_size=32).config)
 
 
 def test_without_training_frames(data: Manifest) -> None:
     scores = score_of(data, "val")
     only = data.with_frames(f for f in data.frames if f.split == "val")
     with pytest.raises(DataError, match="has none in a split 'train'"):
-        floors(only, scores, small(global_size=32).config)
+        baselines(only, scores, small(global_size=32).config)
 
 
 def test_the_command(data: Manifest, tmp_path: Path) -> None:
@@ -207,8 +209,8 @@ def test_the_command(data: Manifest, tmp_path: Path) -> None:
         str(tmp_path / "data.csv"),
         "--split",
         "val",
-        "--floors",
+        "--baselines",
     ]
-    done = CliRunner().invoke(app, [*arguments, "--draws", "100"], catch_exceptions=False)
+    done = CliRunner().invoke(app, [*arguments, "--n_resamples", "100"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "| colour statistics | normal | rest |" in done.output

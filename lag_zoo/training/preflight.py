@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lag_zoo.data.images import read_image
-from lag_zoo.data.known_frames import frame_digest
 from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.errors import DataError, UnreadableImageError
 from lag_zoo.listener import Listener
+from lag_zoo.provenance import frame_digest
 
 _SHOWN = 3
 

@@ -1,7 +1,7 @@
 """The catalogue: every model that lag_zoo itself declares, as data."""
 
-from lag_zoo.models.gastric import GASTRIC
-from lag_zoo.models.polyp import POLYP
+from lag_zoo.catalogue.gastric import GASTRIC
+from lag_zoo.catalogue.polyp import POLYP
 
 CATALOGUE = (*GASTRIC, POLYP)
 """The entries of the zoo, in the order of their declaration."""

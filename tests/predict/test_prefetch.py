@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lag_zoo.predict.ahead import ahead
+from lag_zoo.predict.prefetch import prefetch
 
 
 @pytest.mark.parametrize("workers", [0, 1, 4])
@@ -14,12 +14,12 @@ def test_in_order_whatever_takes_longer(workers: int) -> None:
         time.sleep(0.01 * (number % 3 == 0))
         return number
 
-    assert list(ahead(slow, range(20), workers=workers, depth=5)) == list(range(20))
+    assert list(prefetch(slow, range(20), workers=workers, depth=5)) == list(range(20))
 
 
 def test_it_is_at_most_so_far_ahead() -> None:
     begun: list[int] = []
-    found = ahead(lambda number: begun.append(number), range(100), workers=2, depth=4)
+    found = prefetch(lambda number: begun.append(number), range(100), workers=2, depth=4)
     for taken in range(10):
         next(found)
         assert len(begun) <= taken + 4
@@ -28,20 +28,20 @@ def test_it_is_at_most_so_far_ahead() -> None:
 
 
 def test_an_error_comes_in_its_turn() -> None:
-    found = ahead(lambda number: 1 // number, [1, 2, 0, 3], workers=2, depth=4)
+    found = prefetch(lambda number: 1 // number, [1, 2, 0, 3], workers=2, depth=4)
     assert [next(found), next(found)] == [1, 0]
     with pytest.raises(ZeroDivisionError):
         next(found)
 
 
 def test_one_alone_needs_no_thread() -> None:
-    (thread,) = ahead(lambda _: threading.current_thread(), ["one"], workers=2, depth=4)
+    (thread,) = prefetch(lambda _: threading.current_thread(), ["one"], workers=2, depth=4)
     assert thread is threading.main_thread()
 
 
 def test_no_thread_is_left() -> None:
     before = threading.active_count()
-    found = ahead(str, range(100), workers=3, depth=6)
+    found = prefetch(str, range(100), workers=3, depth=6)
     next(found)
     found.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before

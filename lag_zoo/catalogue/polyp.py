@@ -6,8 +6,8 @@ What was trained is a fact of the run that trained it, so that run writes it bes
 from dataclasses import dataclass
 from pathlib import Path
 
-from lag_zoo.models.backbones import BACKBONES
-from lag_zoo.models.size import count_crop_macs, count_params
+from lag_zoo.catalogue.backbones import BACKBONES
+from lag_zoo.catalogue.size import count_crop_macs, count_params
 from lag_zoo.specs import LAGConfig, ModelSpec, Spec, WeightSpec
 
 NAME = "lag_mobilenetv3_small_100_polyp"

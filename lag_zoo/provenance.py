@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-import lag_zoo.models
+import lag_zoo.catalogue
 from lag_zoo.errors import InvalidImageError
 from lag_zoo.registry import list_models, model_info
 
@@ -41,7 +41,7 @@ def known_frames(name: str) -> frozenset[str]:
     >>> known_frames("lag_resnet50_lci")
     frozenset()
     """
-    return _listed(Path(lag_zoo.models.__file__).with_name(f"{name}_{FRAMES}"))
+    return _listed(Path(lag_zoo.catalogue.__file__).with_name(f"{name}_{FRAMES}"))
 
 
 def frames_behind(trained_on: Iterable[str], path: Path | None = None) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What one question comes to: a row of a report, each number with its interval."""
+"""What one contrast comes to: a row of a report, each number with its interval."""
 
 import math
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lag_zoo.brief import brief
+from lag_zoo.evaluate.contrasts import Answers, Contrast, EvaluationOptions
 from lag_zoo.evaluate.curves import Curves, curves_of
-from lag_zoo.evaluate.questions import Answers, Options, Question
 from lag_zoo.metrics import calibration
 from lag_zoo.metrics.confusion import Confusion, at_prevalence, confusion_at, rates
 from lag_zoo.metrics.intervals import INDEPENDENT, Interval, cluster_bootstraps, weighted_bootstraps, wilson
@@ -20,7 +20,7 @@ CALIBRATION = ("brier", "ece", "slope", "intercept")
 BINS = 10
 
 
-class Restated(NamedTuple):
+class AtPrevalence(NamedTuple):
     """Predictive values where another share has the label."""
 
     prevalence: float
@@ -29,8 +29,8 @@ class Restated(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """What one question came to.
+class LabelResult:
+    """What one contrast came to.
 
     Attributes:
         label: a label; `against`: `rest`, or another label.
@@ -40,7 +40,7 @@ class Row:
             `apparent`: on these very frames, so that what stands on it is too good.
         confusion: tp, fp, tn and fn at the threshold.
         measures: accuracy, sensitivity, specificity, ppv, npv, f1, auroc and auprc, each with its interval.
-        restated: predictive values at a prevalence that was asked for.
+        at_prevalence: predictive values at a prevalence that was asked for.
         calibration: brier, ece (over ten bins of equally many frames), slope and intercept, each with its interval.
         curves: what the pictures show.
         frames_and_label: of examinations and patients: whether those with the label have more frames.
@@ -58,7 +58,7 @@ class Row:
     apparent: bool
     confusion: Confusion
     measures: dict[str, Interval]
-    restated: Restated | None
+    at_prevalence: AtPrevalence | None
     calibration: dict[str, Interval]
     curves: Curves
     frames_and_label: Association | None = None
@@ -71,18 +71,22 @@ class Row:
         return self.positives / self.n
 
 
-def row_of(question: Question, found: Answers, options: Options, *, grouped: bool) -> Row:
-    """The row of a question, from what is counted; `grouped`: intervals by group."""
+def result_of(
+    contrast: Contrast, found: Answers, options: EvaluationOptions, *, grouped: bool
+) -> LabelResult:
+    """The row of a contrast, from what is counted; `grouped`: intervals by group."""
     probabilities, truth, groups = found.probabilities, found.truth, found.groups
     margins = probabilities - found.thresholds
     measures = _measures(probabilities, margins, truth, groups, options, grouped=grouped)
-    restated = None
+    at_prevalence = None
     if options.prevalence is not None:
-        restated = Restated(options.prevalence, measures.pop("restated ppv"), measures.pop("restated npv"))
+        at_prevalence = AtPrevalence(
+            options.prevalence, measures.pop("at_prevalence ppv"), measures.pop("at_prevalence npv")
+        )
     low, threshold, high = np.quantile(found.thresholds, [0, 0.5, 1]).tolist()
-    return Row(
-        label=question.label,
-        against=question.against,
+    return LabelResult(
+        label=contrast.label,
+        against=contrast.against,
         n=len(truth),
         groups=_count(groups) if grouped else None,
         positives=int(truth.sum()),
@@ -93,7 +97,7 @@ def row_of(question: Question, found: Answers, options: Options, *, grouped: boo
         apparent=found.apparent,
         confusion=confusion_at(margins, truth, 0.0),
         measures=measures,
-        restated=restated,
+        at_prevalence=at_prevalence,
         calibration=_calibration(probabilities, truth, groups, options, grouped=grouped),
         curves=curves_of(probabilities, margins, truth, bins=BINS),
         frames_and_label=found.association,
@@ -109,7 +113,7 @@ def _measures(
     margins: np.ndarray,
     truth: np.ndarray,
     groups: np.ndarray,
-    options: Options,
+    options: EvaluationOptions,
     *,
     grouped: bool,
 ) -> dict[str, Interval]:
@@ -124,7 +128,7 @@ def _measures(
         )
         return np.array([*at, auroc(p, t), auprc(p, t), *elsewhere])
 
-    names = MEASURES if options.prevalence is None else (*MEASURES, "restated ppv", "restated npv")
+    names = MEASURES if options.prevalence is None else (*MEASURES, "at_prevalence ppv", "at_prevalence npv")
     units, how = _units(groups, options, grouped=grouped)
     drawn = cluster_bootstraps(all_of_them, units, probabilities, margins, truth, **how)
     found = dict(zip(names, _told(drawn, options, grouped=grouped), strict=True))
@@ -163,7 +167,12 @@ def _with_width(interval: Interval, count: int) -> Interval:
 
 
 def _calibration(
-    probabilities: np.ndarray, truth: np.ndarray, groups: np.ndarray, options: Options, *, grouped: bool
+    probabilities: np.ndarray,
+    truth: np.ndarray,
+    groups: np.ndarray,
+    options: EvaluationOptions,
+    *,
+    grouped: bool,
 ) -> dict[str, Interval]:
     def errors(p: np.ndarray, t: np.ndarray) -> np.ndarray:
         return np.array([calibration.brier(p, t), calibration.ece(p, t, bins=BINS, equal_mass=True)])
@@ -185,15 +194,17 @@ def _reflected(interval: Interval) -> Interval:
     return interval._replace(low=low, high=high, method=f"{interval.method}, of ECE reflected")
 
 
-def _units(groups: np.ndarray, options: Options, *, grouped: bool) -> tuple[np.ndarray, dict[str, int]]:
+def _units(
+    groups: np.ndarray, options: EvaluationOptions, *, grouped: bool
+) -> tuple[np.ndarray, dict[str, int]]:
     """Groups to draw, frames where there are none, and the options of the bootstrap."""
     units = groups if grouped else np.arange(len(groups))
-    return units, {"draws": options.draws, "seed": options.seed}
+    return units, {"n_resamples": options.n_resamples, "seed": options.seed}
 
 
-def _told(drawn: list[Interval], options: Options, *, grouped: bool) -> list[Interval]:
+def _told(drawn: list[Interval], options: EvaluationOptions, *, grouped: bool) -> list[Interval]:
     """The intervals; of single frames they say so."""
     if grouped:
         return drawn
-    method = f"bootstrap, {options.draws} resamples, {INDEPENDENT}"
+    method = f"bootstrap, {options.n_resamples} resamples, {INDEPENDENT}"
     return [interval._replace(groups=None, method=method) for interval in drawn]

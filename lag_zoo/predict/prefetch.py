@@ -10,12 +10,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int, depth: int) -> Iterator[R]:
+def prefetch(function: Callable[[T], R], items: Iterable[T], *, workers: int, depth: int) -> Iterator[R]:
     """`map`, in order, by `workers` threads that are at most `depth` items ahead; without workers as it is asked for.
 
     What the function raises is raised in its turn. Where the caller stops early, what has not begun is left out.
 
-    >>> list(ahead(str.upper, "abc", workers=2, depth=2))
+    >>> list(prefetch(str.upper, "abc", workers=2, depth=2))
     ['A', 'B', 'C']
     """
     rest = iter(items)

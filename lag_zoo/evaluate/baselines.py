@@ -1,7 +1,7 @@
-"""Floors: what can be had without looking at the mucosa as a network does.
+"""Baselines: what can be had without looking at the mucosa as a network does.
 
 A network that is no better than colour statistics has learnt colours. One that is matched by the files' metadata, or by
-what lies outside the field of view, may have learnt the hospital. Each floor is a logistic regression, fitted on the
+what lies outside the field of view, may have learnt the hospital. Each baseline is a logistic regression, fitted on the
 training frames, or on the other folds, and scored on the very frames that the network is scored on.
 """
 
@@ -25,7 +25,7 @@ from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import DataError, FieldOfViewWarning, InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate.report import Report, evaluate
-from lag_zoo.evaluate.rows import Row
+from lag_zoo.evaluate.results import LabelResult
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.nn import LAG
 from lag_zoo.nn.backbones import backbone_features
@@ -34,13 +34,13 @@ from lag_zoo.views import find_field_of_view
 from lag_zoo.views.extract import global_views
 
 LEAKS = ("metadata", "outside the field of view")
-"""The floors that should be at chance: what they know is not in the mucosa."""
+"""The baselines that should be at chance: what they know is not in the mucosa."""
 
 _STRENGTH = 0.1  # of the regression, scikit-learn's C: few frames, many numbers
 _GRID = 12  # cells a side of what lies outside
 
 
-def floors(
+def baselines(
     manifest: Manifest,
     scores: Scores,
     config: LAGConfig,
@@ -49,7 +49,7 @@ def floors(
     skip_unreadable: bool = False,
     progress: Callable[[], None] = lambda: None,
 ) -> dict[str, Scores]:
-    """The scores of each floor on the frames of `scores`, by name.
+    """The scores of each baseline on the frames of `scores`, by name.
 
     Args:
         manifest: has the frames of `scores`, and training frames.
@@ -66,59 +66,64 @@ def floors(
     fitted = [f for f in manifest.frames if f.split == train and not f.excluded and f.image not in scored]
     if not fitted:
         raise DataError(
-            f"floors are fitted on training frames, and {manifest.source} has none in a split {train!r} besides those "
-            "that are scored"
+            f"baselines are fitted on training frames, and {manifest.source} has none in a split {train!r} besides "
+            "those that are scored"
         )
     manifest = manifest.with_frames([*fitted, *(f for f in manifest.frames if f.image in scored)])
     seen = _seen(manifest, config, skip_unreadable, progress)
     return _fitted(manifest, seen, {frame.image for frame in fitted} & set(seen), scores)
 
 
-def floors_out_of_fold(
+def baselines_out_of_fold(
     manifest: Manifest, scores: Scores, config: LAGConfig, *, progress: Callable[[], None] = lambda: None
 ) -> dict[str, Scores]:
-    """As `floors`, of the scores of a cross-validation: each fold's are fitted on the frames of all other folds.
+    """As `baselines`, of the scores of a cross-validation: each fold's are fitted on the frames of all other folds.
 
     Args:
         manifest: has the frames of `scores`; its own splits are not used.
-        scores: their `parts` are the folds, as `lag_zoo.training.cross_validate` gives them.
+        scores: their `fold` says the folds, as `lag_zoo.training.cross_validate` gives them.
 
     Raises:
         InvalidConfigError: the scores are not of several folds.
         UnreadableImageError: a frame that cannot be read.
     """
-    parts = np.array(scores.parts)
-    if len(set(scores.parts)) < 2:
+    parts = np.array(scores.fold)
+    if len(set(scores.fold)) < 2:
         raise InvalidConfigError(
-            f"scores of several folds are needed; these are of {sorted(set(scores.parts))}"
+            f"scores of several folds are needed; these are of {sorted(set(scores.fold))}"
         )
     scored = set(scores.images)
     manifest = manifest.with_frames(frame for frame in manifest.frames if frame.image in scored)
     seen = _seen(manifest, config, False, progress)
     of_folds = []
-    for fold in sorted(set(scores.parts)):
+    for fold in sorted(set(scores.fold)):
         one = scores.taken(np.flatnonzero(parts == fold))
         of_folds.append(_fitted(manifest, seen, scored - set(one.images), one))
     first, *others = of_folds
     return {name: of_first.joined([other[name] for other in others]) for name, of_first in first.items()}
 
 
-def with_floors(
+def with_baselines(
     report: Report,
     found: dict[str, Scores],
     *,
-    draws: int = 2000,
+    n_resamples: int = 2000,
     progress: Callable[[], None] = lambda: None,
 ) -> Report:
-    """The report with a row a label for each floor, at its level, and a warning first for each leak.
+    """The report with a row a label for each baseline, at its level, and a warning first for each leak.
 
-    A leak is a floor that is above chance by its interval, and should not be. `progress` is called after each row:
-    once a label of each floor.
+    A leak is a baseline that is above chance by its interval, and should not be. `progress` is called after each row:
+    once a label of each baseline.
     """
     pooling = report.pooling or "maximum"
-    rows: dict[str, tuple[Row, ...]] = {
+    rows: dict[str, tuple[LabelResult, ...]] = {
         name: evaluate(
-            scores, level=report.level, pooling=pooling, pairs=False, draws=draws, progress=progress
+            scores,
+            level=report.level,
+            pooling=pooling,
+            pairs=False,
+            n_resamples=n_resamples,
+            progress=progress,
         ).rows
         for name, scores in found.items()
     }
@@ -129,13 +134,13 @@ def with_floors(
         for row in rows.get(name, ())
         if row.measures["auroc"].low > 0.5
     ]
-    return dataclasses.replace(report, floors=tuple(rows.items()), warnings=(*warned, *report.warnings))
+    return dataclasses.replace(report, baselines=tuple(rows.items()), warnings=(*warned, *report.warnings))
 
 
 def _seen(
     manifest: Manifest, config: LAGConfig, skip_unreadable: bool, progress: Callable[[], None]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """What each floor knows of each image: by image, then by floor."""
+    """What each baseline knows of each image: by image, then by baseline."""
     probe = _untrained(config)
     seen = {}
     for frame in manifest.frames:
@@ -152,9 +157,9 @@ def _seen(
 def _fitted(
     manifest: Manifest, seen: Mapping[str, Mapping[str, np.ndarray]], known: AbstractSet[str], scores: Scores
 ) -> dict[str, Scores]:
-    """Scores of each floor, fitted on the known images."""
+    """Scores of each baseline, fitted on the known images."""
     if not known:
-        raise DataError(f"none of the training frames of {manifest.source} can be read: no floor")
+        raise DataError(f"none of the training frames of {manifest.source} can be read: no baseline")
     of_known = manifest.with_label_names(scores.label_names).with_frames(
         frame for frame in manifest.frames if frame.image in known
     )
@@ -237,7 +242,7 @@ def _regressed(known: np.ndarray, targets: np.ndarray, asked: np.ndarray, scores
     """Logits (n, C) of the asked frames, from a regression on the known ones."""
     if targets.ndim == 1:
         if len(set(targets)) < 2:
-            raise DataError(f"the training frames are all {scores.label_names[targets[0]]}: no floor")
+            raise DataError(f"the training frames are all {scores.label_names[targets[0]]}: no baseline")
         fitted = _fit(known, targets)
         decision = fitted.decision_function(asked)
         if decision.ndim == 1:  # two labels: one number
@@ -250,7 +255,7 @@ def _regressed(known: np.ndarray, targets: np.ndarray, asked: np.ndarray, scores
         told = targets[:, number] >= 0
         if len(set(targets[told, number])) < 2:
             raise DataError(
-                f"no training frame with, or none without, {scores.label_names[number]}: no floor"
+                f"no training frame with, or none without, {scores.label_names[number]}: no baseline"
             )
         columns.append(_fit(known[told], targets[told, number]).decision_function(asked))
     return np.stack(columns, axis=1)

@@ -11,7 +11,7 @@ from torch import nn
 import lag_zoo
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.nn.packing import PackedConv2d, pack_convolutions
+from lag_zoo.nn.fast.onednn import PackedConv2d, pack_convolutions
 
 
 def network() -> nn.Sequential:

@@ -21,7 +21,7 @@ class Answers(NamedTuple):
     features: Tensor
 
 
-class Trainee(nn.Module):
+class TrainingModel(nn.Module):
     """A LAG in training; one call of `forward` a step, as DistributedDataParallel wants it."""
 
     def __init__(self, lag: LAG) -> None:

@@ -12,11 +12,11 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from lag_zoo.catalogue import CATALOGUE, GASTRIC, POLYP, polyp
+from lag_zoo.catalogue.backbones import BACKBONES
+from lag_zoo.catalogue.reported import ReportedResults, reported_results
+from lag_zoo.catalogue.size import count_crop_macs, count_params
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.models import CATALOGUE, GASTRIC, POLYP, polyp
-from lag_zoo.models.backbones import BACKBONES
-from lag_zoo.models.reported import ReportedResults, reported_results
-from lag_zoo.models.size import count_crop_macs, count_params
 from lag_zoo.nn import LAG
 from lag_zoo.nn.backbones import backbone_features
 from lag_zoo.specs import TORCHVISION_BACKBONES, Domain, LAGConfig, ModelSpec, WeightSpec

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lag_zoo.errors import InvalidConfigError, PredictionError
-from lag_zoo.predict.parts import Parts, survey
+from lag_zoo.predict.resumable import ResumableOutput, survey
 
 
 @pytest.fixture
@@ -22,11 +22,13 @@ def frames(tmp_path: Path) -> Path:
     return folder
 
 
-def parts(frames: Path, **about: str) -> Parts:
-    return Parts(frames.parent / "out.jsonl", {"model": "m", **about, **survey([frames])})
+def parts(frames: Path, **about: str) -> ResumableOutput:
+    return ResumableOutput(frames.parent / "out.jsonl", {"model": "m", **about, **survey([frames])})
 
 
-def fill(some: Parts, frames: Path, *, stop_after: int = 99, share: tuple[int, int] = (0, 1)) -> list[int]:
+def fill(
+    some: ResumableOutput, frames: Path, *, stop_after: int = 99, share: tuple[int, int] = (0, 1)
+) -> list[int]:
     done = []
     for number, path in some.wanted([frames], batch=4, share=share):
         if len(done) == stop_after:
@@ -36,7 +38,7 @@ def fill(some: Parts, frames: Path, *, stop_after: int = 99, share: tuple[int, i
     return done
 
 
-def names(some: Parts) -> list[str]:
+def names(some: ResumableOutput) -> list[str]:
     return [row["path"] for row in some.rows()]
 
 
@@ -139,8 +141,8 @@ def test_nobody_asked_to_resume(frames: Path) -> None:
 
 def test_another_run(frames: Path) -> None:
     parts(frames).begin(resume=False)
-    with pytest.raises(InvalidConfigError, match="draws was None, and is 5"):
-        parts(frames, draws="5").begin(resume=True)
+    with pytest.raises(InvalidConfigError, match="tta was None, and is 5"):
+        parts(frames, tta="5").begin(resume=True)
     (frames / "11.png").touch()
     with pytest.raises(InvalidConfigError, match="images was 11, and is 12"):
         parts(frames).begin(resume=True)

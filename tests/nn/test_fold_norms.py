@@ -9,7 +9,7 @@ from torch import Tensor, nn
 import lag_zoo
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.nn.folding import fold_norms
+from lag_zoo.nn.fast.fold_norms import fold_norms
 
 ZOO = (
     "resnet50", "googlenet", "densenet121", "efficientnet_b0", "mobilenetv2_100", "squeezenet1_1", "seresnet50",

@@ -52,7 +52,7 @@ class _Names:
         return {"images": self.count, "names": self.digest.hexdigest()}
 
 
-class Parts:
+class ResumableOutput:
     """The answers so far of a run whose output will be `output`; see the module.
 
     Args:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.nn.folding import is_hooked
+from lag_zoo.nn.fast.fold_norms import is_hooked
 
 _UNSAVED = "a network fused on the CPU cannot be saved or sent elsewhere: take the one that it was made from"
 

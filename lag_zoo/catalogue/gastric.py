@@ -6,8 +6,8 @@ every frame whether it shows GA and whether it shows IM, and no public data has 
 
 from typing import Literal
 
-from lag_zoo.models.backbones import BACKBONES, Backbone
-from lag_zoo.models.size import count_crop_macs, count_params
+from lag_zoo.catalogue.backbones import BACKBONES, Backbone
+from lag_zoo.catalogue.size import count_crop_macs, count_params
 from lag_zoo.specs import LAGConfig, ModelSpec
 
 LABELS = ("normal", "GA", "IM")
