@@ -16,7 +16,7 @@ from lag_zoo.data.sources import open_data
 from lag_zoo.errors import UngroupedDataWarning, extra
 from lag_zoo.evaluate.questions import TRAINED_ON
 from lag_zoo.listener import Listener
-from lag_zoo.metrics.calibration import HIGHEST_TEMPERATURE
+from lag_zoo.metrics.scaling import HIGHEST_TEMPERATURE
 from lag_zoo.nn import LAG
 from lag_zoo.processes import is_first
 from lag_zoo.publishing import save_pretrained
