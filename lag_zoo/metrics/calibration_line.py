@@ -108,7 +108,7 @@ def _offsets(odds: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.nda
     signs = np.where(truth, 1.0, -1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         at = np.asarray(scipy.special.logit(weights @ truth / weights.sum(axis=1)))
-    found = at.copy()  # where there is one label only this is infinite, and stays so
+    found = np.where(np.isfinite(at), np.nan, at)  # infinite where there is one label only
     left = np.flatnonzero(np.isfinite(at))
     # The mean probability is the share that has the label: no frame's log odds may end up all above it, or below.
     low, high, at, weights = at[left] - odds.max(), at[left] - odds.min(), np.zeros(len(left)), weights[left]
