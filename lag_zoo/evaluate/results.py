@@ -10,6 +10,7 @@ from lag_zoo.brief import brief
 from lag_zoo.evaluate.contrasts import Answers, Contrast, EvaluationOptions
 from lag_zoo.evaluate.curves import Curves, curves_of
 from lag_zoo.metrics import calibration
+from lag_zoo.metrics.calibration_line import slopes_and_intercepts
 from lag_zoo.metrics.confusion import Confusion, at_prevalence, confusion_at, rates
 from lag_zoo.metrics.intervals import INDEPENDENT, Interval, cluster_bootstraps, weighted_bootstraps, wilson
 from lag_zoo.metrics.levels import Association
@@ -178,7 +179,7 @@ def _calibration(
         return np.array([calibration.brier(p, t), calibration.ece(p, t, bins=BINS, equal_mass=True)])
 
     def line(weights: np.ndarray) -> np.ndarray:
-        return calibration.slopes_and_intercepts(probabilities, truth, weights)
+        return slopes_and_intercepts(probabilities, truth, weights)
 
     units, how = _units(groups, options, grouped=grouped)
     drawn = cluster_bootstraps(errors, units, probabilities, truth, **how)

@@ -17,7 +17,7 @@ from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.workers import as_raised, leave_interrupts
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
-from lag_zoo.metrics.calibration import probabilities_of
+from lag_zoo.metrics.scaling import probabilities_of
 from lag_zoo.nn import LAG
 from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.provenance import frame_digest, frames_behind

@@ -16,7 +16,7 @@ from lag_zoo.distributed import is_first
 from lag_zoo.errors import UngroupedDataWarning, extra
 from lag_zoo.evaluate.contrasts import TRAINED_ON
 from lag_zoo.listener import Listener
-from lag_zoo.metrics.calibration import HIGHEST_TEMPERATURE
+from lag_zoo.metrics.scaling import HIGHEST_TEMPERATURE
 from lag_zoo.nn import LAG
 from lag_zoo.provenance import frame_digest, frames_behind
 from lag_zoo.publishing import save_pretrained

@@ -12,7 +12,7 @@ from torch import Tensor
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.evaluate.report import operating_points
 from lag_zoo.evaluate.scores import score
-from lag_zoo.metrics.calibration import fit_temperature, fit_temperature_and_intercepts
+from lag_zoo.metrics.scaling import fit_temperature, fit_temperature_and_intercepts
 from lag_zoo.nn import LAG
 from lag_zoo.publishing import About, save_pretrained
 from lag_zoo.training.recipe import Recipe
