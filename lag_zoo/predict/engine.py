@@ -11,6 +11,7 @@ from torch import Tensor
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import present_device
+from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.nn.modes import evaluating
 from lag_zoo.views import Views
 
@@ -33,7 +34,8 @@ class Engine:
     """A network as it runs, at most `batch_size` views at once.
 
     Args:
-        model: as it is where nothing is asked of it; else a copy of it is made.
+        model: as it is where nothing is asked of it; else a copy of it is made. Of a global path alone no crops are
+            looked at.
         device: where it runs; `None`: where it is.
         fuse: see `LAG.fuse`.
         compile: by `torch.compile`, at the first batch; short batches are filled up, so that there is one shape.
@@ -46,7 +48,7 @@ class Engine:
 
     def __init__(
         self,
-        model: LAG,
+        model: LAG | GlobalPath,
         *,
         batch_size: int,
         device: torch.device | str | None,
@@ -54,6 +56,8 @@ class Engine:
         compile: bool,
         precision: Precision,
     ) -> None:
+        self.with_crops = not isinstance(model, GlobalPath)
+        model = model.lag if isinstance(model, GlobalPath) else model
         if precision not in _NUMBERS:
             raise InvalidConfigError(f"precision is one of {', '.join(_NUMBERS)}; got {precision!r}")
         target = model.pixel_mean.device if device is None else present_device(device)
@@ -91,6 +95,8 @@ class Engine:
         return Answers(torch.cat(logits), torch.cat(weights) if weights else None)
 
     def _answers(self, views: Views) -> tuple[Tensor, Tensor | None]:
+        if not self.with_crops:
+            return self.model.forward_global(views), None
         fused = self.model.fused(views)
         return self.model.forward_head(fused.features), fused.weights
 
