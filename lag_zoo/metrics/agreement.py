@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.metrics.weighted import checked_weights
+from lag_zoo.metrics.weighted import checked_weights, ratio
 
 Distance = Literal["nominal", "linear", "quadratic"]
 """How far two labels are apart: all equally, or, of ordered ones, by the steps between them or the steps squared."""
@@ -63,7 +63,7 @@ def accuracy(matrix: np.ndarray) -> np.ndarray:
     >>> float(accuracy(np.array([[8, 2], [0, 10]])))
     0.9
     """
-    return _ratio(_diagonal(matrix).sum(axis=-1), np.asarray(matrix).sum(axis=(-2, -1)))
+    return ratio(_diagonal(matrix).sum(axis=-1), np.asarray(matrix).sum(axis=(-2, -1)))
 
 
 def balanced_accuracy(matrix: np.ndarray) -> np.ndarray:
@@ -74,7 +74,7 @@ def balanced_accuracy(matrix: np.ndarray) -> np.ndarray:
     >>> float(balanced_accuracy(np.array([[5, 5], [0, 90]])))
     0.75
     """
-    return _mean(_ratio(_diagonal(matrix), np.asarray(matrix).sum(axis=-1)))
+    return _mean(ratio(_diagonal(matrix), np.asarray(matrix).sum(axis=-1)))
 
 
 def macro_f1(matrix: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ def macro_f1(matrix: np.ndarray) -> np.ndarray:
     0.8198
     """
     matrix = np.asarray(matrix)
-    return _mean(_ratio(2 * _diagonal(matrix), matrix.sum(axis=-1) + matrix.sum(axis=-2)))
+    return _mean(ratio(2 * _diagonal(matrix), matrix.sum(axis=-1) + matrix.sum(axis=-2)))
 
 
 def cohen_kappa(matrix: np.ndarray, *, distance: Distance = "nominal") -> np.ndarray:
@@ -114,7 +114,7 @@ def cohen_kappa(matrix: np.ndarray, *, distance: Distance = "nominal") -> np.nda
     rows, columns = matrix.sum(axis=-1), matrix.sum(axis=-2)
     by_chance = (rows[..., :, None] * columns[..., None, :] * apart).sum(axis=(-2, -1))
     found = (matrix * apart).sum(axis=(-2, -1))
-    return np.asarray(1 - _ratio(found * matrix.sum(axis=(-2, -1)), by_chance))
+    return np.asarray(1 - ratio(found * matrix.sum(axis=(-2, -1)), by_chance))
 
 
 def fleiss_kappa(ratings: np.ndarray, *, labels: int) -> float:
@@ -149,15 +149,15 @@ def fleiss_kappas(ratings: np.ndarray, weights: np.ndarray, *, labels: int) -> n
     counts = np.stack([(ratings == label).sum(axis=1) for label in range(labels)], axis=1)
     given = counts.sum(axis=1)
     pairs = given > 1
-    agreed = _ratio((counts * (counts - 1)).sum(axis=1), given * (given - 1))
-    observed = _ratio(weights[:, pairs] @ agreed[pairs], weights[:, pairs].sum(axis=1))
+    agreed = ratio((counts * (counts - 1)).sum(axis=1), given * (given - 1))
+    observed = ratio(weights[:, pairs] @ agreed[pairs], weights[:, pairs].sum(axis=1))
     rated = given > 0
-    used = _ratio(
+    used = ratio(
         weights[:, rated] @ (counts[rated] / given[rated, None]), weights[:, rated].sum(axis=1)[:, None]
     )
     by_chance = (used**2).sum(axis=1)
     # Written with 1 - by_chance as products, so that one label only is 0 exactly.
-    return _ratio(observed - by_chance, (used * (1 - used)).sum(axis=1))
+    return ratio(observed - by_chance, (used * (1 - used)).sum(axis=1))
 
 
 def _require_labels(name: str, given: np.ndarray, labels: int, *, lowest: int) -> None:
@@ -175,9 +175,4 @@ def _diagonal(matrix: np.ndarray) -> np.ndarray:
 def _mean(values: np.ndarray) -> np.ndarray:
     """The mean of those that are not NaN along the last axis; NaN where all are."""
     there = ~np.isnan(values)
-    return _ratio(np.where(there, values, 0).sum(axis=-1), there.sum(axis=-1))
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.asarray(part) / np.asarray(whole))
+    return ratio(np.where(there, values, 0).sum(axis=-1), there.sum(axis=-1))

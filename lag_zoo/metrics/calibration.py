@@ -13,7 +13,7 @@ from lag_zoo.metrics.calibration_line import (
     probabilities_and_truth,
     slopes_and_intercepts,
 )
-from lag_zoo.metrics.weighted import at_place, checked_weights, in_blocks, place_of, ranked
+from lag_zoo.metrics.weighted import at_place, checked_weights, in_blocks, place_of, ranked, ratio
 
 MEASURES = ("brier", "ece", "observed_over_expected", "offset_intercept", "slope", "intercept")
 """The columns of `calibration_measures`."""
@@ -66,7 +66,7 @@ def briers(probabilities: np.ndarray, truth: np.ndarray, weights: np.ndarray) ->
     """`brier` (k,) under weights (k, n)."""
     probabilities, truth = probabilities_and_truth(probabilities, truth)
     weights = checked_weights(weights, len(truth))
-    return _ratio(weights @ (probabilities - truth) ** 2, weights.sum(axis=1))
+    return ratio(weights @ (probabilities - truth) ** 2, weights.sum(axis=1))
 
 
 def observed_over_expected(probabilities: np.ndarray, truth: np.ndarray) -> float:
@@ -84,7 +84,7 @@ def observed_over_expecteds(probabilities: np.ndarray, truth: np.ndarray, weight
     """`observed_over_expected` (k,) under weights (k, n); infinite where a label was expected of no frame."""
     probabilities, truth = probabilities_and_truth(probabilities, truth)
     weights = checked_weights(weights, len(truth))
-    return _ratio(weights @ truth, weights @ probabilities)
+    return ratio(weights @ truth, weights @ probabilities)
 
 
 def reliability_curve(
@@ -129,7 +129,7 @@ def eces(
         frames, probability, share = _bin_sums(
             probabilities, truth, weights, bins=bins, equal_mass=equal_mass
         )
-        return _ratio(np.abs(np.diff(probability - share, axis=1)).sum(axis=1), frames[:, -1])
+        return ratio(np.abs(np.diff(probability - share, axis=1)).sum(axis=1), frames[:, -1])
 
     return in_blocks(of_some, checked_weights(weights, len(truth)))
 
@@ -158,8 +158,3 @@ def _bin_sums(
 
 def _once(truth: np.ndarray) -> np.ndarray:
     return np.ones((1, len(truth)))
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(part / whole)

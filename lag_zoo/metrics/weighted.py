@@ -80,7 +80,14 @@ def place_of(cumulative: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def at_place(values: np.ndarray, place: np.ndarray, part: np.ndarray | float = 0.0) -> np.ndarray:
-    """Values (k, u) at places (k, g), and a part (k, g) of the way to the next."""
-    here = np.take_along_axis(values, place, axis=1)
-    following = np.take_along_axis(values, np.minimum(place + 1, values.shape[1] - 1), axis=1)
+    """Values (k, u) at places (k, g), and a part (k, g) of the way to the next; the last is its own next."""
+    last = values.shape[1] - 1
+    here = np.take_along_axis(values, np.minimum(place, last), axis=1)
+    following = np.take_along_axis(values, np.minimum(place + 1, last), axis=1)
     return np.asarray(here + part * (following - here))
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """A part over the whole, of arrays; NaN where both are 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.asarray(part) / np.asarray(whole))

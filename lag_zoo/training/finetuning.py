@@ -16,7 +16,6 @@ from lag_zoo.distributed import is_first
 from lag_zoo.errors import UngroupedDataWarning, extra
 from lag_zoo.evaluate.contrasts import TRAINED_ON
 from lag_zoo.listener import Listener
-from lag_zoo.metrics.scaling import HIGHEST_TEMPERATURE
 from lag_zoo.nn import LAG
 from lag_zoo.provenance import frame_digest, frames_behind
 from lag_zoo.publishing import save_pretrained
@@ -199,11 +198,8 @@ def _finish(trained: LAG, run: "Run", listener: Listener) -> None:
     with listener.task("comparing with and without crops"):
         found = validation(run.at.rows, run.best_answers, run.manifest, about=about, best=folder.path / BEST)
     folder.note_validation(found)
-    if about.temperature > 0.95 * HIGHEST_TEMPERATURE:
-        listener.say(
-            f"The answers to the validation frames hardly tell labels apart (temperature {about.temperature:.1f}, "
-            "about the highest): the network has learned next to nothing. Train on more frames, or for more epochs"
-        )
+    for limit in about.limits:
+        listener.say(limit)
     if found["verdict"]:
         listener.say(found["verdict"])
 

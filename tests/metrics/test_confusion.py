@@ -45,3 +45,14 @@ def test_at_its_own_prevalence_nothing_changes(tp: int, fp: int, tn: int, fn: in
     assert confusion.at_prevalence(found.sensitivity, found.specificity, own) == pytest.approx(
         (found.ppv, found.npv)
     )
+
+
+@given(scored(), st.integers(0, 99), st.floats(0, 1))
+def test_a_weight_is_so_many_frames(data: tuple[np.ndarray, np.ndarray], seed: int, threshold: float) -> None:
+    scores, truth = data
+    weights = np.random.default_rng(seed).integers(0, 3, (4, len(truth)))
+    weights[:, 0] += 1
+    found = confusion.resampled_rates(scores, truth, weights, threshold=threshold)
+    for number, row in enumerate(weights):
+        each = confusion.confusion_at(np.repeat(scores, row), np.repeat(truth, row), threshold)
+        np.testing.assert_allclose(found[number], confusion.rates(each))
