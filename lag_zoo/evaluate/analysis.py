@@ -41,9 +41,7 @@ class Analysis:
             that is none, or units of one group alone.
     """
 
-    def __init__(
-        self, scores: Scores, options: EvaluationOptions, validation: Scores | None = None
-    ) -> None:
+    def __init__(self, scores: Scores, options: EvaluationOptions, validation: Scores | None = None) -> None:
         _require_positive(scores, options)
         self.scores, self.options, self.validation = scores, options, validation
         self.units = scores.at(options.level, options.pooling)
@@ -56,7 +54,9 @@ class Analysis:
         """Return which units of a contrast are called (k,) bool."""
         return _called(contrast, self.units, self.calls, self.points)
 
-    def rows(self, *, full: bool = True, progress: Callable[[], None] = lambda: None) -> Iterator[LabelResult]:
+    def rows(
+        self, *, full: bool = True, progress: Callable[[], None] = lambda: None
+    ) -> Iterator[LabelResult]:
         """Measure each contrast that has any units; `progress` is called after each."""
         yield from _rows(self, self.units, self.contrasts, self.calls, full, progress)
 

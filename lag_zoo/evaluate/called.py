@@ -81,7 +81,9 @@ def called_result(units: Units, calls: np.ndarray, *, rule: str, failures: bool)
         n=n,
         groups=None if own is None else len(np.unique(own)),
         left_out=int((~kept).sum()),
-        measures={name: group_interval(found, own, n, limits=_limits(name)) for name, found in measured.items()},
+        measures={
+            name: group_interval(found, own, n, limits=_limits(name)) for name, found in measured.items()
+        },
         confusion=confusion,
         rule=rule,
     )

@@ -7,7 +7,7 @@ mean counts. Repeats share their frames, so they are no further evidence: the va
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -73,7 +73,9 @@ def with_comparisons(
     return dataclasses.replace(report, comparisons=(*report.comparisons, *found))
 
 
-def _compared(analysis: Analysis, name: str, other: Analysis, progress: Callable[[], None]) -> NetworkComparison:
+def _compared(
+    analysis: Analysis, name: str, other: Analysis, progress: Callable[[], None]
+) -> NetworkComparison:
     _require_alike(analysis, name, other)
     aligned = Analysis(
         in_order_of(analysis.scores, other.scores),
@@ -120,7 +122,7 @@ def _accuracy(one: Analysis, other: Analysis) -> Difference | None:
     return share_difference(right[0], right[1], np.ones(int(kept.sum()), bool), _groups(one, kept))
 
 
-def _groups(analysis: Analysis, places: np.ndarray) -> np.ndarray | None:
+def _groups(analysis: Analysis, places: Any) -> np.ndarray | None:
     return analysis.units.groups[places] if analysis.units.grouped else None
 
 
@@ -169,7 +171,9 @@ def compare(one: Scores, other: Scores) -> list[Comparison]:
     """
     found = []
     for label, difference in compare_means([one], [other]).items():
-        first, second = (_mean_influence(scores, label)[0].value for scores in ([one], [in_order_of(one, other)]))
+        first, second = (
+            _mean_influence(scores, label)[0].value for scores in ([one], [in_order_of(one, other)])
+        )
         found.append(Comparison(label=label, one=first, other=second, difference=difference))
     return found
 

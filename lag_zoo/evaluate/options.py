@@ -17,8 +17,9 @@ class EvaluationOptions:
     """How scores are evaluated.
 
     Attributes:
-        operating_point: `auto` (those that come with the weights, else 0.5), `stored` (with the weights), a probability,
-            or a rule for `choose_threshold` (`youden`, `sens>=0.95`), which is applied to validation scores.
+        operating_point: `auto` (those that come with the weights, else 0.5), `stored` (with the weights), a
+            probability, or a rule for `choose_threshold` (`youden`, `sens>=0.95`), which is applied to validation
+            scores.
         level: count frames, examinations or patients.
         pooling: how the frames of one become one probability: maximum, mean, top3 (or another number), noisy-or.
         positive: of two exclusive labels the one that is reported; `None`: the second.

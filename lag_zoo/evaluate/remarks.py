@@ -89,7 +89,9 @@ def _about_counts(
             f"All {unit} are alike in {', '.join(one_class)}: the rate that exists is reported, and nothing can be "
             "ranked or calibrated."
         )
-    small = [row.label for row in rows if row.has_both_classes and min(row.positives, row.n - row.positives) < _FEW]
+    small = [
+        row.label for row in rows if row.has_both_classes and min(row.positives, row.n - row.positives) < _FEW
+    ]
     if small:
         yield f"Fewer than {_FEW} {unit} with or without {', '.join(small)}: intervals that wide say little."
     for row in rows:
@@ -102,9 +104,7 @@ def _about_counts(
         )
 
 
-def _left_out(
-    analysis: Analysis, rows: Sequence[LabelResult], pairs: Sequence[LabelResult]
-) -> Iterator[str]:
+def _left_out(analysis: Analysis, rows: Sequence[LabelResult], pairs: Sequence[LabelResult]) -> Iterator[str]:
     names, units, asked = analysis.scores.label_names, analysis.units, analysis.options.pairs
     there = {row.label for row in rows}
     positive = positive_label(units, analysis.options.positive)

@@ -1,9 +1,10 @@
 """The report: from scores to every number that is published, each with its interval."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from lag_zoo.evaluate.scores import Flow, Scores
 from lag_zoo.evaluate.summary import summary
 from lag_zoo.evaluate.units import Level
 from lag_zoo.metrics.levels import Pooling
+
+if TYPE_CHECKING:
+    from lag_zoo.evaluate.mistakes import Mistake
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,9 @@ class Report:
         warnings: what a reader has to know before the numbers.
         baselines: (name, rows) of simple things on the same frames, see `lag_zoo.evaluate.baselines`.
         comparisons: other networks on the same frames, see `lag_zoo.evaluate.comparison`.
+        paper_table: rows in the form of the paper's tables, Markdown; empty where not asked for.
+        mistakes: the worst ones as pictures, which end report.html; `None` where not asked for.
+        scores: that were evaluated; none of these four is in report.json.
     """
 
     title: str = "Evaluation"
@@ -59,8 +66,21 @@ class Report:
     warnings: tuple[str, ...]
     baselines: tuple[tuple[str, tuple[LabelResult, ...]], ...] = ()
     comparisons: tuple[NetworkComparison, ...] = ()
+    paper_table: str = ""
+    mistakes: "tuple[Mistake, ...] | None" = None
+    scores: Scores | None = None
 
     __repr__ = brief
+
+    def save(self, folder: str | os.PathLike[str]) -> list[str]:
+        """Write report.json, report.md, report.html, tables, figures and the scores; return the names of the files.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        from lag_zoo.evaluate.saving import save_report
+
+        return save_report(self, folder)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report for JSON; a number that does not exist is `None`.
@@ -68,6 +88,8 @@ class Report:
         The measures of the called label stand at the top: `accuracy`, `balanced_accuracy`, `macro_f1` and `kappa`.
         """
         found = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        for name in ("paper_table", "mistakes", "scores"):
+            del found[name]
         called = found.pop("called")
         flow = found.pop("flow")
         at_top = {} if called is None else {**called.measures, "called": _without_measures(called)}
@@ -109,7 +131,8 @@ def evaluate(
 def report_of(analysis: Analysis, *, progress: Callable[[], None] = lambda: None) -> Report:
     """Report an analysis; `progress` is called after each row, `count_rows` times."""
     scores, options = analysis.scores, analysis.options
-    rows, pairs = [], []
+    rows: list[LabelResult] = []
+    pairs: list[LabelResult] = []
     for row, contrast in _with_contrasts(analysis, progress):
         (rows if contrast is None else pairs).append(row)
     called = analysis.called_label()
@@ -129,6 +152,7 @@ def report_of(analysis: Analysis, *, progress: Callable[[], None] = lambda: None
         temperature=scores.calibration.temperature,
         calls_only=scores.calls_only,
         warnings=tuple(remarks(analysis, rows, pairs, called)),
+        scores=scores,
     )
     return dataclasses.replace(found, summary=summary(found))
 
@@ -137,9 +161,7 @@ def _with_contrasts(
     analysis: Analysis, progress: Callable[[], None]
 ) -> "list[tuple[LabelResult, int | None]]":
     """The rows, each with the number of the label that it is against, `None` for the rest."""
-    others = {
-        (contrast.label, contrast.against): contrast.other for contrast in analysis.contrasts
-    }
+    others = {(contrast.label, contrast.against): contrast.other for contrast in analysis.contrasts}
     return [(row, others[row.label, row.against]) for row in analysis.rows(progress=progress)]
 
 

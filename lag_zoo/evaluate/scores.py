@@ -23,7 +23,7 @@ from lag_zoo.tasks import TaskRules, rules_of, thresholds_of
 
 Grouping = Literal["patient", "exam"]
 
-SUBGROUPS = ("anatomy", "device", "modality", "centre", "sex", "age_band")
+SUBGROUPS = ("anatomy", "device", "modality", "centre", "sex", "age_band", "fold")
 """Columns whose values make subgroups."""
 
 IN_TRAINING_DATA = "in_training_data"
@@ -175,14 +175,14 @@ class Flow:
         """Return the flows of different frames as one."""
         every = [self, *others]
         groups = [flow.found_groups for flow in every if flow.found_groups is not None]
-        first, *rest = [flow.skipped for flow in every if flow.skipped is not None] or [None]
+        lost = [flow.skipped for flow in every if flow.skipped is not None]
         return Flow(
             found=sum(flow.found for flow in every),
             found_groups=sum(groups) if len(groups) == len(every) else None,
             excluded=sum(flow.excluded for flow in every),
             reasons=dict(sum((Counter(flow.reasons) for flow in every), Counter())),
             references=dict(sum((Counter(flow.references) for flow in every), Counter())),
-            skipped=None if first is None else first.join([table for table in rest if table is not None]),
+            skipped=lost[0].join(lost[1:]) if lost else None,
         )
 
 
@@ -334,7 +334,9 @@ class Scores:
             self,
             label_names=tuple(label_names),
             logits=self.logits[:, places],
-            frames=dataclasses.replace(self.frames, targets=self.rules.reordered(self.frames.targets, places)),
+            frames=dataclasses.replace(
+                self.frames, targets=self.rules.reordered(self.frames.targets, places)
+            ),
             calibration=dataclasses.replace(
                 self.calibration, thresholds=None if limits is None else limits[:, places]
             ),
@@ -350,13 +352,18 @@ class Scores:
             InvalidConfigError: a frame is scored twice, or the scores are of other labels or another task.
         """
         every = [self, *others]
-        if any((s.label_names, s.task, s.calls_only) != (self.label_names, self.task, self.calls_only) for s in every):
+        if any(
+            (s.label_names, s.task, s.calls_only) != (self.label_names, self.task, self.calls_only)
+            for s in every
+        ):
             raise InvalidConfigError("the scores are of different labels, or of different tasks")
         same = all(_alike(s.calibration, self.calibration) for s in others)
         calibration = self.calibration if same else Calibration(thresholds=_each_own_limits(every))
         return dataclasses.replace(
             self,
-            logits=np.concatenate([s.logits if same else s.logits / s.calibration.temperature for s in every]),
+            logits=np.concatenate(
+                [s.logits if same else s.logits / s.calibration.temperature for s in every]
+            ),
             frames=self.frames.join([s.frames for s in others]),
             calibration=calibration,
             flow=self.flow.join([s.flow for s in others]),
@@ -380,7 +387,12 @@ class Scores:
         for i, image in enumerate(frames.images):
             own = [] if limits is None else limits[i]
             numbers = (repr(float(x)) for x in (*own, *self.logits[i]))
-            known = [image, frames.groups[i], frames.fold[i] if frames.fold else "", "" if seed is None else seed]
+            known = [
+                image,
+                frames.groups[i],
+                frames.fold[i] if frames.fold else "",
+                "" if seed is None else seed,
+            ]
             cells = (frames.columns[name][i] for name in _own_columns(frames))
             writer.writerow([*known, *cells, *targets[i], *numbers])
         write_whole(path, text.getvalue())
@@ -403,7 +415,9 @@ class Scores:
 
             def numbers(columns: Sequence[str]) -> np.ndarray:
                 places = [header.index(name) for name in columns]
-                return np.array([[float(row[i]) for i in places] for row in rows]).reshape(len(rows), len(places))
+                return np.array([[float(row[i]) for i in places] for row in rows]).reshape(
+                    len(rows), len(places)
+                )
 
             targets = numbers(rules.target_columns(names)).astype(int)
             limited = f"threshold:{names[0]}" in header

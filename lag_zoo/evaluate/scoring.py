@@ -1,7 +1,7 @@
 """Scoring: a network's logits of the frames of a manifest, by the engine that predictions run on."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from lag_zoo.provenance import frame_digest, frames_behind
 from lag_zoo.tasks import rules_of
 from lag_zoo.views import Views, ViewSampler
 
-_SAID = ("anatomy", "device", "modality", "centre", "sex", "exam")
+_SAID = ("anatomy", "device", "modality", "centre", "exam")
 
 
 class Seen(NamedTuple):
@@ -35,7 +35,7 @@ class Batch(NamedTuple):
     views: Views | None
     numbers: list[int]
     known: list[bool]
-    count: int
+    tried: int
 
 
 class _Frames(torch.utils.data.Dataset[Seen]):
@@ -96,8 +96,12 @@ def score(
     chosen = manifest.where(split=split)
     origin = lag.load_report
     known = frozenset[str]() if origin is None else frames_behind(origin.trained_on, origin.path)
-    sampler = ViewSampler.from_config(lag.config, with_coverage=False, with_crops=not isinstance(model, GlobalPath))
-    engine = Engine(model, batch_size=batch_size, device=device, fuse=fuse, compile=False, precision=precision)
+    sampler = ViewSampler.from_config(
+        lag.config, with_coverage=False, with_crops=not isinstance(model, GlobalPath)
+    )
+    engine = Engine(
+        model, batch_size=batch_size, device=device, fuse=fuse, compile=False, precision=precision
+    )
     logits = np.zeros((len(chosen), lag.num_classes))
     seen, of_training = np.zeros(len(chosen), bool), np.zeros(len(chosen), bool)
     frames = _Frames(chosen, sampler, skip_unreadable, known)
@@ -105,7 +109,7 @@ def score(
         if batch.views is not None:
             logits[batch.numbers] = engine(batch.views).logits.numpy()
             seen[batch.numbers], of_training[batch.numbers] = True, batch.known
-        for _ in range(batch.count):
+        for _ in range(batch.tried):
             progress()
     _require_finite(logits, chosen)
     if not seen.any():
@@ -114,15 +118,15 @@ def score(
         label_names=chosen.label_names,
         task=chosen.task,
         logits=logits[seen],
-        frames=_table(chosen, seen, of_training),
+        frames=frame_table(_those(chosen, seen), of_training[seen]),
         calibration=_calibration(model),
         flow=_flow(manifest, chosen, split, seen),
     )
 
 
 def _loader(frames: _Frames, batch_size: int, workers: int) -> "torch.utils.data.DataLoader[Batch]":
-    return torch.utils.data.DataLoader(  # type: ignore[return-value]  # a loader is typed by its items
-        frames,
+    return torch.utils.data.DataLoader(
+        cast("torch.utils.data.Dataset[Batch]", frames),  # a loader is typed by what it collates
         batch_size=batch_size,
         num_workers=workers,
         collate_fn=_collate,
@@ -157,20 +161,28 @@ def _require_finite(logits: np.ndarray, manifest: Manifest) -> None:
         )
 
 
-def _table(manifest: Manifest, chosen: np.ndarray, of_training: np.ndarray) -> FrameTable:
-    """The frame table of some frames of a manifest (n,) bool."""
-    kept = manifest.with_frames(frame for frame, ok in zip(manifest.frames, chosen, strict=True) if ok)
-    columns = {name: tuple(getattr(frame, name) for frame in kept.frames) for name in _SAID}
-    if of_training[chosen].any():
-        columns[IN_TRAINING_DATA] = tuple("yes" if known else "" for known in of_training[chosen])
+def frame_table(manifest: Manifest, of_training: np.ndarray | None = None) -> FrameTable:
+    """Return the frames of a manifest with their truth.
+
+    Args:
+        manifest: its frames are taken as they are, excluded ones too.
+        of_training: (n,) bool, those that the weights are known to have been trained on.
+    """
+    columns = {name: tuple(getattr(frame, name) for frame in manifest.frames) for name in _SAID}
+    if of_training is not None and of_training.any():
+        columns[IN_TRAINING_DATA] = tuple("yes" if known else "" for known in of_training)
     return FrameTable(
-        images=tuple(frame.image for frame in kept.frames),
-        targets=kept.targets(),
-        groups=kept.groups(),
-        grouping=kept.grouping,
+        images=tuple(frame.image for frame in manifest.frames),
+        targets=manifest.targets(),
+        groups=manifest.groups(),
+        grouping=manifest.grouping,
         columns={name: values for name, values in columns.items() if any(values)},
-        fold=tuple(frame.split for frame in kept.frames),
+        fold=tuple(frame.split for frame in manifest.frames),
     )
+
+
+def _those(manifest: Manifest, chosen: np.ndarray) -> Manifest:
+    return manifest.with_frames(frame for frame, ok in zip(manifest.frames, chosen, strict=True) if ok)
 
 
 def _calibration(model: LAG | GlobalPath) -> Calibration:
@@ -192,5 +204,5 @@ def _flow(manifest: Manifest, chosen: Manifest, split: str | None, seen: np.ndar
         excluded=len(whole) - len(chosen),
         reasons=counted(frame.excluded for frame in whole.frames),
         references=counted(frame.reference for frame, ok in zip(chosen.frames, seen, strict=True) if ok),
-        skipped=None if seen.all() else _table(chosen, ~seen, np.zeros(len(seen), bool)),
+        skipped=None if seen.all() else frame_table(_those(chosen, ~seen)),
     )

@@ -8,7 +8,11 @@ from lag_zoo.metrics.intervals import Interval
 if TYPE_CHECKING:
     from lag_zoo.evaluate.report import Report
 
-UNITS = {"frame": ("frame", "frames"), "exam": ("examination", "examinations"), "patient": ("patient", "patients")}
+UNITS = {
+    "frame": ("frame", "frames"),
+    "exam": ("examination", "examinations"),
+    "patient": ("patient", "patients"),
+}
 
 
 def counted(count: int, level: str) -> str:
@@ -23,7 +27,11 @@ def counted(count: int, level: str) -> str:
 
 def summary(report: "Report") -> str:
     """Say how many were counted, the main numbers with their 95% intervals, and the thresholds with their source."""
-    if report.called is not None and len(report.called.label_names) > 2 and report.called.confusion is not None:
+    if (
+        report.called is not None
+        and len(report.called.label_names) > 2
+        and report.called.confusion is not None
+    ):
         return _of_called_label(report)
     parts = [_of_label(row, report) for row in report.rows]
     if not parts:
@@ -74,5 +82,7 @@ def _rate(interval: Interval) -> str:
     """A share in percent with its interval; empty where there is none."""
     if not math.isfinite(interval.value):
         return ""
-    limits = f" (95% interval {interval.low:.1%} to {interval.high:.1%})" if math.isfinite(interval.low) else ""
+    limits = (
+        f" (95% interval {interval.low:.1%} to {interval.high:.1%})" if math.isfinite(interval.low) else ""
+    )
     return f"{interval.value:.1%}{limits}"

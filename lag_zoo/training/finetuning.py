@@ -14,7 +14,7 @@ from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.sources import open_data
 from lag_zoo.distributed import is_first
 from lag_zoo.errors import UngroupedDataWarning, extra
-from lag_zoo.evaluate.contrasts import TRAINED_ON
+from lag_zoo.evaluate.operating_points import TRAINED_ON
 from lag_zoo.listener import Listener
 from lag_zoo.nn import LAG
 from lag_zoo.provenance import frame_digest, frames_behind

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.evaluate.report import operating_points
-from lag_zoo.evaluate.scores import score
+from lag_zoo.evaluate.operating_points import operating_points
+from lag_zoo.evaluate.scores import Calibration
+from lag_zoo.evaluate.scoring import score
 from lag_zoo.metrics.scaling import fit_temperature
 from lag_zoo.nn import LAG
 from lag_zoo.publishing import About, save_pretrained
@@ -65,7 +66,7 @@ def calibrated(model: LAG, manifest: Manifest, recipe: Recipe, *, progress: Call
     )
     fit = fit_temperature(
         scores.logits,
-        scores.targets,
+        scores.frames.targets,
         task=scores.task,
         intercepts=recipe.balance in ("weights", "sampling"),
     )
@@ -75,5 +76,5 @@ def calibrated(model: LAG, manifest: Manifest, recipe: Recipe, *, progress: Call
         with torch.no_grad():
             bias.add_(torch.from_numpy(shift).to(bias))
         scores = dataclasses.replace(scores, logits=scores.logits + shift)
-    scores = dataclasses.replace(scores, temperature=fit.temperature)
+    scores = dataclasses.replace(scores, calibration=Calibration(temperature=fit.temperature))
     return About(temperature=fit.temperature, operating_points=operating_points(scores), limits=fit.remarks)
