@@ -238,4 +238,5 @@ def _quantiles(values: np.ndarray, weights: np.ndarray, at: tuple[float, ...]) -
 
 
 def _empty(reason: str) -> SmoothCurve:
-    return SmoothCurve(*[np.empty(0)] * 4, reason=reason)
+    none = np.empty(0)
+    return SmoothCurve(none, none, none, none, reason)
