@@ -75,8 +75,10 @@ def slopes_and_intercepts(probabilities: np.ndarray, truth: np.ndarray, weights:
     array([1.1018, 1.6156])
     """
     probabilities, truth = probabilities_and_truth(probabilities, truth)
-    odds = log_odds(probabilities)
-    return in_blocks(lambda some: _lines(odds, truth, some), checked_weights(weights, len(truth)))
+    odds, weights = log_odds(probabilities), checked_weights(weights, len(truth))
+    of_all = _lines(odds, truth, np.ones((1, len(truth))), np.zeros(2))[0]
+    near = of_all if np.isfinite(of_all).all() else np.zeros(2)
+    return in_blocks(lambda some: _lines(odds, truth, some, near), weights)
 
 
 def offset_intercept(probabilities: np.ndarray, truth: np.ndarray) -> float:
@@ -129,7 +131,7 @@ def _offsets(odds: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.nda
     return found
 
 
-def _lines(odds: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _lines(odds: np.ndarray, truth: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Newton's method in two dimensions where the labels overlap; elsewhere, what the line runs off to."""
     signs = np.where(truth, 1.0, -1.0)
     found, overlap = _parted(odds, truth, weights > 0)
@@ -137,7 +139,7 @@ def _lines(odds: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarr
     weights = weights[left]
     outermost = np.array([[odds.min(), 1.0], [odds.max(), 1.0]])
     largest = np.array([np.abs(odds).max(), 1.0])
-    at = np.zeros((len(left), 2))
+    at = np.tile(start, (len(left), 1))
     likelihood, step = _look(at, odds, signs, weights)
     for _ in range(_STEPS):
         likelihood_there, step_there = _look(at + step, odds, signs, weights)

@@ -91,12 +91,13 @@ def fit_temperature(
     ).x
     frames = int((targets >= 0).reshape(len(targets), -1).any(axis=1).sum())
     # Were it not for the prior, would it go to an end?
-    beyond = [likelihood(np.append(end, found[1:])) <= likelihood(found) for end in ends]
+    lowest, highest = (likelihood(np.append(end, found[1:])) for end in ends)
+    parted, alike = lowest < likelihood(found), highest <= likelihood(found)
     return TemperatureFit(
         temperature=float(np.exp(found[0])),
         intercepts=np.asarray(found[1:]) if intercepts else np.zeros(logits.shape[1]),
         frames=frames,
-        remarks=tuple(_remarks(frames, float(np.exp(found[0])), *beyond)),
+        remarks=tuple(_remarks(frames, float(np.exp(found[0])), parted, alike)),
     )
 
 
@@ -130,10 +131,7 @@ def _remarks(frames: int, temperature: float, parted: bool, alike: bool) -> list
             "sure it may be: probabilities near 0 and 1 are not backed by them."
         )
     if alike:
-        found.append(
-            "The frames it was calibrated on are hardly told apart: the network has learned next to nothing. Train on "
-            "more frames, or for more epochs."
-        )
+        found.append("The frames it was calibrated on are hardly told apart: it has learned next to nothing.")
     return found
 
 

@@ -104,6 +104,8 @@ def test_what_makes_a_temperature_doubtful_is_remarked_on() -> None:
     assert "told apart without a serious mistake" in parted
     (alike,) = scaling.fit_temperature(logits, np.roll(truth, 1), task="multiclass").remarks
     assert "learned next to nothing" in alike
+    (constant,) = scaling.fit_temperature(0 * logits, truth, task="multiclass").remarks
+    assert constant == alike
     unknown = np.where(np.arange(400)[:, None] < 370, -1, np.eye(2, dtype=int)[truth])
     fit = scaling.fit_temperature(logits, unknown, task="multilabel")
     assert fit.frames == 30
