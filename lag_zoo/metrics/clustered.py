@@ -2,14 +2,15 @@
 
 Few groups with a label say little of its sensitivity or AUROC, however many groups lack it. One method serves all:
 
-1. The influence of each frame is summed by group, and the sums, enlarged by the leverage of their group, give the
-   variance as the jackknife would (CR3: Bell and McCaffrey, Survey Methodology 2002).
-2. The groups that carry the information are counted: with unequal numbers of frames as fewer (Kish, Survey Sampling
-   1965), several parts, as with the label and without, together (Satterthwaite, Biometrics 1946). They are the degrees
-   of freedom of Student's t.
-3. The variance is that of a share of so many independent frames, of which Wilson's interval is taken (as Korn and
-   Graubard, Survey Methodology 1998, did with the exact one). A share of groups cannot vary by more than if the frames
-   of a group were copies, so the effective number is never below that of the carrying groups.
+1. The influence of each frame is summed by group; the sums, enlarged by the leverage of their group, give the variance
+   (CR2 of independent frames: Bell and McCaffrey, Survey Methodology 2002).
+2. The groups that carry the information are counted, with unequal numbers of frames as fewer (Kish, Survey Sampling
+   1965); the parts of a statistic, as with the label and without, make together the degrees of freedom of Student's t
+   (Satterthwaite, Biometrics 1946).
+3. The variance is that of a share of so many independent frames, and Wilson's interval is taken of it (Korn and
+   Graubard, Survey Methodology 1998, take the exact one). AUROC and AUPRC are taken by their log odds.
+4. No interval is wider than if the frames of a group were copies: Wilson's of the carrying groups. It stands alone
+   where nothing varies, as at an AUROC of 1.
 
 `python -m benchmarks.coverage` simulates how often the intervals cover, beside others.
 """
@@ -17,6 +18,7 @@ Few groups with a label say little of its sensitivity or AUROC, however many gro
 from typing import NamedTuple
 
 import numpy as np
+import scipy.special
 import scipy.stats
 
 from lag_zoo.errors import InvalidConfigError
@@ -125,7 +127,7 @@ def group_interval(
         nan = float("nan")
         return Interval(nan, nan, nan, n, count, method, carriers=0)
     spread = _spread(statistic, place)
-    low, high = _ends(statistic.value, spread, limits, level)
+    low, high = _ends(statistic, spread, limits, level)
     return Interval(statistic.value, low, high, n, count, method, carriers=spread.carriers)
 
 
@@ -146,7 +148,7 @@ def group_difference(
     if spread.variance < _ROUNDING and abs(value) < 1e-12:
         reach = _normal(level) ** 2 / (spread.effective + _normal(level) ** 2)
         return Difference(0.0, -reach, reach, 1.0, n, count, method, carriers=spread.carriers)
-    low, high = _ends(value, spread, _DIFFERENCE, level)
+    low, high = _ends(statistic, spread, _DIFFERENCE, level)
     return Difference(value, low, high, _p(value, spread), n, count, method, carriers=spread.carriers)
 
 
@@ -185,14 +187,15 @@ def _by_group(statistic: Influence, place: np.ndarray) -> tuple[np.ndarray, np.n
         row[:] = np.bincount(place, weight, count) / weight.sum()
         rest = 1 - row
         # One group that carries all has no others to be compared with: its own sum is 0.
-        sums += np.divide(np.bincount(place, effect, count), rest, out=np.zeros(count), where=rest > 1e-12)
+        own = np.bincount(place, effect, count)
+        sums += np.divide(own, np.sqrt(rest), out=np.zeros(count), where=rest > 1e-12)
     return sums, shares
 
 
 def _ends(
-    value: float, spread: _Spread, limits: tuple[float, float] | None, level: float
+    statistic: Influence, spread: _Spread, limits: tuple[float, float] | None, level: float
 ) -> tuple[float, float]:
-    z = _normal(level)
+    value, z = statistic.value, _normal(level)
     squared = float("inf")  # of the reach
     if spread.freedom:
         t = float(scipy.stats.t.isf((1 - level) / 2, spread.freedom))
@@ -200,16 +203,28 @@ def _ends(
     if limits is None:
         reach = float(np.sqrt(squared)) if spread.freedom else float("nan")
         return value - reach, value + reach
-    least, largest = limits
-    share = (value - least) / (largest - least)
-    room = (value - least) * (largest - value)  # the variance of copies, between the limits
-    ratio = z**2 / spread.effective
-    if room > 1e-12 and squared > _ROUNDING:
-        ratio = min(ratio, squared / room)
-    middle = (share + ratio / 2) / (1 + ratio)  # Wilson's
-    reach = np.sqrt(ratio * share * (1 - share) + ratio**2 / 4) / (1 + ratio)
-    low, high = (least + (largest - least) * end for end in (middle - reach, middle + reach))
-    return float(max(least, min(low, value))), float(min(largest, max(high, value)))
+    least, width = limits[0], limits[1] - limits[0]
+    share, squared = (value - least) / width, squared / width**2
+    low, high = _wilson(share, z**2 / spread.effective)  # as if the frames of a group were copies
+    room = share * (1 - share)
+    if room > 1e-12 and _ROUNDING < squared < float("inf"):
+        ends = _logit(share, np.sqrt(squared)) if statistic.ranks else _wilson(share, squared / room)
+        low, high = max(low, ends[0]), min(high, ends[1])
+    low, high = max(0.0, min(low, share)), min(1.0, max(high, share))  # but for rounding
+    return least + width * low, least + width * high
+
+
+def _wilson(share: float, ratio: float) -> tuple[float, float]:
+    """Wilson's interval; `ratio`: squared quantile over the number of frames."""
+    middle = (share + ratio / 2) / (1 + ratio)
+    reach = float(np.sqrt(ratio * share * (1 - share) + ratio**2 / 4) / (1 + ratio))
+    return middle - reach, middle + reach
+
+
+def _logit(share: float, reach: float) -> tuple[float, float]:
+    """The interval that is symmetric in the log odds; `reach`: on the scale of the share."""
+    odds, reach = scipy.special.logit(share), reach / (share * (1 - share))
+    return float(scipy.special.expit(odds - reach)), float(scipy.special.expit(odds + reach))
 
 
 def _p(value: float, spread: _Spread) -> float:

@@ -29,12 +29,14 @@ class Influence(NamedTuple):
     """A value and its parts; NaN without parts where the statistic does not exist.
 
     `alike`: frames of a group err alike or independently, never in opposite ways, so that groups can only add to the
-    variance of independent frames.
+    variance of independent frames. `ranks`: near 1 the standard deviation falls as the distance from 1, as that of an
+    AUROC does; that of a share falls as its root.
     """
 
     value: float
     parts: tuple[Part, ...] = ()
     alike: bool = False
+    ranks: bool = False
 
     @property
     def effect(self) -> np.ndarray:
@@ -103,7 +105,7 @@ def auroc(scores: np.ndarray, truth: np.ndarray) -> Influence:
     value = float(above.mean())
     effects = np.zeros((2, len(truth)))
     effects[0, truth], effects[1, ~truth] = (above - value) / positives, (below - value) / negatives
-    return Influence(value, (Part(effects[0], truth), Part(effects[1], ~truth)))
+    return Influence(value, (Part(effects[0], truth), Part(effects[1], ~truth)), ranks=True)
 
 
 def auprc(scores: np.ndarray, truth: np.ndarray) -> Influence:
@@ -130,7 +132,7 @@ def auprc(scores: np.ndarray, truth: np.ndarray) -> Influence:
     down = _from_here_on(hits * precision / called)[first]
     effect = np.empty(len(hits))
     effect[order] = (hits * (precision - value + up) - down) / positives
-    return Influence(value, _by_truth(effect, truth))
+    return Influence(value, (Part(effect * truth, truth), Part(effect * ~truth, ~truth)), ranks=True)
 
 
 def kappa(called: np.ndarray, targets: np.ndarray) -> Influence:
@@ -179,7 +181,8 @@ def mean(several: Sequence[Influence]) -> Influence:
     if not several:
         return UNDEFINED
     value = float(np.mean([one.value for one in several]))
-    return chained(value, [1 / len(several)] * len(several), several)
+    found = chained(value, [1 / len(several)] * len(several), several)
+    return found._replace(ranks=all(one.ranks for one in several))
 
 
 def predictive_values(
@@ -222,10 +225,6 @@ def chained(value: float, slopes: Sequence[float], of: Sequence[Influence]) -> I
         for part in one.parts
     )
     return Influence(float(value), tuple(parts))
-
-
-def _by_truth(effect: np.ndarray, truth: np.ndarray) -> tuple[Part, Part]:
-    return Part(effect * truth, truth), Part(effect * ~truth, ~truth)
 
 
 def _from_here_on(values: np.ndarray) -> np.ndarray:
