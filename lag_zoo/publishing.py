@@ -1,10 +1,7 @@
 """From a network to a repository that others can trust: saved whole, checked, pushed."""
 
-import ctypes
 import dataclasses
 import os
-import shutil
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +18,7 @@ from lag_zoo.brief import brief
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import InvalidConfigError, PublishError, WeightsError, WeightsMismatchError
 from lag_zoo.factory import create_model
+from lag_zoo.files import write_whole_folder
 from lag_zoo.nn import LAG
 from lag_zoo.specs import Measurement, WeightSpec
 from lag_zoo.weights.card import card, require_complete
@@ -87,12 +85,7 @@ def save_pretrained(
     target = Path(directory).expanduser().absolute()
     _require_replaceable(target)
     _require_rebuildable(model)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
-        fresh = Path(scratch) / "new"
-        fresh.mkdir()
-        _write(model, fresh, about, tag, name=target.name)
-        _replace(target, fresh, Path(scratch) / "old")
+    write_whole_folder(target, lambda folder: _write(model, folder, about, tag, name=target.name))
     return target
 
 
@@ -197,36 +190,6 @@ def _require_replaceable(target: Path) -> None:
         raise InvalidConfigError(
             f"{target} holds other files ({', '.join(strange[:3])}); name a new folder, or one that was written so"
         )
-
-
-def _replace(target: Path, fresh: Path, old: Path) -> None:
-    """Puts the fresh folder in the place of the target; what was there is put back if that fails."""
-    if not target.exists():
-        os.replace(fresh, target)
-        return
-    if _exchanged(fresh, target):
-        return
-    os.replace(target, old)
-    try:
-        os.replace(fresh, target)
-    except OSError:
-        os.replace(old, target)
-        raise
-    shutil.rmtree(old)
-
-
-def _exchanged(one: Path, other: Path) -> bool:
-    """Exchanges two folders in one step, so that whoever is killed leaves one or the other in place; Linux can.
-
-    https://man7.org/linux/man-pages/man2/rename.2.html; some file systems, such as NFS, cannot.
-    """
-    if sys.platform != "linux":
-        return False
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # glibc has it since 2.28
-    return (
-        renameat2 is not None and renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
-    )
 
 
 def verify(name: str) -> float:

@@ -117,8 +117,8 @@ def test_what_fails_midway_leaves_the_old_one(tmp_path: Path, monkeypatch: pytes
             raise OSError(28, "No space left on device")
         rename(old, new)
 
-    monkeypatch.setattr("lag_zoo.publishing._exchanged", lambda one, other: False)
-    monkeypatch.setattr("lag_zoo.publishing.os.replace", broken)
+    monkeypatch.setattr("lag_zoo.files._exchanged", lambda one, other: False)
+    monkeypatch.setattr("lag_zoo.files.os.replace", broken)
     with pytest.raises(OSError, match="No space"):
         lag_zoo.save_pretrained(small(), target)
     assert {path.name: path.read_bytes() for path in target.iterdir()} == before

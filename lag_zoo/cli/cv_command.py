@@ -14,6 +14,7 @@ from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.tables import DeviceOption, console, plain_table
 from lag_zoo.distributed import is_first
 from lag_zoo.errors import InvalidConfigError
+from lag_zoo.files import write_whole
 from lag_zoo.listener import Listener
 
 if TYPE_CHECKING:
@@ -223,6 +224,6 @@ def _with_floors(
 def _write(report: "Report", folder: Path, title: str) -> None:
     from lag_zoo.evaluate.pages import html, markdown
 
-    (folder / "report.md").write_text(markdown(report, title=title), encoding="utf-8")
-    (folder / "report.html").write_text(html(report, title=title), encoding="utf-8")
-    (folder / "report.json").write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+    write_whole(folder / "report.md", markdown(report, title=title))
+    write_whole(folder / "report.html", html(report, title=title))
+    write_whole(folder / "report.json", json.dumps(report.to_dict(), indent=2) + "\n")

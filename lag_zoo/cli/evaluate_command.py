@@ -17,6 +17,7 @@ from lag_zoo.cli.results_table import results_table
 from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.tables import DeviceOption, console
 from lag_zoo.errors import InvalidConfigError, LagZooWarning
+from lag_zoo.files import write_whole
 from lag_zoo.listener import Advance
 
 if TYPE_CHECKING:
@@ -366,4 +367,4 @@ def _asked_for(asked: _Asked) -> dict[str, Any]:
 def _write(folder: Path, texts: dict[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_whole(folder / name, text)

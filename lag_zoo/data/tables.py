@@ -21,6 +21,7 @@ from lag_zoo.data.manifest import (
     reason_of,
 )
 from lag_zoo.errors import DataError, InvalidConfigError, UnusedColumnWarning, extra
+from lag_zoo.files import write_whole
 
 _VALUES = {
     "": UNKNOWN,
@@ -124,12 +125,8 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
         image = _path_from(manifest.path(frame), folder)
         rows.append([image, *marks, *(getattr(frame, name) for name in used)])
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.part")
-    try:
-        (_write_parquet if _is_parquet(path) else _write_csv)(scratch, header, rows)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    write = _write_parquet if _is_parquet(path) else _write_csv
+    write_whole(path, lambda scratch: write(scratch, header, rows))
 
 
 def _csv(path: Path) -> _Table:

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.workers import as_raised, leave_interrupts
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
+from lag_zoo.files import write_whole
 from lag_zoo.metrics.calibration import probabilities_of
 from lag_zoo.nn import LAG
 from lag_zoo.nn.global_path import GlobalPath
@@ -115,27 +117,22 @@ class Scores:
 
     def write(self, path: str | os.PathLike[str], *, seed: int | None = None) -> None:
         """Writes a CSV file: image, group, fold, seed, anatomy and so on, targets and logits; whole or not at all."""
-        path = Path(path)
         targets = self.targets[:, None] if self.targets.ndim == 1 else self.targets
         names = ["target"] if self.targets.ndim == 1 else [f"target:{name}" for name in self.label_names]
         limits = [] if self.thresholds is None else [f"threshold:{name}" for name in self.label_names]
         logits = [f"logit:{name}" for name in self.label_names]
         columns = {name: values for name, values in self.columns.items() if name != self.grouping}
         header = ["image", self.grouping or "frame", "part", "seed", *columns, *names, *limits, *logits]
-        scratch = path.with_name(f".{path.name}.part")
-        try:
-            with scratch.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow(header)
-                for i, image in enumerate(self.images):
-                    part = self.fold[i] if self.fold else ""
-                    own = [] if self.thresholds is None else self.thresholds[i]
-                    numbers = (repr(float(x)) for x in (*own, *self.logits[i]))
-                    known = [image, self.groups[i], part, "" if seed is None else seed]
-                    writer.writerow([*known, *(v[i] for v in columns.values()), *targets[i], *numbers])
-            os.replace(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        for i, image in enumerate(self.images):
+            part = self.fold[i] if self.fold else ""
+            own = [] if self.thresholds is None else self.thresholds[i]
+            numbers = (repr(float(x)) for x in (*own, *self.logits[i]))
+            known = [image, self.groups[i], part, "" if seed is None else seed]
+            writer.writerow([*known, *(v[i] for v in columns.values()), *targets[i], *numbers])
+        write_whole(path, text.getvalue())
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Scores":
