@@ -32,7 +32,7 @@ _HOMES = {
     "push_to_hub": "publishing",
     "register_with_timm": "factory",
     "register": "registry",
-    "reported_results": "models.reported",
+    "reported_results": "catalogue.reported",
     "save_pretrained": "publishing",
     "verify": "publishing",
 }

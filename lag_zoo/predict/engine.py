@@ -3,17 +3,15 @@
 import copy
 import os
 import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import present_device
+from lag_zoo.nn.modes import evaluating
 from lag_zoo.views import Views
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -85,7 +83,7 @@ class Engine:
             count = len(given.crops)
             if self.compiled:  # out of inference mode: tensors made in it are of another kind to the compiler
                 given = _filled(given, self.batch_size)
-            with torch.inference_mode(), _evaluating(self.model):
+            with torch.inference_mode(), evaluating(self.model):
                 some, shares = self._run(given)
             logits.append(some[:count].double().cpu())
             if shares is not None:
@@ -105,27 +103,3 @@ def _filled(views: Views, size: int) -> Views:
 
 def _has_compiler() -> bool:
     return bool(os.environ.get("CXX")) or any(map(shutil.which, ("g++", "clang++", "cl")))
-
-
-_turning = threading.Lock()
-_in_use: dict[LAG, tuple[int, list[nn.Module]]] = {}  # how many threads run it, and what was in training mode
-
-
-@contextmanager
-def _evaluating(model: LAG) -> Iterator[None]:
-    """Evaluation mode; once no thread runs it any more, every module is in the mode it was in before."""
-    with _turning:
-        users, training = _in_use.get(model) or (0, [module for module in model.modules() if module.training])
-        _in_use[model] = users + 1, training
-        for module in training:
-            module.training = False
-    try:
-        yield
-    finally:
-        with _turning:
-            users, training = _in_use.pop(model)
-            if users > 1:
-                _in_use[model] = users - 1, training
-            else:
-                for module in training:
-                    module.training = True
