@@ -20,7 +20,7 @@ from lag_zoo.errors import InvalidConfigError, PublishError, WeightsError, Weigh
 from lag_zoo.factory import create_model
 from lag_zoo.files import write_whole_folder
 from lag_zoo.nn import LAG
-from lag_zoo.specs import Measurement, WeightSpec
+from lag_zoo.specs import DatasetRef, Measurement, WeightSpec, data_sets
 from lag_zoo.weights.card import card, require_complete
 from lag_zoo.weights.digests import digest_of
 from lag_zoo.weights.files import read_weights, verify_file, write_weights
@@ -44,7 +44,7 @@ _NO_DERIVATIVES = "-nd"
 class About:
     """What only those who trained a network can say of it; fields as in `WeightSpec`."""
 
-    training_data: tuple[str, ...] = ()
+    training_data: tuple[DatasetRef, ...] = ()
     licence: str = ""
     backbone_licence: str = ""
     modality: str = ""
@@ -56,6 +56,9 @@ class About:
 
     __repr__ = brief
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "training_data", data_sets(self.training_data, "training_data"))
+
 
 def save_pretrained(
     model: LAG, directory: str | os.PathLike[str], *, about: About | None = None, tag: str = "own"
@@ -64,7 +67,7 @@ def save_pretrained(
 
     The folder appears whole or not at all; one that `save_pretrained` wrote before is replaced, any other that holds
     something is left alone. Weights that are still the ones loaded keep what was vouched for; what else the network
-    was started from is named in its training data, with its licence.
+    was started from is named, with the data sets behind that and its licence.
 
     Args:
         model: any LAG that its configuration can rebuild.
@@ -119,7 +122,6 @@ def _vouched(
         about = dataclasses.replace(
             about, operating_points=still.operating_points, temperature=still.temperature
         )
-    origin = () if report is None else (f"Initialised from {report.source}", *report.trained_on)
     config = model.config
     return WeightSpec(
         tag=tag,
@@ -130,7 +132,9 @@ def _vouched(
         global_size=config.global_size or 0,
         mean=config.mean or (),
         std=config.std or (),
-        training_data=(*about.training_data, *origin) if about.training_data else (),
+        training_data=about.training_data,
+        initialised_from=() if report is None else (report.source, *report.initialised_from),
+        inherited_data=() if report is None else report.trained_on,
         licence=about.licence,
         backbone_licence=about.backbone_licence or ("" if report is None else ", ".join(report.licences)),
         results=about.results,
