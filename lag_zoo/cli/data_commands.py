@@ -255,6 +255,11 @@ def _show(report: "DataReport") -> None:
         _list(
             f"near-copies of more than one {report.grouping}", [" = ".join(images) for images in report.torn]
         )
+    _list("ids that differ only in their spelling", [" = ".join(ids) for ids in report.ids])
+    _list(
+        "examinations of more than one patient",
+        [f"{exam}: {', '.join(whose)}" for exam, whose in report.shared_exams.items()],
+    )
     _list(
         "frames that look like LCI and are named another light",
         [f"{i}: {t}, looks {s}" for i, _, t, s in report.modality],
