@@ -5,8 +5,9 @@ be right is an error with its line and column.
 """
 
 import dataclasses
+import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,16 +16,29 @@ from typing import Literal
 import numpy as np
 
 from lag_zoo.brief import brief
+from lag_zoo.data.demographics import age_of, sex_of
 from lag_zoo.errors import DataError
 from lag_zoo.specs import Task
 from lag_zoo.tasks import rules_of
 
 Column = Literal[
-    "patient", "exam", "anatomy", "centre", "device", "modality", "reference", "excluded", "split"
+    "patient",
+    "exam",
+    "age",
+    "sex",
+    "anatomy",
+    "centre",
+    "device",
+    "modality",
+    "reference",
+    "excluded",
+    "split",
 ]
 COLUMNS: tuple[Column, ...] = (
     "patient",
     "exam",
+    "age",
+    "sex",
     "anatomy",
     "centre",
     "device",
@@ -72,6 +86,10 @@ def reason_of(cell: object) -> str:
     return "" if word in _SAY_NO else NO_REASON if word in _SAY_YES else text
 
 
+READERS: Mapping[Column, Callable[[object], str]] = {"age": age_of, "sex": sex_of, "excluded": reason_of}
+"""How the cells of columns are read that are more than texts."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Frame:
     """One image of a manifest.
@@ -81,6 +99,7 @@ class Frame:
         labels: exclusive labels: the number of the one that holds, or -1 where the frame is excluded and has none; not
             exclusive: 0, 1 or -1 (unknown) for each.
         patient: whose frame it is; `exam`: of which examination; empty where the manifest has no such column.
+        age: of the patient, in years, "63" or "0.5"; a number is taken too. `sex`: f, m, other or unknown.
         anatomy: the place in the body; `centre`: the hospital; `device`: the scope or processor.
         modality: wli, lci, bli, nbi or other.
         reference: what the label rests on, histology or endoscopist.
@@ -88,12 +107,17 @@ class Frame:
             taken as that, and yes becomes the reason "excluded".
         split: train, val, test, or the name of a fold.
         line: of the manifest; 0 where it came from a folder.
+
+    Raises:
+        DataError: an age or a sex that cannot be one.
     """
 
     image: str
     labels: tuple[int, ...]
     patient: str = ""
     exam: str = ""
+    age: str = ""
+    sex: str = ""
     anatomy: str = ""
     centre: str = ""
     device: str = ""
@@ -106,7 +130,8 @@ class Frame:
     __repr__ = brief
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "excluded", reason_of(self.excluded))
+        for name, read in READERS.items():
+            object.__setattr__(self, name, read(getattr(self, name)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,14 +328,17 @@ def _require_whole_columns(manifest: Manifest) -> None:
 
 
 def _require_one_row_each(manifest: Manifest) -> None:
-    lines: dict[str, int] = {}
+    # Where a path goes up again, only the disk knows where it leads: the folder that it leaves may be a link.
+    up = any(".." in frame.image for frame in manifest.frames)
+    place = os.path.realpath if up else os.path.abspath
+    first: dict[str, Frame] = {}
     for frame in manifest.frames:
-        if frame.image in lines:
+        before = first.setdefault(place(os.path.join(manifest.root, frame.image)), frame)
+        if before is not frame:
+            other = "" if before.image == frame.image else f" as {before.image}"
             raise DataError(
-                f"{manifest.source}: {frame.image} stands on line {lines[frame.image]} and again on line "
-                f"{frame.line}"
+                f"{manifest.source}: {frame.image} stands on line {before.line}{other} and again on line {frame.line}"
             )
-        lines[frame.image] = frame.line
 
 
 def _reasons(frames: Iterable[Frame]) -> str:
