@@ -185,7 +185,7 @@ def _cells(measured: "Interval | Difference", sign: str = "") -> tuple[str, str,
 
 def _recipes(places: Sequence[str], changes: Sequence[str], model: str | None) -> "dict[str, Recipe]":
     from lag_zoo.training import load_recipe
-    from lag_zoo.training.start import with_model
+    from lag_zoo.training.initial_network import with_model
 
     found: dict[str, str] = {}
     for place in places:
