@@ -224,6 +224,6 @@ class Run:
         return done
 
     def _new_average(self) -> timm.utils.ModelEmaV3 | None:
-        """An average of the weights from here on; warmed up, so that a short stage's beginning does not linger in it."""
+        """An average of the weights from here on; warmed up, so that the beginning of a short stage does not linger."""
         decay = self.job.recipe.average
         return timm.utils.ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
