@@ -19,6 +19,7 @@ from lag_zoo.cli.report_options import (
     Resamples,
 )
 from lag_zoo.cli.screen import Quiet, Screen
+from lag_zoo.cli.train_command import BackboneWeights, changed_keys
 from lag_zoo.cli.tables import DeviceOption, console, plain_table
 from lag_zoo.distributed import is_first
 from lag_zoo.errors import InvalidConfigError
@@ -45,6 +46,7 @@ def cv(
     model: Annotated[
         str | None, typer.Option(help="In place of every recipe's: a name, a folder, hf-hub:org/repo.")
     ] = None,
+    backbone_weights: BackboneWeights = None,
     folds: Annotated[int, typer.Option(min=2, help="How many folds.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="How many deals of the folds.")] = 1,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, for every recipe.")] = None,
@@ -84,7 +86,7 @@ def cv(
             prevalence=prevalence,
             n_resamples=n_resamples,
         )
-        recipes = _recipes((recipe, *(against or ())), set_ or (), model)
+        recipes = _recipes((recipe, *(against or ())), set_ or (), model, backbone_weights)
         manifest = opened(data, column, labels)
         require_level(options, manifest)
     try:
@@ -219,10 +221,13 @@ def _cells(measured: "Interval | Difference", sign: str = "") -> tuple[str, str,
     return value, f"{low} to {high}", str(measured.n), groups
 
 
-def _recipes(places: Sequence[str], changes: Sequence[str], model: str | None) -> "dict[str, Recipe]":
+def _recipes(
+    places: Sequence[str], changes: Sequence[str], model: str | None, backbone_weights: str | None
+) -> "dict[str, Recipe]":
     from lag_zoo.training import load_recipe
-    from lag_zoo.training.start import with_model
+    from lag_zoo.training.initial_network import with_model
 
+    changed_keys(changes, model=model, backbone_weights=backbone_weights)
     found: dict[str, str] = {}
     for place in places:
         name = Path(place).stem
@@ -232,6 +237,9 @@ def _recipes(places: Sequence[str], changes: Sequence[str], model: str | None) -
             )
         found[name] = place
     recipes = {name: load_recipe(place, changes=changes) for name, place in found.items()}
+    if backbone_weights is not None:
+        given = {"backbone_weights": backbone_weights}
+        recipes = {name: recipe.changed(given) for name, recipe in recipes.items()}
     if model is None:
         return recipes
     own = as_place(model)

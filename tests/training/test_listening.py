@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.training import Stage, cross_validate, finetune, loop
+from lag_zoo.training import Stage, cross_validate, display, finetune
 from tests.listening import Heard
 from tests.training.drawn_data import write_frames
 from tests.training.test_finetune import RECIPE
@@ -34,8 +34,8 @@ class StoppedAfter(Heard):
 def test_of_a_run(
     data: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(loop, "_WORTH_SAYING", 0.0)
-    monkeypatch.setattr(loop, "_LONG", 0.0)
+    monkeypatch.setattr(display, "WORTH_SAYING", 0.0)
+    monkeypatch.setattr(display, "LONG", 0.0)
     heard = Heard()
     left = data.with_column("excluded", ["blurred", *[""] * (len(data) - 1)])
     finetune(None, left, tmp_path / "run", recipe=RECIPE, device="cpu", listener=heard)

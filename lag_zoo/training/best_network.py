@@ -1,4 +1,4 @@
-"""The network that a run leaves in `best/`: saved whenever an epoch is best, calibrated at the end."""
+"""The network in `best/`: saved whenever an epoch is best, calibrated at the end of the run."""
 
 import copy
 import dataclasses
@@ -20,18 +20,22 @@ from lag_zoo.training.recipe import Recipe
 
 
 def save_meanwhile(
-    model: LAG, state: Mapping[str, Tensor], folder: Path, *, recipe: Recipe, stage: int, epoch: int
+    model: LAG, weights: Mapping[str, Tensor], folder: Path, *, recipe: Recipe, stage: int, epoch: int
 ) -> None:
-    """Saves the network with the weights of the best epoch yet, and says on its card that the run is not over.
+    """Save a network with the weights of the best epoch so far; its card says that the run is not over.
 
     It has no operating points, and temperature 1. Random numbers stay as they are.
+
+    Args:
+        stage: the number of the stage with the best epoch.
+        epoch: how many epochs are done.
 
     Raises:
         OSError: the folder cannot be written; what was there is untouched.
     """
     with torch.random.fork_rng(devices=[]):
         network = copy.deepcopy(model)
-        network.load_state_dict(state)
+        network.load_state_dict(weights)
         if not any(part.crops for part in recipe.stages[: stage + 1]):
             silence_crops(network)
         limit = (
@@ -42,22 +46,22 @@ def save_meanwhile(
 
 
 def silence_crops(model: LAG) -> None:
-    """Makes crops that no stage has trained say nothing: the network answers as its plain backbone does.
+    """Take away the influence of crops that no stage has trained: the network answers as its plain backbone does.
 
-    What follows the fusion gets the global features first (`LAG.fusion`); its weights for the rest become zero.
+    The global features come first after the fusion (`LAG.fusion`); the weights of the others become zero.
     """
     with torch.no_grad():
         cast(torch.nn.Linear, model.hidden[0]).weight[:, model.config.global_dim :] = 0
 
 
-def calibrated(model: LAG, manifest: Manifest, recipe: Recipe, *, progress: Callable[[], None]) -> About:
-    """Temperature and operating points from validation frames, which travel with the weights.
+def calibrate(model: LAG, manifest: Manifest, recipe: Recipe, *, progress: Callable[[], None]) -> About:
+    """Fit temperature and operating points on validation frames; they travel with the weights.
 
     Where training made rare labels count more, the labels' frequency is fitted too, and goes into the head's bias. What
     makes the temperature doubtful stands among the limits.
 
     Args:
-        manifest: those that the last stage was validated on are its split `val`.
+        manifest: the split `val` has the frames that the last stage was validated on.
         progress: called after each frame.
     """
     workers = min(recipe.workers, 1)
