@@ -8,6 +8,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from lag_zoo.evaluate.options import EvaluationOptions
 from lag_zoo.metrics.calibration import reliability_curve
+from lag_zoo.metrics.clustered import fewer_groups
 from lag_zoo.metrics.intervals import weighted_bootstraps
 from lag_zoo.metrics.roc import SPECIFICITIES, roc_sensitivities
 from lag_zoo.metrics.usefulness import (
@@ -65,10 +66,15 @@ def curves_of(
     false, true, _ = roc_curve(truth, probabilities)
     precision, recall, _ = precision_recall_curve(truth, probabilities)
     units = np.arange(len(truth)) if groups is None else groups
+    carriers = fewer_groups(truth, units)
 
     def band(places: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> Columns:
         drawn = weighted_bootstraps(
-            statistic, units, n_resamples=min(BAND_RESAMPLES, options.n_resamples), seed=options.seed
+            statistic,
+            units,
+            n_resamples=min(BAND_RESAMPLES, options.n_resamples),
+            seed=options.seed,
+            carriers=carriers,
         )[: len(places)]
         return _columns(places, np.array([one.low for one in drawn]), np.array([one.high for one in drawn]))
 

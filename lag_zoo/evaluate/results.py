@@ -13,7 +13,7 @@ from lag_zoo.evaluate.operating_points import OperatingPoint
 from lag_zoo.evaluate.options import EvaluationOptions
 from lag_zoo.evaluate.units import Units
 from lag_zoo.metrics import calibration, influence
-from lag_zoo.metrics.clustered import group_interval
+from lag_zoo.metrics.clustered import fewer_groups, group_interval
 from lag_zoo.metrics.confusion import Confusion
 from lag_zoo.metrics.influence import Influence
 from lag_zoo.metrics.intervals import INDEPENDENT, Interval, weighted_bootstraps
@@ -233,6 +233,7 @@ def _sample(contrast: Contrast, units: Units, called: np.ndarray, options: Evalu
 
 
 def reliance(carriers: int) -> str | None:
+    """To be replaced."""
     return None
 
 
@@ -291,7 +292,13 @@ def _calibration(sample: Sample, options: EvaluationOptions) -> dict[str, Interv
     def measured(weights: np.ndarray) -> np.ndarray:
         return calibration.calibration_measures(sample.probabilities, sample.truth, weights, bins=BINS)
 
-    drawn = weighted_bootstraps(measured, groups, n_resamples=options.n_resamples, seed=options.seed)
+    drawn = weighted_bootstraps(
+        measured,
+        groups,
+        n_resamples=options.n_resamples,
+        seed=options.seed,
+        carriers=fewer_groups(sample.truth, groups),
+    )
     if sample.groups is None:
         drawn = [
             one._replace(groups=None, method=f"bootstrap, {options.n_resamples} resamples, {INDEPENDENT}")

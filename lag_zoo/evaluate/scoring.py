@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 import numpy as np
 import torch
 
+from lag_zoo.data.demographics import age_band
 from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.workers import as_raised, leave_interrupts
@@ -18,7 +19,7 @@ from lag_zoo.provenance import frame_digest, frames_behind
 from lag_zoo.tasks import rules_of
 from lag_zoo.views import Views, ViewSampler
 
-_SAID = ("anatomy", "device", "modality", "centre", "exam")
+_SAID = ("anatomy", "device", "modality", "centre", "sex", "exam")
 
 
 class Seen(NamedTuple):
@@ -169,6 +170,7 @@ def frame_table(manifest: Manifest, of_training: np.ndarray | None = None) -> Fr
         of_training: (n,) bool, those that the weights are known to have been trained on.
     """
     columns = {name: tuple(getattr(frame, name) for frame in manifest.frames) for name in _SAID}
+    columns["age_band"] = tuple(age_band(frame.age) for frame in manifest.frames)
     if of_training is not None and of_training.any():
         columns[IN_TRAINING_DATA] = tuple("yes" if known else "" for known in of_training)
     return FrameTable(

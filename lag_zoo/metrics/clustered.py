@@ -63,7 +63,7 @@ def f1_interval(
 ) -> Interval:
     """F1 of called (n,) and true (n,) frames, both bool, with its interval."""
     found = group_interval(influence.f1(called, truth), groups, len(truth), level=level)
-    return found._replace(carriers=_fewer(truth, groups))
+    return found._replace(carriers=fewer_groups(truth, groups))
 
 
 def auroc_interval(
@@ -240,7 +240,7 @@ def _p(value: float, spread: _Spread) -> float:
     return float(min(max(by_group, alone), widest) if scaled else 1.0)
 
 
-def _fewer(truth: np.ndarray, groups: np.ndarray | None) -> int:
+def fewer_groups(truth: np.ndarray, groups: np.ndarray | None) -> int:
     """How many groups have the label, or lack it in any frame: the fewer."""
     truth = np.asarray(truth, bool)
     names = np.arange(len(truth)) if groups is None else np.asarray(groups)

@@ -163,7 +163,7 @@ def _intervals(
     carriers = counts[1] if carriers is None else carriers
     found = []
     for value, column in zip(estimates, values.T, strict=True):
-        defined = column[np.isfinite(column)]
+        defined = column[~np.isnan(column)]  # an infinite one is a fact about the resample
         low, high = _percentiles(defined, level, groups=carriers)
         method, undefined = f"cluster bootstrap, {n_resamples} resamples", n_resamples - len(defined)
         found.append(Interval(float(value), low, high, *counts, method, undefined, carriers))
@@ -253,7 +253,10 @@ def _percentiles(values: np.ndarray, level: float, *, groups: int) -> tuple[floa
     if not len(values) or groups < 2:
         return float("nan"), float("nan")
     tail = scipy.stats.norm.sf(_widening(groups) * scipy.stats.t.ppf((1 + level) / 2, groups - 1))
-    low, high = np.quantile(values, [tail, 1 - tail])
+    if np.isfinite(values).all():
+        low, high = np.quantile(values, [tail, 1 - tail])
+    else:  # between a finite value and an infinite one there is nothing to interpolate: the limit is the outer one
+        low, high = np.quantile(values, tail, method="lower"), np.quantile(values, 1 - tail, method="higher")
     return float(low), float(high)
 
 
