@@ -266,15 +266,8 @@ def _unreliable(sample: Sample, units: Units) -> str:
 
 
 def unit_word(units: Units, count: int) -> str:
-    """Return the word for the independent groups: patients where the data name groups, else the units themselves.
-
-    Groups are patients where these are known, else examinations.
-    """
-    word = (
-        "group"
-        if units.grouped
-        else {"frame": "frame", "exam": "examination", "patient": "patient"}[units.level]
-    )
+    """Return the word for independent groups: patients or examinations, or the units where the data name no groups."""
+    word = {"frame": "frame", "exam": "examination", "patient": "patient"}[units.grouping or units.level]
     return word if count == 1 else f"{word}s"
 
 
