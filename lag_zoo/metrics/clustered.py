@@ -158,7 +158,7 @@ def group_difference(
         return Difference(nan, nan, nan, nan, n, count, _method(statistic, None, count), carriers=0)
     spread = _spread(statistic._replace(alike=one.alike and other.alike), place)
     value, method = statistic.value, _method(statistic, spread, count)
-    if spread.variance < _ROUNDING and abs(value) < 1e-12:
+    if max(spread.variance, spread.least) < _ROUNDING and abs(value) < 1e-12:
         reach = _normal(level) ** 2 / (spread.effective + _normal(level) ** 2)
         return Difference(0.0, -reach, reach, 1.0, n, count, method, carriers=spread.carriers)
     low, high = _ends(statistic, spread, _DIFFERENCE, level)
@@ -252,15 +252,14 @@ def _logit(share: float, reach: float) -> tuple[float, float]:
 
 def _p(value: float, spread: _Spread) -> float:
     """The two-sided p of no difference: 1 less the level at which the interval begins to hold 0."""
-    widest = 2 * scipy.stats.norm.sf(abs(value) * np.sqrt(spread.effective))
-    room = 1 - value**2
-    if room < 1e-12 or not spread.freedom or max(spread.variance, spread.least) < _ROUNDING:
-        return float(widest)
-    scaled = abs(value) * np.sqrt(room)
+    as_copies = float(2 * scipy.stats.norm.sf(abs(value) * np.sqrt(spread.effective)))
+    scaled = abs(value) * np.sqrt(1 - value**2)
+    if scaled < 1e-12 or not spread.freedom or max(spread.variance, spread.least) < _ROUNDING:
+        return as_copies
     with np.errstate(divide="ignore"):
-        by_group = 2 * scipy.stats.t.sf(scaled / np.sqrt(spread.variance), spread.freedom)
-        alone = 2 * scipy.stats.norm.sf(scaled / np.sqrt(spread.least)) if spread.least else 0.0
-    return float(min(max(by_group, alone), widest) if scaled else 1.0)
+        by_group = float(2 * scipy.stats.t.sf(scaled / np.sqrt(spread.variance), spread.freedom))
+        alone = float(2 * scipy.stats.norm.sf(scaled / np.sqrt(spread.least)))
+    return min(max(by_group, alone), as_copies)
 
 
 def fewer_groups(truth: np.ndarray, groups: np.ndarray | None) -> int:
