@@ -4,9 +4,8 @@ import dataclasses
 import functools
 import os
 import warnings
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import torch
 
@@ -15,11 +14,10 @@ from lag_zoo.errors import (
     InvalidConfigError,
     PluginWarning,
     WeightsMismatchError,
-    did_you_mean,
 )
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import present_device
-from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec, as_tuple
+from lag_zoo.specs import ConfigFields, LAGConfig, Policy, WeightSpec, as_tuple, require_known_fields
 from lag_zoo.timm_bridge import register_names
 from lag_zoo.views import FrameTransform, ViewSampler, ViewTransform
 from lag_zoo.weights.assembly import assemble
@@ -28,30 +26,6 @@ from lag_zoo.weights.files import read_weights
 from lag_zoo.weights.lookup import Reach, look_up, require_same_shapes
 from lag_zoo.weights.report import LoadReport
 from lag_zoo.weights.sources import Found
-
-
-class ConfigFields(TypedDict, total=False):
-    """The fields of `LAGConfig` that `create_model` takes by name."""
-
-    num_classes: int
-    label_names: Iterable[str]
-    task: Task
-    fusion: Fusion
-    num_crops: int
-    crop_size: int
-    crop_widths: Iterable[int]
-    crop_embed_dim: int
-    crop_se_ratio: float
-    shared_crops: bool
-    global_dim: int
-    hidden_dim: int
-    global_size: int
-    mean: Iterable[float]
-    std: Iterable[float]
-    policy: Policy
-    field_of_view: bool
-    mask_outside: bool
-    backbone_args: Mapping[str, Json]
 
 
 def create_model(
@@ -203,13 +177,7 @@ def create_transform(
 
 def _configured(name: str, base: LAGConfig, weights: WeightSpec | None, fields: ConfigFields) -> LAGConfig:
     """The configuration of a model, with what the caller says in its place."""
-    known = ConfigFields.__annotations__
-    unknown = sorted(set(fields) - set(known))
-    if unknown:
-        raise InvalidConfigError(
-            f"create_model has no argument {', '.join(unknown)}.{did_you_mean(unknown[0], known)} Fields are "
-            f"{', '.join(known)}"
-        )
+    require_known_fields(fields, "create_model")
     values = {f.name: getattr(base, f.name) for f in dataclasses.fields(base)}
     own_classes = values["num_classes"]
     values.update(fields)

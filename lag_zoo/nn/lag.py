@@ -9,7 +9,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,8 @@ from lag_zoo.nn.fast.max_pool import replace_max_pools
 from lag_zoo.nn.fast.onednn import pack_convolutions
 from lag_zoo.nn.fusion import FUSIONS, Fused
 from lag_zoo.nn.global_path import GlobalPath
-from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec, as_tuple
+from lag_zoo.nn.normalise import normalise
+from lag_zoo.specs import ConfigFields, LAGConfig, Policy, WeightSpec, as_tuple, require_known_fields
 from lag_zoo.views import Views, ViewSampler
 from lag_zoo.views.pixels import Frames, ImageLike
 
@@ -73,60 +74,15 @@ class LAG(nn.Module):
         self,
         backbone: str | nn.Module,
         crops: CropEnsemble | None = None,
-        *,
-        num_classes: int | None = None,
-        label_names: Iterable[str] | None = None,
-        task: Task = "multiclass",
-        fusion: Fusion = "concat",
-        num_crops: int = 10,
-        crop_size: int = 64,
-        crop_widths: Iterable[int] = (16, 32, 64, 64),
-        crop_embed_dim: int = 64,
-        crop_se_ratio: float = 0.25,
-        shared_crops: bool = True,
-        global_dim: int = 256,
-        hidden_dim: int = 256,
-        global_size: int | None = None,
-        mean: Iterable[float] | None = None,
-        std: Iterable[float] | None = None,
-        policy: Policy = "sobol",
-        field_of_view: bool = True,
-        mask_outside: bool = False,
-        backbone_args: Mapping[str, Json] | None = None,
+        **fields: Unpack[ConfigFields],
     ) -> None:
         super().__init__()
-        names = None if label_names is None else as_tuple(label_names, "label_names")
-        if num_classes is None and names is None:
-            raise InvalidConfigError(
-                "say what to classify: label_names=[...] or num_classes=N (0 leaves the head out)"
-            )
-        asked = LAGConfig(
-            backbone=backbone if isinstance(backbone, str) else None,
-            num_classes=len(names or ()) if num_classes is None else num_classes,
-            label_names=names,
-            task=task,
-            fusion=fusion,
-            num_crops=num_crops,
-            crop_size=crop_size,
-            crop_widths=as_tuple(crop_widths, "crop_widths"),
-            crop_embed_dim=crop_embed_dim,
-            crop_se_ratio=crop_se_ratio,
-            shared_crops=shared_crops,
-            global_dim=global_dim,
-            hidden_dim=hidden_dim,
-            global_size=global_size,
-            mean=None if mean is None else as_tuple(mean, "mean"),
-            std=None if std is None else as_tuple(std, "std"),
-            policy=policy,
-            field_of_view=field_of_view,
-            mask_outside=mask_outside,
-            backbone_args=dict(backbone_args or {}),
-        )
+        asked = _asked_for(backbone, fields)
         if crops is not None:
             asked = _with_crops_of(asked, crops)
         if isinstance(backbone, str):
             backbone = create_backbone(backbone, asked.backbone_args)
-        elif backbone_args:
+        elif asked.backbone_args:
             raise InvalidConfigError("backbone_args go with a backbone's name; this one is built already")
         traits = adopt_backbone(backbone)
         self.config = _settled(asked, traits, backbone)
@@ -256,8 +212,7 @@ class LAG(nn.Module):
         return sampler(frames).batched().to(self.pixel_mean.device)
 
     def _normalised(self, pixels: Tensor) -> Tensor:
-        scale = 255.0 if pixels.dtype == torch.uint8 else 1.0
-        return (pixels.to(self.pixel_mean.dtype) / scale - self.pixel_mean) / self.pixel_std
+        return normalise(pixels, self.pixel_mean, self.pixel_std)
 
     def init_non_persistent_buffers(self) -> None:
         """Mean and std from the configuration: they are not in the state dict (timm's convention for such buffers)."""
@@ -336,6 +291,24 @@ class LAG(nn.Module):
         if not hasattr(self.backbone, "set_grad_checkpointing"):
             raise BackboneError(f"{type(self.backbone).__name__} has no gradient checkpointing")
         self.backbone.set_grad_checkpointing(enable)  # type: ignore[operator]
+
+
+def _asked_for(backbone: str | nn.Module, fields: ConfigFields) -> LAGConfig:
+    """The configuration that the keywords of a network say; what they leave open, the backbone settles."""
+    require_known_fields(fields, "LAG")
+    names, count = fields.get("label_names"), fields.get("num_classes")
+    if names is None and count is None:
+        raise InvalidConfigError(
+            "say what to classify: label_names=[...] or num_classes=N (0 leaves the head out)"
+        )
+    names = None if names is None else as_tuple(names, "label_names")
+    values: dict[str, Any] = {
+        **fields,
+        "label_names": names,
+        "num_classes": len(names or ()) if count is None else count,
+        "backbone_args": dict(fields.get("backbone_args") or {}),
+    }
+    return LAGConfig(backbone=backbone if isinstance(backbone, str) else None, **values)
 
 
 def _classifier(features: int, num_classes: int) -> nn.Module:

@@ -4,6 +4,7 @@
 give the same bits.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -85,31 +86,17 @@ class ViewSampler:
         with_crops: bool = True,
         with_coverage: bool = True,
     ) -> "ViewSampler":
-        """The sampler that a network's configuration describes; its `global_size` must be settled."""
-        if config.global_size is None:
-            raise InvalidConfigError(
-                "the configuration leaves global_size open; take the configuration of a built model"
-            )
-        return cls(
-            global_size=config.global_size,
-            num_crops=config.num_crops,
-            crop_size=config.crop_size,
-            policy=policy or config.policy,
-            field_of_view=config.field_of_view,
-            mask_outside=config.mask_outside,
-            seed=seed,
-            with_crops=with_crops,
-            with_coverage=with_coverage,
-        )
+        """The sampler that a network's configuration describes; its `global_size` must be settled.
+
+        The same sampler again for the same arguments: what was checked once is not checked for each frame.
+        """
+        return _sampler_of(config, policy, seed, with_crops, with_coverage)
 
     def __post_init__(self) -> None:
-        # The bounds are those of a network's configuration; they stand in one place.
-        LAGConfig(
-            backbone=None,
-            num_classes=0,
+        LAGConfig.checked(
+            global_size=self.global_size,
             num_crops=self.num_crops,
             crop_size=self.crop_size,
-            global_size=self.global_size,
             policy=self.policy,
         )
 
@@ -181,6 +168,31 @@ class ViewSampler:
             field.coverage(boxes) if self.with_coverage else torch.full_like(field.offsets[:, 0], torch.nan)
         )
         return Views(view, crops_of(frames, boxes), boxes, inside, coverage)
+
+
+@functools.lru_cache(maxsize=64)
+def _sampler_of(
+    config: LAGConfig,
+    policy: Policy | None,
+    seed: int,
+    with_crops: bool,
+    with_coverage: bool,
+) -> ViewSampler:
+    if config.global_size is None:
+        raise InvalidConfigError(
+            "the configuration leaves global_size open; take the configuration of a built model"
+        )
+    return ViewSampler(
+        global_size=config.global_size,
+        num_crops=config.num_crops,
+        crop_size=config.crop_size,
+        policy=config.policy if policy is None else policy,
+        field_of_view=config.field_of_view,
+        mask_outside=config.mask_outside,
+        seed=seed,
+        with_crops=with_crops,
+        with_coverage=with_coverage,
+    )
 
 
 def _without_crops(view: Tensor, crop_size: int) -> Views:

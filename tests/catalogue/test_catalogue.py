@@ -12,14 +12,15 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lag_zoo.catalogue import CATALOGUE, GASTRIC, POLYP, polyp
+from lag_zoo.catalogue import CATALOGUE, GASTRIC, POLYP, polyp, size
 from lag_zoo.catalogue.backbones import BACKBONES
 from lag_zoo.catalogue.reported import ReportedResults, reported_results
 from lag_zoo.catalogue.size import count_crop_macs, count_params
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.nn import LAG
 from lag_zoo.nn.backbones import backbone_features
-from lag_zoo.specs import TORCHVISION_BACKBONES, Domain, LAGConfig, ModelSpec, WeightSpec
+from lag_zoo.nn.fusion import FUSIONS
+from lag_zoo.specs import TORCHVISION_BACKBONES, Domain, Fusion, LAGConfig, ModelSpec, WeightSpec
 
 PAPER = [
     "vgg19",
@@ -150,10 +151,14 @@ def test_the_arithmetic_holds_for_any_configuration(fields: dict[str, object]) -
     assert count_crop_macs(config) == macs(model)[1]
 
 
-@pytest.mark.parametrize("size", polyp._BACKBONE_MACS)
-def test_the_polyp_model_s_backbone_at_each_size(size: int) -> None:
-    config = dataclasses.replace(POLYP.config, global_size=size)
-    assert polyp._BACKBONE_MACS[size] == macs(on_meta(config))[0]
+def test_each_fusion_has_a_size_and_a_network() -> None:
+    assert set(get_args(Fusion)) == set(size._FUSIONS) == set(FUSIONS)
+
+
+@pytest.mark.parametrize("side", polyp._BACKBONE_MACS)
+def test_the_polyp_model_s_backbone_at_each_size(side: int) -> None:
+    config = dataclasses.replace(POLYP.config, global_size=side)
+    assert polyp._BACKBONE_MACS[side] == macs(on_meta(config))[0]
 
 
 def test_what_the_training_run_leaves_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,5 +21,5 @@ class ConvNorm(nn.Sequential):
         if type(convolution) is nn.Conv2d and type(norm) is nn.BatchNorm2d:
             statistics = not norm.training and norm.running_mean is not None
             if statistics and not (is_hooked(convolution) or is_hooked(norm)):
-                return convolution._conv_forward(x, *folded(convolution, norm))
+                return convolution._conv_forward(x, *folded(convolution, norm))  # type: ignore[no-any-return]
         return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
