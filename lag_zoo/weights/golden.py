@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lag_zoo.errors import WeightsIntegrityError, WeightsMismatchError, WeightsNotFoundError
 from lag_zoo.nn import LAG
+from lag_zoo.nn.modes import evaluating
 from lag_zoo.weights.files import write_weights
 
 TOLERANCE = 1e-3  # of logits, between machines and versions
@@ -74,10 +75,5 @@ def answers(model: LAG, frames: Tensor) -> Tensor:
 
     The frames go in as floats: bytes are resized with another rounding from one version of torch to the next.
     """
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
+    with evaluating(model):
         return model(frames.float() / 255).float().cpu()  # type: ignore[no-any-return]
-    finally:
-        for module in training:
-            module.training = True
