@@ -12,6 +12,7 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     ├── DataError              (ValueError)         data that cannot be used as they are
     ├── TrainingError          (RuntimeError)       training that cannot go on
     ├── DownloadError          (OSError)            data that could not be fetched
+    ├── PredictionError        (OSError)            predictions that cannot be written
     ├── WeightsError
     │   ├── WeightsNotFoundError  (FileNotFoundError)  no weights where they were looked for
     │   ├── WeightsIntegrityError (ValueError)         bytes that are not the ones vouched for
@@ -23,9 +24,10 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     LagZooWarning              (UserWarning)
     ├── FieldOfViewWarning                          no lit area in a frame
     ├── HubWarning                                  the Hub failed and a cached copy is used
+    ├── UnusedColumnWarning                         a column of a manifest that is not read
     ├── DoubtfulIdsWarning                          ids that may name one patient twice
-    ├── UngroupedDataWarning                        frames of which nobody says whose they are
-    ├── UnevenSplitWarning                          splits of other shares than asked for
+    ├── UngroupedDataWarning                        frames without a patient or an examination
+    ├── UnevenSplitWarning                          splits of other sizes than asked for
     └── PluginWarning                               a plugin that could not be loaded
 """
 

@@ -1,20 +1,13 @@
 """From a name to a network: build, load, and what goes with it."""
 
 import dataclasses
-import functools
 import os
-import warnings
 from pathlib import Path
 from typing import Unpack
 
 import torch
 
-from lag_zoo.errors import (
-    DuplicateModelError,
-    InvalidConfigError,
-    PluginWarning,
-    WeightsMismatchError,
-)
+from lag_zoo.errors import InvalidConfigError, WeightsMismatchError
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import present_device
 from lag_zoo.specs import ConfigFields, LAGConfig, Policy, WeightSpec, as_tuple, require_known_fields
@@ -74,7 +67,6 @@ def create_model(
     >>> model.load_report.missing, model.load_report.replaced_labels
     (('head.weight', 'head.bias'), ('mucosa', 'polyp'))
     """
-    _register_once()
     reach = Reach(revision, None if cache_dir is None else Path(cache_dir), local_files_only)
     own_backbone = pretrained == "backbone" or backbone_weights is not None
     if own_backbone and pretrained not in (False, "backbone"):
@@ -127,7 +119,8 @@ def _load_backbone(
 def register_with_timm() -> None:
     """Puts the zoo into timm's registry: `timm.create_model("lag_resnet50_lci")`, `timm.list_models(module="lag_zoo")`.
 
-    The first model that `create_model` builds does it too.
+    Nothing else does: importing lag_zoo and building its models leave timm as it is. A second call adds what plugins
+    have brought since.
 
     Raises:
         DuplicateModelError: timm has a model of such a name already; then none is registered.
@@ -138,16 +131,6 @@ def register_with_timm() -> None:
     2
     """
     register_names(create_model)
-
-
-@functools.cache
-def _register_once() -> None:
-    try:
-        register_with_timm()
-    except (
-        DuplicateModelError
-    ) as error:  # a plugin's name; whoever builds a model here did not ask for timm's registry
-        warnings.warn(f"the zoo is not in timm's registry: {error}", PluginWarning, stacklevel=3)
 
 
 def create_transform(
