@@ -1,4 +1,4 @@
-"""From a name to a network: build, load, and what goes with it."""
+"""From a name to a network: build, load, and the transform of its images."""
 
 import dataclasses
 import os
@@ -37,8 +37,8 @@ def create_model(
     """A network by its name in the zoo (`lag_resnet50_lci`, or with a tag of its weights), or `lag_<any timm name>`.
 
     Args:
-        name: see `lag_zoo.list_models`; or a place, `hf-hub:org/repo[@revision]` or `local-dir:path`, whose own
-            configuration says what the network is.
+        name: see `lag_zoo.list_models`; or a place, `hf-hub:org/repo[@revision]` or `local-dir:path`, for the
+            network that is described there.
         pretrained: `False`: untrained. `True`: with the weights that this version vouches for, else those in the
             repository `lag-zoo/<name>` (`LAG_ZOO_NAMESPACE` in place of `lag-zoo`): cached, or if the Hub, asked once
             and for at most five seconds, says that it has them. A place: with the weights there. `"backbone"`: only the
@@ -47,7 +47,7 @@ def create_model(
         revision: a branch, tag or commit of the repository.
         local_files_only: make no request; only what the cache holds.
         backbone_weights: a safetensors file of the backbone's weights, or `hf-hub:org/repo[:file]`.
-        backbone_prefix: what stands before the backbone's keys in that file, or a map of such beginnings.
+        backbone_prefix: the prefix of the backbone's keys in that file, or a map of prefixes.
         device: where the network goes.
         dtype: of its parameters.
         fields: fields of `LAGConfig`, in place of the model's own. With weights, other `label_names` or another
@@ -58,7 +58,7 @@ def create_model(
         InvalidConfigError: a field that does not exist or is out of range, an architecture without labels, a device
             that is not there, or a path that does not say so.
         WeightsNotFoundError: no weights there; the message says where they were looked for, why, and the ways on.
-        WeightsIntegrityError: bytes that are not the ones vouched for.
+        WeightsIntegrityError: bytes with another SHA-256 than the specification's.
         WeightsMismatchError: the weights are another network's, or `fields` give them other shapes or another meaning.
 
     >>> create_model("lag_mobilenetv3_small_100", label_names=["normal", "IM"]).num_classes
@@ -117,7 +117,7 @@ def _load_backbone(
 
 
 def register_with_timm() -> None:
-    """Puts the zoo into timm's registry: `timm.create_model("lag_resnet50_lci")`, `timm.list_models(module="lag_zoo")`.
+    """Put the zoo into timm's registry: `timm.create_model("lag_resnet50_lci")`, `timm.list_models(module="lag_zoo")`.
 
     Nothing else does: importing lag_zoo and building its models leave timm as it is. A second call adds what plugins
     have brought since.
@@ -136,7 +136,7 @@ def register_with_timm() -> None:
 def create_transform(
     model: LAG | str, *, training: bool = False, views: bool = True
 ) -> FrameTransform | ViewTransform:
-    """The torchvision v2 transform that a network, or a model of the zoo by name, wants of its images.
+    """The torchvision v2 transform for the images of a network, or of a model of the zoo by name.
 
     Args:
         model: a network, or a name.
@@ -160,7 +160,7 @@ def create_transform(
 
 
 def _configured(name: str, base: LAGConfig, weights: WeightSpec | None, fields: ConfigFields) -> LAGConfig:
-    """The configuration of a model, with what the caller says in its place."""
+    """The configuration of a model with the caller's fields in place of its own."""
     require_known_fields(fields, "create_model")
     values = {f.name: getattr(base, f.name) for f in dataclasses.fields(base)}
     own_classes = values["num_classes"]
@@ -184,7 +184,7 @@ def _configured(name: str, base: LAGConfig, weights: WeightSpec | None, fields: 
 
 
 def _refuse_other_meaning(config: LAGConfig, trained: LAGConfig, source: str) -> None:
-    """Refuses what no shape would show: weights that load, and then answer under other names or on other pixels."""
+    """Refuse weights that would load and then predict under other label names or on other pixels."""
     same_labels = set(config.label_names or ()) == set(trained.label_names or ())
     same_classes = same_labels and config.num_classes == trained.num_classes
     for field in ("mean", "std", *(("label_names", "task") if same_classes else ())):

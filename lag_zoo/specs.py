@@ -1,8 +1,8 @@
-"""What defines a model and its weights, as plain frozen data: no torch here, and JSON both ways.
+"""Definitions of models and weights as plain frozen data: no torch here, and JSON both ways.
 
 `LAGConfig` is all that a network is built from, and all that a stranger's repository can say about one: names
-and bounded numbers, never a class or a path. `WeightSpec` vouches for one set of weights. `ModelSpec` is an entry of
-the zoo.
+and bounded numbers, never a class or a path. `WeightSpec` describes one set of weights, with their SHA-256. `ModelSpec`
+is an entry of the zoo.
 """
 
 import dataclasses
@@ -43,16 +43,20 @@ class Spec:
         cls.__repr__ = brief  # type: ignore[method-assign]  # before the dataclass of each makes its own
 
     def to_dict(self) -> dict[str, Any]:
-        """This specification as JSON-ready dictionaries, lists, strings and numbers."""
+        """Return the specification as JSON-ready dictionaries, lists, strings and numbers."""
         return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
     def to_json(self, *, indent: int | None = 2) -> str:
-        """This specification as a JSON text."""
+        """Return the specification as a JSON text."""
         return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The specification that `to_dict` wrote."""
+        """Read a specification that `to_dict` wrote.
+
+        Raises:
+            InvalidConfigError: an unknown or missing field, or a value that it cannot have.
+        """
         if not isinstance(data, Mapping):
             raise InvalidConfigError(f"{cls.__name__}: a JSON object is expected, got {type(data).__name__}")
         hints = cls._hints()
@@ -74,7 +78,7 @@ class Spec:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """The specification that `to_json` wrote."""
+        """Read a specification that `to_json` wrote; errors as in `from_dict`."""
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -83,7 +87,7 @@ class Spec:
 
     @classmethod
     def checked(cls, **values: Any) -> dict[str, Any]:
-        """Values of some fields by themselves, brought to the types of these fields and held to their bounds.
+        """Check values of some fields by themselves, and return them in the types of these fields.
 
         Raises:
             InvalidConfigError: one that the field cannot have.
@@ -103,7 +107,7 @@ class Spec:
         return _hints_of(kind)
 
     def _hold_types(self) -> None:
-        """Holds what a caller passes to the same types as what a file says."""
+        """Hold the values of a caller to the same types as those of a file."""
         hints = self._hints()
         for f in dataclasses.fields(self):
             object.__setattr__(self, f.name, _typed(getattr(self, f.name), hints[f.name], f.name))
@@ -123,7 +127,7 @@ def _plain(value: Any) -> Any:
 
 
 def as_tuple(value: Any, where: str) -> tuple[Any, ...]:
-    """A list, an array, a column of a table, or whatever else gives its items in an order, as a tuple.
+    """Any ordered iterable as a tuple: a list, an array, a column of a table.
 
     Raises:
         InvalidConfigError: a single text, or something without an order; the message names `where`.
@@ -140,7 +144,7 @@ def as_tuple(value: Any, where: str) -> tuple[Any, ...]:
 
 
 def _own(value: Any) -> Any:
-    """A number or text of numpy's, a tensor of one number, or a text of another kind as Python's own."""
+    """Python's own number or text for one of numpy's, a tensor of one number, or a subclass of `str`."""
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         value = value.item()
     return str.__str__(value) if isinstance(value, str) else value
@@ -200,7 +204,7 @@ class LAGConfig(Spec):
         backbone: a timm name, or `googlenet` or `squeezenet1_1` (torchvision's). `None`: a module that came ready-made
             and that no name can rebuild.
         num_classes: outputs; 0 leaves the head out.
-        label_names: one name an output, in their order; a list, or what gives texts in an order, as an array does.
+        label_names: one name an output, in their order.
         task: `multiclass` (softmax, exclusive labels) or `multilabel` (sigmoid).
         fusion: how the crops join the global view: `concat` (the paper; a fixed number of crops), `mean`, `attention`.
         num_crops: crops an image.
@@ -288,7 +292,7 @@ class ConfigFields(TypedDict, total=False):
 
 
 def require_known_fields(fields: Iterable[str], caller: str) -> None:
-    """Refuses keywords that are no fields of `LAGConfig`.
+    """Refuse keywords that are no fields of `LAGConfig`.
 
     Raises:
         InvalidConfigError: one is not; with near matches.

@@ -1,6 +1,6 @@
 """The size of a LAG network, by arithmetic on its configuration: no torch, hence no need to build one to state it.
 
-It follows the layers of `lag_zoo.nn`; a test holds it to what torch counts there.
+A test compares it with torch's count on the layers of `lag_zoo.nn`.
 """
 
 from collections.abc import Callable

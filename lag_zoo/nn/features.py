@@ -14,9 +14,9 @@ class BackboneFeatures(nn.Module):
     """Feature maps, as timm's `features_only=True` gives them.
 
     Args:
-        model: of which the backbone and the normalisation are taken over; crops and fusion have no maps.
-        out_indices: which maps: their numbers, or the last so many. `None`: what timm gives of such a backbone by
-            default, all levels of a pyramid, or the last three of a plain transformer.
+        model: gives the backbone and the normalisation; crops and fusion have no maps.
+        out_indices: the numbers of the maps, or how many of the last. `None`: timm's default, all levels of a pyramid
+            or the last three of a plain transformer.
 
     Raises:
         BackboneError: the backbone gives no maps, or not these.

@@ -1,4 +1,4 @@
-"""Normalisation: raw pixels to what the weights of a backbone were trained on."""
+"""Normalisation of raw pixels, by the mean and standard deviation that a backbone was trained with."""
 
 import torch
 from torch import Tensor
