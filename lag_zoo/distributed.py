@@ -39,8 +39,8 @@ def launched() -> int:
     if not text.strip().isdecimal() or int(text) < 1 or missing:
         lacking = f", and {', '.join(missing)} not set" if missing else ""
         raise InvalidConfigError(
-            f"the environment has WORLD_SIZE={text}{lacking}, so no launcher has started this process: unset WORLD_SIZE "
-            "to work in this process alone, or start several with accelerate launch --multi_gpu, or torchrun"
+            f"the environment has WORLD_SIZE={text}{lacking}, so no launcher has started this process: unset "
+            "WORLD_SIZE to work in this process alone, or start several with accelerate launch --multi_gpu, or torchrun"
         )
     return int(text)
 

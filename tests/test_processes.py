@@ -5,7 +5,6 @@ import pytest
 from lag_zoo.distributed import is_first, launched, on_cpu, processes, require_all
 from lag_zoo.errors import InvalidConfigError
 
-
 LAUNCHED = {
     "WORLD_SIZE": "4",
     "RANK": "3",

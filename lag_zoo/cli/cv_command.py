@@ -11,8 +11,8 @@ from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
 from lag_zoo.cli.places import as_place
 from lag_zoo.cli.report_options import Draws, Level, LevelOption, PoolingOption, Prevalence, require_level
 from lag_zoo.cli.screen import Quiet, Screen
-from lag_zoo.cli.train_command import BackboneWeights, changed_keys
 from lag_zoo.cli.tables import DeviceOption, console, plain_table
+from lag_zoo.cli.train_command import BackboneWeights, changed_keys
 from lag_zoo.distributed import is_first
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.listener import Listener
