@@ -12,6 +12,7 @@ from lag_zoo.training.keys import INERT, Between, hold, keys_of
 Balance = Literal["none", "weights", "sampling", "modality"]
 Precision = Literal["no", "bf16", "fp16"]
 Select = Literal["auroc", "loss"]
+Modality = Literal["", "wli", "lci", "bli", "nbi", "other"]
 EPOCHS = "epochs"
 """The key, among the changes of a recipe, of the epochs of all stages together."""
 
@@ -38,7 +39,7 @@ class Stage(Spec):
     epochs: Annotated[int, Between(1, 100_000)]
     crops: bool = True
     train: Literal["all", "head"] = "all"
-    modality: Annotated[str, "wli, lci, bli, nbi, other, or empty"] = ""
+    modality: Annotated[Modality, "wli, lci, bli, nbi, other, or empty"] = ""
     alignment: Annotated[float, Between(0, 1_000_000)] = 0.0
     learning_rate: Annotated[float | None, _Rate] = None
 
