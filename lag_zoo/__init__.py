@@ -17,6 +17,7 @@ _HOMES = {
     "LAGConfig": "specs",
     "LagZooError": "errors",
     "Measurement": "specs",
+    "DatasetRef": "specs",
     "ModelSpec": "specs",
     "Prediction": "predict",
     "Predictor": "predict",
@@ -41,6 +42,7 @@ __all__ = [
     "LAG",
     "About",
     "CropEnsemble",
+    "DatasetRef",
     "FieldOfView",
     "LAGConfig",
     "LagZooError",
@@ -73,7 +75,7 @@ if typing.TYPE_CHECKING:
     from lag_zoo.predict import Prediction, Predictor
     from lag_zoo.publishing import About, push_to_hub, save_pretrained, verify
     from lag_zoo.registry import list_models, model_info, register
-    from lag_zoo.specs import LAGConfig, Measurement, ModelSpec, WeightSpec
+    from lag_zoo.specs import DatasetRef, LAGConfig, Measurement, ModelSpec, WeightSpec
     from lag_zoo.training import finetune
     from lag_zoo.views import FieldOfView, Views, ViewSampler, find_field_of_view
 

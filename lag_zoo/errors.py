@@ -23,6 +23,7 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     LagZooWarning              (UserWarning)
     ├── FieldOfViewWarning                          no lit area in a frame
     ├── HubWarning                                  the Hub failed and a cached copy is used
+    ├── DoubtfulIdsWarning                          ids that may name one patient twice
     ├── UngroupedDataWarning                        frames of which nobody says whose they are
     ├── UnevenSplitWarning                          splits of other shares than asked for
     └── PluginWarning                               a plugin that could not be loaded
@@ -158,6 +159,10 @@ class HubWarning(LagZooWarning):
 
 class UnusedColumnWarning(LagZooWarning):
     """A column of a manifest that is not read, and whose name looks as if it should be."""
+
+
+class DoubtfulIdsWarning(LagZooWarning):
+    """Ids that may name one patient twice, or an examination of two patients."""
 
 
 class UngroupedDataWarning(LagZooWarning):

@@ -131,7 +131,8 @@ def _loaded(name: str, found: Found, fields: ConfigFields) -> LAG:
         loaded=tuple(key for key in model.state_dict() if key not in missing),
         missing=missing,
         licences=tuple(x for x in (found.weights.licence, found.weights.backbone_licence) if x),
-        trained_on=found.weights.training_data,
+        trained_on=found.weights.seen_data,
+        initialised_from=found.weights.initialised_from,
         replaced_labels=(found.config.label_names or ()) if new_head else None,
     )
     model.weight_spec = None if new_head else found.weights

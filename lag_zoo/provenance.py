@@ -15,6 +15,7 @@ from torch import Tensor
 import lag_zoo.catalogue
 from lag_zoo.errors import InvalidImageError
 from lag_zoo.registry import list_models, model_info
+from lag_zoo.specs import DatasetRef
 
 FRAMES = "frames.txt"
 _DIGITS = 16
@@ -44,22 +45,22 @@ def known_frames(name: str) -> frozenset[str]:
     return _listed(Path(lag_zoo.catalogue.__file__).with_name(f"{name}_{FRAMES}"))
 
 
-def frames_behind(trained_on: Iterable[str], path: Path | None = None) -> frozenset[str]:
-    """The digests of the frames behind a set of weights: of each model of the zoo whose training data it names, as the
-    weights themselves, a copy of them, or what was trained on from them; and of the run whose `best/` it lies in.
+def frames_behind(seen: Iterable[DatasetRef], path: Path | None = None) -> frozenset[str]:
+    """The digests of the frames behind a set of weights: of each model of the zoo that was trained on one of these data
+    sets, and of the run whose `best/` the weights lie in.
 
     Args:
-        trained_on: the training data that are named, as in `WeightSpec`.
+        seen: the data sets behind the weights, `WeightSpec.seen_data`; compared by id.
         path: the file of the weights.
 
-    >>> len(frames_behind(model_info("lag_mobilenetv3_small_100_polyp").weights[0].training_data))
+    >>> len(frames_behind([DatasetRef("kvasir-seg")]))
     798
     """
-    named = set(trained_on)
+    named = {data.id for data in seen}
     shared = (
         name
         for name in list_models(pretrained=True)
-        if named & set(model_info(name).weights[0].training_data)
+        if named & {data.id for data in model_info(name).weights[0].seen_data}
     )
     of_run = frozenset[str]() if path is None else _listed(path.absolute().parent.with_name(FRAMES))
     return of_run.union(*(known_frames(name) for name in shared))

@@ -1,10 +1,7 @@
 """From a network to a repository that others can trust: saved whole, checked, pushed."""
 
-import ctypes
 import dataclasses
 import os
-import shutil
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,8 +18,9 @@ from lag_zoo.brief import brief
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import InvalidConfigError, PublishError, WeightsError, WeightsMismatchError
 from lag_zoo.factory import create_model
+from lag_zoo.files import write_whole_folder
 from lag_zoo.nn import LAG
-from lag_zoo.specs import Measurement, WeightSpec
+from lag_zoo.specs import DatasetRef, Measurement, WeightSpec, data_sets
 from lag_zoo.weights.card import card, require_complete
 from lag_zoo.weights.digests import digest_of
 from lag_zoo.weights.files import read_weights, verify_file, write_weights
@@ -46,7 +44,7 @@ _NO_DERIVATIVES = "-nd"
 class About:
     """What only those who trained a network can say of it; fields as in `WeightSpec`."""
 
-    training_data: tuple[str, ...] = ()
+    training_data: tuple[DatasetRef, ...] = ()
     licence: str = ""
     backbone_licence: str = ""
     modality: str = ""
@@ -58,6 +56,9 @@ class About:
 
     __repr__ = brief
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "training_data", data_sets(self.training_data, "training_data"))
+
 
 def save_pretrained(
     model: LAG, directory: str | os.PathLike[str], *, about: About | None = None, tag: str = "own"
@@ -66,7 +67,7 @@ def save_pretrained(
 
     The folder appears whole or not at all; one that `save_pretrained` wrote before is replaced, any other that holds
     something is left alone. Weights that are still the ones loaded keep what was vouched for; what else the network
-    was started from is named in its training data, with its licence.
+    was started from is named, with the data sets behind that and its licence.
 
     Args:
         model: any LAG that its configuration can rebuild.
@@ -87,12 +88,7 @@ def save_pretrained(
     target = Path(directory).expanduser().absolute()
     _require_replaceable(target)
     _require_rebuildable(model)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
-        fresh = Path(scratch) / "new"
-        fresh.mkdir()
-        _write(model, fresh, about, tag, name=target.name)
-        _replace(target, fresh, Path(scratch) / "old")
+    write_whole_folder(target, lambda folder: _write(model, folder, about, tag, name=target.name))
     return target
 
 
@@ -126,7 +122,6 @@ def _vouched(
         about = dataclasses.replace(
             about, operating_points=still.operating_points, temperature=still.temperature
         )
-    origin = () if report is None else (f"Initialised from {report.source}", *report.trained_on)
     config = model.config
     return WeightSpec(
         tag=tag,
@@ -137,7 +132,9 @@ def _vouched(
         global_size=config.global_size or 0,
         mean=config.mean or (),
         std=config.std or (),
-        training_data=(*about.training_data, *origin) if about.training_data else (),
+        training_data=about.training_data,
+        initialised_from=() if report is None else (report.source, *report.initialised_from),
+        inherited_data=() if report is None else report.trained_on,
         licence=about.licence,
         backbone_licence=about.backbone_licence or ("" if report is None else ", ".join(report.licences)),
         results=about.results,
@@ -197,36 +194,6 @@ def _require_replaceable(target: Path) -> None:
         raise InvalidConfigError(
             f"{target} holds other files ({', '.join(strange[:3])}); name a new folder, or one that was written so"
         )
-
-
-def _replace(target: Path, fresh: Path, old: Path) -> None:
-    """Puts the fresh folder in the place of the target; what was there is put back if that fails."""
-    if not target.exists():
-        os.replace(fresh, target)
-        return
-    if _exchanged(fresh, target):
-        return
-    os.replace(target, old)
-    try:
-        os.replace(fresh, target)
-    except OSError:
-        os.replace(old, target)
-        raise
-    shutil.rmtree(old)
-
-
-def _exchanged(one: Path, other: Path) -> bool:
-    """Exchanges two folders in one step, so that whoever is killed leaves one or the other in place; Linux can.
-
-    https://man7.org/linux/man-pages/man2/rename.2.html; some file systems, such as NFS, cannot.
-    """
-    if sys.platform != "linux":
-        return False
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # glibc has it since 2.28
-    return (
-        renameat2 is not None and renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
-    )
 
 
 def verify(name: str) -> float:

@@ -8,6 +8,7 @@ the zoo.
 import dataclasses
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -278,6 +279,56 @@ class Measurement(Spec):
     note: str = ""
 
 
+@dataclass(frozen=True)
+class DatasetRef(Spec):
+    """Names a data set that weights were trained on.
+
+    Attributes:
+        id: small letters, digits, ".", "_" and "-"; the same data set has the same id everywhere, for by it weights are
+            known to have seen frames (`lag_zoo.provenance`).
+        citation: how to cite it, or what it is where nothing is published.
+        licence: its licence or ethics approval; empty: not stated.
+
+    >>> print(DatasetRef("kvasir-seg", "Jha et al., MMM 2020", "CC-BY-4.0"))
+    kvasir-seg: Jha et al., MMM 2020; CC-BY-4.0
+    """
+
+    id: str
+    citation: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        self._hold_types()
+        _require(
+            re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,95}", self.id) is not None,
+            f"the id of a data set is up to 96 small letters, digits, '.', '_' and '-', got {self.id!r}",
+        )
+
+    def __str__(self) -> str:
+        about = "; ".join(text for text in (self.citation, self.licence) if text)
+        return f"{self.id}: {about}" if about else self.id
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any] | str) -> Self:
+        """The data set that `to_dict` wrote."""
+        if isinstance(data, str):
+            raise InvalidConfigError(
+                f"a data set is named by an id and how to cite it, got only the text {data!r}: say "
+                'DatasetRef("our-hospital-2026", "how to cite it", "its licence"), in JSON {"id": ..., "citation": ...}'
+            )
+        return super().from_dict(data)
+
+
+def data_sets(given: Any, where: str) -> tuple[DatasetRef, ...]:
+    """The data sets that a caller names, each a `DatasetRef` or its dictionary.
+
+    Raises:
+        InvalidConfigError: something else, such as a citation alone.
+    """
+    found: tuple[DatasetRef, ...] = _typed(given, tuple[DatasetRef, ...], where)
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class WeightSpec(Spec):
     """One set of weights that this version of lag_zoo vouches for.
@@ -291,7 +342,9 @@ class WeightSpec(Spec):
         task: as in `LAGConfig`.
         modality: the light that the frames were taken with.
         global_size: side of the global view, in pixels; `mean` and `std` as in `LAGConfig`.
-        training_data: each data set, with its licence and how to cite it.
+        training_data: the data sets that they were trained on.
+        initialised_from: the weights that the training began from, and those that they began from; empty: none.
+        inherited_data: the data sets that those were trained on, as far as that is stated.
         licence: of the weights (SPDX).
         backbone_licence: of what the backbone was initialised from; empty: trained from scratch.
         results: what was measured.
@@ -310,7 +363,9 @@ class WeightSpec(Spec):
     global_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    training_data: tuple[str, ...]
+    training_data: tuple[DatasetRef, ...]
+    initialised_from: tuple[str, ...] = ()
+    inherited_data: tuple[DatasetRef, ...] = ()
     licence: str
     backbone_licence: str = ""
     results: tuple[Measurement, ...] = ()
@@ -320,6 +375,8 @@ class WeightSpec(Spec):
     limits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("training_data", "inherited_data"):
+            object.__setattr__(self, name, data_sets(getattr(self, name), name))
         _require(bool(self.files), f"weights {self.tag!r} name no file")
         for name, digest in self.files.items():
             good = len(digest) == 64 and set(digest) <= set("0123456789abcdef")
@@ -334,6 +391,11 @@ class WeightSpec(Spec):
                 label in self.label_names, f"weights {self.tag!r}: operating point of {label!r}, not a label"
             )
         _within("temperature", self.temperature, 1e-3, 1e3)
+
+    @property
+    def seen_data(self) -> tuple[DatasetRef, ...]:
+        """Every data set behind the weights: their own, and those of the weights that they were made from."""
+        return tuple({data.id: data for data in (*self.inherited_data, *self.training_data)}.values())
 
 
 @dataclass(frozen=True, kw_only=True)

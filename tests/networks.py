@@ -28,6 +28,6 @@ def as_loaded(model: lag_zoo.LAG, weights: WeightSpec) -> lag_zoo.LAG:
     """The network as if it had been loaded with such weights."""
     model.weight_spec = weights
     model.load_report = LoadReport(
-        source="made up", path=Path("nowhere"), sha256="", loaded=(), trained_on=weights.training_data
+        source="made up", path=Path("nowhere"), sha256="", loaded=(), trained_on=weights.seen_data
     )
     return model

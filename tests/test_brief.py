@@ -56,7 +56,7 @@ def views() -> lag_zoo.Views:
 
 
 MADE: dict[type, Callable[[], Any]] = {
-    lag_zoo.About: lambda: lag_zoo.About(training_data=("A data set, " * 20,) * 20),
+    lag_zoo.About: lambda: lag_zoo.About(training_data=(lag_zoo.DatasetRef("a", "A data set, " * 20),) * 20),
     lag_zoo.FieldOfView: lambda: lag_zoo.find_field_of_view(torch.full((50, 3, 99, 99), 99, dtype=torch.uint8)),
     lag_zoo.LAGConfig: lambda: lag_zoo.LAGConfig(backbone="x", num_classes=100, label_names=LABELS),
     lag_zoo.Measurement: lambda: lag_zoo.model_info(BUILT_IN).measured_results[0],
@@ -65,6 +65,7 @@ MADE: dict[type, Callable[[], Any]] = {
     lag_zoo.Predictor: lambda: lag_zoo.Predictor(small(label_names=LABELS)),
     lag_zoo.ViewSampler: lag_zoo.ViewSampler,
     lag_zoo.Views: views,
+    lag_zoo.DatasetRef: lambda: lag_zoo.DatasetRef("a-set", "A data set, " * 20),
     lag_zoo.WeightSpec: lambda: lag_zoo.model_info(BUILT_IN).weights[0],
     Comparison: lambda: Comparison(label="IM", one=0.8, other=0.7, difference=Difference(0.1, 0, 0.2, 0.04, 9, 3, "x")),
     Failure: lambda: Failure(Path("a.jpg"), lag_zoo.errors.UnreadableImageError("a.jpg: no image")),

@@ -13,7 +13,7 @@ from lag_zoo.factory import create_model, create_transform
 from lag_zoo.nn import LAG
 from lag_zoo.publishing import save_pretrained
 from lag_zoo.registry import model_info, resolve
-from lag_zoo.specs import WeightSpec
+from lag_zoo.specs import DatasetRef, WeightSpec
 from lag_zoo.views import FrameTransform
 from lag_zoo.weights import load_strictly, lookup, sources
 from tests.networks import small
@@ -106,7 +106,7 @@ class TestWithWeights:
         weights = WeightSpec(
             tag="base", files={"a.safetensors": digest, "a_golden.safetensors": "1" * 64},
             label_names=("no", "yes"), modality="wli", global_size=96, mean=(0.4, 0.3, 0.2), std=(0.1, 0.1, 0.1),
-            training_data=("none",), licence="Apache-2.0",
+            training_data=(DatasetRef("none"),), licence="Apache-2.0",
         )  # fmt: skip
         spec = dataclasses.replace(model_info(ZOO), config=model.config, weights=(weights,))
         monkeypatch.setattr(lookup, "resolve", lambda name: (spec, name.partition(".")[2] or None))

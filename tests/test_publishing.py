@@ -54,16 +54,21 @@ def test_what_was_measured_stays_only_with_the_very_weights(tmp_path: Path) -> N
     assert same.results == lag_zoo.model_info(BUILT_IN).weights[0].results
     with torch.no_grad():
         model.head.bias += 1e-3
-    about = lag_zoo.About(training_data=("ours",), licence="MIT")
+    about = lag_zoo.About(training_data=(lag_zoo.DatasetRef("ours"),), licence="MIT")
     lag_zoo.save_pretrained(model, tmp_path / "other", about=about)
     other = lag_zoo.create_model(f"local-dir:{tmp_path / 'other'}", pretrained=True).weight_spec
     assert other is not None
     assert other.results == ()
-    assert other.training_data[0] == "ours"
-    assert f"Initialised from the built-in {BUILT_IN}" in other.training_data[1]
+    assert [data.id for data in other.training_data] == ["ours"]
+    assert other.initialised_from == (f"the built-in {BUILT_IN}.kvasir_seg",)
+    assert [data.id for data in other.seen_data] == ["kvasir-seg", "ours"]
     assert other.backbone_licence == "CC-BY-4.0"
     card = (tmp_path / "other" / "README.md").read_text()
     assert "None were measured." in card
+    assert (
+        f"Initialised from the built-in {BUILT_IN}.kvasir_seg, trained on:\n\n- kvasir-seg: Kvasir-SEG"
+        in card
+    )
     assert "Not a medical device" in card
 
 
@@ -117,8 +122,8 @@ def test_what_fails_midway_leaves_the_old_one(tmp_path: Path, monkeypatch: pytes
             raise OSError(28, "No space left on device")
         rename(old, new)
 
-    monkeypatch.setattr("lag_zoo.publishing._exchanged", lambda one, other: False)
-    monkeypatch.setattr("lag_zoo.publishing.os.replace", broken)
+    monkeypatch.setattr("lag_zoo.files._exchanged", lambda one, other: False)
+    monkeypatch.setattr("lag_zoo.files.os.replace", broken)
     with pytest.raises(OSError, match="No space"):
         lag_zoo.save_pretrained(small(), target)
     assert {path.name: path.read_bytes() for path in target.iterdir()} == before

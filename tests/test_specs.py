@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.specs import SCHEMA_VERSION, LAGConfig, Measurement, ModelSpec, WeightSpec
+from lag_zoo.specs import SCHEMA_VERSION, DatasetRef, LAGConfig, Measurement, ModelSpec, WeightSpec
 
 words = st.text("abcdefghijklmnopqrstuvwxyz é\n\"'{}", max_size=12)
 dims = st.integers(1, 65536)
 digests = st.text("0123456789abcdef", min_size=64, max_size=64)
+ids = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=12)
+data_sets = st.builds(DatasetRef, id=ids, citation=words, licence=words)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 labels = st.lists(words, min_size=1, max_size=5, unique=True).map(tuple)
 json_values = st.one_of(words, st.integers(), numbers, st.booleans(), st.none())
@@ -80,7 +82,9 @@ def weights(draw: st.DrawFn, tag: str = "base") -> WeightSpec:
         global_size=224,
         mean=draw(triple(0, 1)),
         std=draw(triple(1e-3, 10)),
-        training_data=draw(st.lists(words, max_size=2).map(tuple)),
+        training_data=draw(st.lists(data_sets, max_size=2).map(tuple)),
+        initialised_from=draw(st.lists(words, max_size=2).map(tuple)),
+        inherited_data=draw(st.lists(data_sets, max_size=2).map(tuple)),
         licence=draw(words),
         results=draw(st.lists(measurements, max_size=2).map(tuple)),
         operating_points={name: draw(st.floats(0, 1)) for name in names[:1]},
@@ -193,7 +197,7 @@ def a_weight_spec(**fields: Any) -> WeightSpec:
         "global_size": 224,
         "mean": (0.5, 0.5, 0.5),
         "std": (0.5, 0.5, 0.5),
-        "training_data": ("drawn frames",),
+        "training_data": (DatasetRef("drawn"),),
         "licence": "Apache-2.0",
     }
     return WeightSpec(**{**given, **fields})
@@ -256,3 +260,27 @@ class TestModelSpec:
 
 def test_the_schema_is_version_one() -> None:
     assert LAGConfig(**SMALLEST).schema_version == SCHEMA_VERSION == 1
+
+
+class TestDatasets:
+    @pytest.mark.parametrize("id", ["", "Kvasir-SEG", "kvasir seg", "-a", "a/b", "a" * 97, "säule"])
+    def test_ids_that_two_people_may_write_in_two_ways_are_refused(self, id: str) -> None:
+        with pytest.raises(InvalidConfigError, match="the id of a data set is up to 96 small letters"):
+            DatasetRef(id)
+
+    def test_a_citation_alone_names_no_data_set(self) -> None:
+        """As repositories were written before data sets had ids, and as a user may write it."""
+        says = 'a data set is named by an id .*say DatasetRef\\("our-hospital-2026"'
+        with pytest.raises(InvalidConfigError, match=says):
+            a_weight_spec(training_data=("Kvasir-SEG (Jha et al.)",))
+        with pytest.raises(InvalidConfigError, match=says):
+            WeightSpec.from_dict({**a_weight_spec().to_dict(), "training_data": ["Kvasir-SEG (Jha et al.)"]})
+
+    def test_one_alone_is_no_list(self) -> None:
+        with pytest.raises(InvalidConfigError, match="training_data: a list is expected"):
+            a_weight_spec(training_data=DatasetRef("drawn"))
+
+    def test_all_that_the_weights_have_seen(self) -> None:
+        before, own = DatasetRef("before"), DatasetRef("own", "cited")
+        spec = a_weight_spec(training_data=(own,), inherited_data=(before, DatasetRef("own")))
+        assert spec.seen_data == (before, own)

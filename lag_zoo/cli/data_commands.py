@@ -10,6 +10,7 @@ import typer
 from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.tables import console, plain_table
 from lag_zoo.errors import DataError, InvalidConfigError
+from lag_zoo.files import write_whole
 
 if TYPE_CHECKING:
     from lag_zoo.data.checks import DataReport
@@ -60,7 +61,7 @@ def check(
         report = check_data(manifest, progress=lambda: advance(1))
     if json_ is not None:
         json_.parent.mkdir(parents=True, exist_ok=True)
-        json_.write_text(json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_whole(json_, json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
     _show(report)
     if report.errors:
         raise typer.Exit(1)
@@ -254,6 +255,11 @@ def _show(report: "DataReport") -> None:
         _list(
             f"near-copies of more than one {report.grouping}", [" = ".join(images) for images in report.torn]
         )
+    _list("ids that differ only in their spelling", [" = ".join(ids) for ids in report.ids])
+    _list(
+        "examinations of more than one patient",
+        [f"{exam}: {', '.join(whose)}" for exam, whose in report.shared_exams.items()],
+    )
     _list(
         "frames that look like LCI and are named another light",
         [f"{i}: {t}, looks {s}" for i, _, t, s in report.modality],

@@ -66,9 +66,16 @@ def _one_set(weights: WeightSpec) -> Lines:
         yield "file", f"{name}, SHA-256 {digest}"
     yield "light", weights.modality
     yield "licence", weights.licence
-    yield "initialised from", weights.backbone_licence or "nothing: trained from scratch"
+    if not (weights.initialised_from or weights.backbone_licence):
+        yield "initialised from", "nothing: trained from scratch"
+    for source in weights.initialised_from:
+        yield "initialised from", source
+    for data in weights.inherited_data:
+        yield "which was trained on", str(data)
+    if weights.backbone_licence:
+        yield "licence of that", weights.backbone_licence
     for data in weights.training_data:
-        yield "trained on", data
+        yield "trained on", str(data)
     if weights.intended_use:
         yield "intended use", weights.intended_use
     for limit in weights.limits:

@@ -1,6 +1,5 @@
 """`lag-zoo predict PATH...`: what a model says of the frames in files and folders."""
 
-import os
 import sys
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -294,13 +293,10 @@ class _Answers:
 def _finish(parts: "ResumableOutput", model: str, format: Format, output: Path) -> Counter[str]:
     """Writes the output, whole or not at all; how many frames were called what, failures as an empty label."""
     from lag_zoo.errors import PredictionError
+    from lag_zoo.files import write_whole
 
-    scratch = parts.folder / output.name
     try:
-        _write(parts.rows(), model, format, scratch)
-        with scratch.open("rb") as file:
-            os.fsync(file.fileno())  # on the disk before the parts go
-        os.replace(scratch, output)
+        write_whole(output, lambda scratch: _write(parts.rows(), model, format, scratch))
     except OSError as error:
         raise PredictionError(
             f"{output} cannot be written: {error.strerror or error}. All answers are kept in {parts.folder}: "

@@ -30,7 +30,6 @@ from lag_zoo.data.cache_folder import (
     write_order,
 )
 from lag_zoo.data.cache_shards import (
-    PART,
     CachedFrame,
     Place,
     ShardWriter,
@@ -40,6 +39,7 @@ from lag_zoo.data.cache_shards import (
 )
 from lag_zoo.data.images import read_image
 from lag_zoo.errors import DataError, UnreadableImageError
+from lag_zoo.files import PART
 from lag_zoo.views import find_field_of_view
 from lag_zoo.views.extract import global_views
 

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import secrets
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +18,9 @@ import torch
 import torchvision
 
 import lag_zoo
-from lag_zoo.data.cache_shards import PART, SUFFIX, Place, shard_index, verify_shard
+from lag_zoo.data.cache_shards import SUFFIX, Place, shard_index, verify_shard
 from lag_zoo.errors import DataError
+from lag_zoo.files import PART, write_whole
 
 LOCK = ".lock"
 """The name of the file that a build locks."""
@@ -149,15 +149,7 @@ def held_frames(folder: Path) -> dict[str, tuple[str, Place]]:
 
 def _write_json(path: Path, content: Mapping[str, object]) -> None:
     """Whole or not at all, with the SHA-256 of what it says."""
-    handle, scratch = tempfile.mkstemp(dir=path.parent, suffix=PART)
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            json.dump({"sha256": _digest(content), **content}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    finally:
-        Path(scratch).unlink(missing_ok=True)
+    write_whole(path, json.dumps({"sha256": _digest(content), **content}), mode=0o600)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

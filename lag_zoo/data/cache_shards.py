@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -19,14 +18,12 @@ import torch
 from torch import Tensor
 
 from lag_zoo.errors import DataError
+from lag_zoo.files import put_in_place, scratch_in
 from lag_zoo.views import FieldOfView
 from lag_zoo.views.field_of_view import NORMALS
 from lag_zoo.weights.digests import digest_of, remember_digest, remembered_digest
 
 SUFFIX = ".shard"
-PART = ".part"
-"""How the name of a shard ends that is still being written."""
-
 _PAGE = 4096  # frames begin on a page of memory
 _MAGIC = b"lagshard"
 _OFFSETS = 4 * len(NORMALS)  # bytes of a field's float32
@@ -62,10 +59,10 @@ class ShardWriter:
         self._folder = folder
         self._index: list[str] = []
         self._digest = hashlib.sha256()
+        self._ending = contextlib.ExitStack()
         with self._explained():
-            handle, name = tempfile.mkstemp(dir=folder, suffix=PART)
-        self._part = Path(name)
-        self._file = os.fdopen(handle, "wb")
+            self._part = self._ending.enter_context(scratch_in(folder, mode=0o600))
+            self._file = self._part.open("wb")
 
     def __enter__(self) -> Self:
         return self
@@ -89,9 +86,8 @@ class ShardWriter:
                 with self._explained():
                     self._finish()
         finally:
-            with contextlib.suppress(OSError):  # what could not be written cannot be flushed either
-                self._file.close()
-            self._part.unlink(missing_ok=True)
+            with self._ending, contextlib.suppress(OSError):
+                self._file.close()  # what could not be written cannot be flushed either
 
     def _write(self, data: bytes) -> None:
         self._file.write(data)
@@ -102,12 +98,10 @@ class ShardWriter:
         index = "\n".join(self._index).encode()
         self._write(index)
         self._write(len(index).to_bytes(8, "little") + _MAGIC)
-        self._file.flush()
-        os.fsync(self._file.fileno())
         self._file.close()
         digest = self._digest.hexdigest()
         whole = self._folder / f"{digest}{SUFFIX}"
-        os.replace(self._part, whole)
+        put_in_place(self._part, whole)
         remember_digest(whole, digest)
 
     @contextlib.contextmanager

@@ -15,11 +15,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from lag_zoo.brief import brief
+from lag_zoo.data.identities import doubtful_ids
 from lag_zoo.data.images import read_image
-from lag_zoo.data.manifest import UNKNOWN, Frame, Manifest
+from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.data.near_duplicates import frame_hash, near_duplicates
 from lag_zoo.errors import FieldOfViewWarning, UnreadableImageError
 from lag_zoo.provenance import frame_digest
+from lag_zoo.tasks import rules_of
 from lag_zoo.views import find_field_of_view
 from lag_zoo.views.colours import modality_of
 
@@ -50,6 +52,8 @@ class DataReport:
         alike: images that are near-copies, by perceptual hash.
         across: those of `same` and `alike` that stand in more than one split; `torn`: of more than one patient or
             examination; `contradictory`: with labels that differ.
+        ids: ids of patients or examinations that differ only in their spelling; `shared_exams`: examinations that stand
+            under more than one patient, with those (`lag_zoo.data.identities`).
         modality: (image, line, modality told, modality by colour) where the two differ.
         field: the least, the median and the largest part of the frame that a field of view fills; `None`: no frame has
             one. no_field: images without a lit area.
@@ -69,6 +73,8 @@ class DataReport:
     across: tuple[tuple[str, ...], ...]
     torn: tuple[tuple[str, ...], ...]
     contradictory: tuple[tuple[str, ...], ...]
+    ids: tuple[tuple[str, ...], ...]
+    shared_exams: dict[str, tuple[str, ...]]
     modality: tuple[tuple[str, int, str, str], ...]
     field: tuple[float, float, float] | None
     no_field: tuple[str, ...]
@@ -137,6 +143,7 @@ def check_data(
     alike = [tuple(good[place] for place in group) for group in found]
     alike = [group for group in alike if len({seen[number].digest for number in group}) > 1]
     copies = sorted({*same, *alike})
+    doubtful = doubtful_ids(manifest)
     groups = manifest.groups() if manifest.grouping is not None else [""] * len(manifest)
     return DataReport(
         source=manifest.source,
@@ -158,6 +165,8 @@ def check_data(
         contradictory=_names(
             frames, [g for g in copies if len({frames[n].labels for n in g if not frames[n].excluded}) > 1]
         ),
+        ids=tuple(doubtful.patients + doubtful.exams),
+        shared_exams=doubtful.shared_exams,
         modality=tuple(_contradictions(frames, seen)),
         field=_spread([seen[number].field for number in good if seen[number].field]),
         no_field=tuple(frames[number].image for number in good if not seen[number].field),
@@ -212,7 +221,9 @@ def _counted(manifest: Manifest) -> tuple[LabelCount, ...]:
     for place, number in zip(*(found.tolist() for found in manifest.marks()), strict=True):
         if not frames[place].excluded:
             having[number].append(place)
-    unknown = (targets == UNKNOWN).sum(axis=0).tolist() if targets.ndim == 2 else [0] * len(having)
+    rules = rules_of(manifest.task)
+    used = targets[[not frame.excluded for frame in frames]]
+    unknown = [0 if rules.exclusive else int((~rules.known(used, n)).sum()) for n in range(len(having))]
     rows = []
     for name, places, without in zip(manifest.label_names, having, unknown, strict=True):
         splits = Counter(frames[place].split for place in places)

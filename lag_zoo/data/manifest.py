@@ -5,8 +5,9 @@ be right is an error with its line and column.
 """
 
 import dataclasses
+import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,15 +16,29 @@ from typing import Literal
 import numpy as np
 
 from lag_zoo.brief import brief
+from lag_zoo.data.demographics import age_of, sex_of
 from lag_zoo.errors import DataError
 from lag_zoo.specs import Task
+from lag_zoo.tasks import rules_of
 
 Column = Literal[
-    "patient", "exam", "anatomy", "centre", "device", "modality", "reference", "excluded", "split"
+    "patient",
+    "exam",
+    "age",
+    "sex",
+    "anatomy",
+    "centre",
+    "device",
+    "modality",
+    "reference",
+    "excluded",
+    "split",
 ]
 COLUMNS: tuple[Column, ...] = (
     "patient",
     "exam",
+    "age",
+    "sex",
     "anatomy",
     "centre",
     "device",
@@ -47,7 +62,6 @@ SPLIT_NAMES = {
 
 MODALITIES = ("wli", "lci", "bli", "nbi", "other")
 REFERENCES = ("histology", "endoscopist")
-UNKNOWN = -1
 NO_REASON = "excluded"
 """The reason of a frame of which a column says only that it is excluded."""
 
@@ -72,6 +86,10 @@ def reason_of(cell: object) -> str:
     return "" if word in _SAY_NO else NO_REASON if word in _SAY_YES else text
 
 
+READERS: Mapping[Column, Callable[[object], str]] = {"age": age_of, "sex": sex_of, "excluded": reason_of}
+"""How the cells of columns are read that are more than texts."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Frame:
     """One image of a manifest.
@@ -81,6 +99,7 @@ class Frame:
         labels: exclusive labels: the number of the one that holds, or -1 where the frame is excluded and has none; not
             exclusive: 0, 1 or -1 (unknown) for each.
         patient: whose frame it is; `exam`: of which examination; empty where the manifest has no such column.
+        age: of the patient, in years, "63" or "0.5"; a number is taken too. `sex`: f, m, other or unknown.
         anatomy: the place in the body; `centre`: the hospital; `device`: the scope or processor.
         modality: wli, lci, bli, nbi or other.
         reference: what the label rests on, histology or endoscopist.
@@ -88,12 +107,17 @@ class Frame:
             taken as that, and yes becomes the reason "excluded".
         split: train, val, test, or the name of a fold.
         line: of the manifest; 0 where it came from a folder.
+
+    Raises:
+        DataError: an age or a sex that cannot be one.
     """
 
     image: str
     labels: tuple[int, ...]
     patient: str = ""
     exam: str = ""
+    age: str = ""
+    sex: str = ""
     anatomy: str = ""
     centre: str = ""
     device: str = ""
@@ -106,7 +130,8 @@ class Frame:
     __repr__ = brief
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "excluded", reason_of(self.excluded))
+        for name, read in READERS.items():
+            object.__setattr__(self, name, read(getattr(self, name)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +207,7 @@ class Manifest:
     def targets(self) -> np.ndarray:
         """The labels, int64: (n,) their numbers where they are exclusive, else (n, labels) of 0, 1 and -1, unknown."""
         labels = np.array([frame.labels for frame in self.frames], dtype=np.int64)
-        return labels[:, 0] if self.task == "multiclass" else labels
+        return rules_of(self.task).of_manifest(labels)
 
     def label_counts(self) -> dict[str, int]:
         """Counts the frames of each label, by name; excluded frames do not count."""
@@ -193,12 +218,7 @@ class Manifest:
 
     def marks(self) -> tuple[np.ndarray, np.ndarray]:
         """The labels that hold, pair by pair (m,), int64: the place of the frame, and the number of the label."""
-        targets = self.targets()
-        if targets.ndim == 1:
-            places = np.flatnonzero(targets != UNKNOWN)
-            return places, targets[places]
-        places, numbers = np.nonzero(targets == 1)
-        return places, numbers
+        return rules_of(self.task).marks(self.targets())
 
     def column(self, name: Column) -> list[str]:
         """What the frames have in one column."""
@@ -250,24 +270,20 @@ class Manifest:
         return self.with_frames(Frame(**{**vars(frame), name: value}) for frame, value in pairs)
 
     def with_label_names(self, label_names: Sequence[str]) -> "Manifest":
-        """The same labels in the order of a network's.
+        """The same frames with a network's labels, in its order; a cohort may lack some of them.
+
+        A label that the data lack is one that no frame has where labels are exclusive, else unknown of every frame.
 
         Raises:
-            DataError: they are not the same labels.
+            DataError: the data have labels that are not among these, or a name stands twice.
         """
         names = tuple(label_names)
-        if set(names) != set(self.label_names) or len(names) != len(self.label_names):
+        if not set(self.label_names) <= set(names) or len(names) != len(set(names)):
             raise DataError(
                 f"{self.source} has the labels {list(self.label_names)}, and {list(names)} are expected"
             )
-        if self.task == "multilabel":
-            places = {name: place for place, name in enumerate(self.label_names)}
-            order = [places[name] for name in names]
-            moved = [tuple(frame.labels[i] for i in order) for frame in self.frames]
-        else:
-            places = {name: place for place, name in enumerate(names)}
-            numbers = [places[name] for name in self.label_names]
-            moved = [tuple(numbers[i] if i != UNKNOWN else i for i in frame.labels) for frame in self.frames]
+        own = [names.index(name) for name in self.label_names]
+        moved = [rules_of(self.task).among(frame.labels, own, len(names)) for frame in self.frames]
         frames = (
             dataclasses.replace(frame, labels=labels)
             for frame, labels in zip(self.frames, moved, strict=True)
@@ -312,14 +328,17 @@ def _require_whole_columns(manifest: Manifest) -> None:
 
 
 def _require_one_row_each(manifest: Manifest) -> None:
-    lines: dict[str, int] = {}
+    # Where a path goes up again, only the disk knows where it leads: the folder that it leaves may be a link.
+    up = any(".." in frame.image for frame in manifest.frames)
+    place = os.path.realpath if up else os.path.abspath
+    first: dict[str, Frame] = {}
     for frame in manifest.frames:
-        if frame.image in lines:
+        before = first.setdefault(place(os.path.join(manifest.root, frame.image)), frame)
+        if before is not frame:
+            other = "" if before.image == frame.image else f" as {before.image}"
             raise DataError(
-                f"{manifest.source}: {frame.image} stands on line {lines[frame.image]} and again on line "
-                f"{frame.line}"
+                f"{manifest.source}: {frame.image} stands on line {before.line}{other} and again on line {frame.line}"
             )
-        lines[frame.image] = frame.line
 
 
 def _reasons(frames: Iterable[Frame]) -> str:

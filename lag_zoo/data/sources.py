@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lag_zoo.data.folder import read_folder
+from lag_zoo.data.identities import warn_of_doubtful_ids
 from lag_zoo.data.manifest import Column, Manifest
 from lag_zoo.data.tables import read_manifest
 from lag_zoo.errors import DataError
@@ -20,13 +21,17 @@ def open_data(
 ) -> Manifest:
     """The frames of a data set: of a folder by label (`read_folder`), or of a manifest (`read_manifest`).
 
+    Warns of ids that may name one patient twice (`lag_zoo.data.identities`).
+
     Raises:
         DataError: neither, or something in it cannot be right.
         MissingExtraError: a Parquet file needs the extra `data`.
     """
     path = Path(path)
     if path.suffix.lower() in _MANIFESTS:
-        return read_manifest(path, columns=columns, labels=labels)
+        manifest = read_manifest(path, columns=columns, labels=labels)
+        warn_of_doubtful_ids(manifest)
+        return manifest
     if path.is_dir():
         if columns:
             raise DataError(f"{path} is a folder and has no columns to rename")

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,15 +13,16 @@ from typing import NamedTuple
 from lag_zoo.data.manifest import (
     COLUMNS,
     MODALITIES,
+    READERS,
     REFERENCES,
     SPLIT_NAMES,
-    UNKNOWN,
     Column,
     Frame,
     Manifest,
-    reason_of,
 )
 from lag_zoo.errors import DataError, InvalidConfigError, UnusedColumnWarning, extra
+from lag_zoo.files import write_whole
+from lag_zoo.tasks import UNKNOWN, rules_of
 
 _VALUES = {
     "": UNKNOWN,
@@ -30,6 +32,7 @@ _VALUES = {
     "1.0": 1,
 }  # with a point: by spreadsheets, where others are empty
 _SUFFIXES = (".csv", ".parquet")
+_SHORT = 3  # letters of a column's name that is looked for as a word
 _ALLOWED = {"modality": MODALITIES, "reference": REFERENCES}
 
 
@@ -55,7 +58,8 @@ def read_manifest(
     Args:
         path: the file. `image` is a path from the file's folder, or an absolute one. With a column `label` each frame
             has one of exclusive labels; else each further column is a label of its own, 0, 1 or empty (unknown).
-            `excluded` holds a reason, or only yes or no (1, 0, true, false, y, n; in any case); see `Frame`.
+            `excluded` holds a reason, or only yes or no (1, 0, true, false, y, n; in any case); `age` years, `sex` f,
+            m, other or unknown; see `Frame`. Texts but the images' paths are brought to Unicode's composed form.
         columns: which of the file's columns is which of a manifest's, for example `{"case_id": "patient"}`.
         labels: which columns are labels, where the file has others besides; or, of exclusive labels, their order.
 
@@ -64,7 +68,7 @@ def read_manifest(
         MissingExtraError: a Parquet file needs the extra `data`.
     """
     path = Path(path)
-    table = _renamed(_parquet(path) if _is_parquet(path) else _csv(path), columns or {})
+    table = _composed(_renamed(_parquet(path) if _is_parquet(path) else _csv(path), columns or {}))
     if "image" not in table.header:
         raise DataError(
             f"{path} has no column image; its columns are {', '.join(table.header)}{_hint(table)}"
@@ -113,7 +117,7 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
     if path.suffix.lower() not in _SUFFIXES:
         raise InvalidConfigError(f"a manifest is written as .csv or .parquet, not as {path.name}")
     used = [name for name in COLUMNS if any(manifest.column(name))]
-    exclusive = manifest.task == "multiclass"
+    exclusive = rules_of(manifest.task).exclusive
     header = ["image", *(["label"] if exclusive else manifest.label_names), *used]
     rows = []
     for frame in manifest.frames:
@@ -124,12 +128,8 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
         image = _path_from(manifest.path(frame), folder)
         rows.append([image, *marks, *(getattr(frame, name) for name in used)])
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.part")
-    try:
-        (_write_parquet if _is_parquet(path) else _write_csv)(scratch, header, rows)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    write = _write_parquet if _is_parquet(path) else _write_csv
+    write_whole(path, lambda scratch: write(scratch, header, rows))
 
 
 def _csv(path: Path) -> _Table:
@@ -191,6 +191,16 @@ def _renamed(table: _Table, columns: Mapping[str, Column]) -> _Table:
     return table._replace(header=header)
 
 
+def _composed(table: _Table) -> _Table:
+    """The same texts in Unicode's composed form, so that an id with an accent is one; of files the bytes count."""
+
+    def cell(name: str, text: str) -> str:
+        return text if name == "image" else unicodedata.normalize("NFC", text)
+
+    rows = [(line, [*map(cell, table.header, row)]) for line, row in table.rows]
+    return table._replace(header=[unicodedata.normalize("NFC", name) for name in table.header], rows=rows)
+
+
 def _hint(table: _Table) -> str:
     """What may be wrong with a header that has no image."""
     for mark, name in ((";", "semicolons"), ("\t", "tabs")):
@@ -201,9 +211,13 @@ def _hint(table: _Table) -> str:
 
 
 def _like(name: str) -> str | None:
-    """The column of a manifest that a name may mean: `Patient_ID` is like patient."""
+    """The column of a manifest that a name may mean: `Patient_ID` is like patient, and `PatientAge` like age."""
+    words = {word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", name)}
     letters = re.sub("[^a-z]", "", name.lower())
-    return next((known for known in COLUMNS if known in letters), None)
+    short = (
+        known for known in COLUMNS if len(known) <= _SHORT and known in words
+    )  # image and stage hold "age"
+    return next(short, next((known for known in COLUMNS if len(known) > _SHORT and known in letters), None))
 
 
 def _say_what_is_not_read(table: _Table, labels: Iterable[str], *, sure: bool) -> None:
@@ -290,8 +304,11 @@ def _marks(table: _Table, line: int, cells: Mapping[str, str], names: Sequence[s
 def _checked(table: _Table, line: int, column: Column, value: str) -> str:
     if column == "split":
         return SPLIT_NAMES.get(value.lower(), value)
-    if column == "excluded":
-        return reason_of(value)
+    if column in READERS:
+        try:
+            return READERS[column](value)
+        except DataError as error:
+            raise table.error(line, column, str(error)) from error
     allowed = _ALLOWED.get(column)
     lowered = value.lower() if allowed else value
     if allowed and lowered and lowered not in allowed:

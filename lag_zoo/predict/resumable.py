@@ -19,11 +19,11 @@ from typing import Any
 
 from lag_zoo.data.images import find_images
 from lag_zoo.errors import InvalidConfigError, PredictionError
+from lag_zoo.files import PART, write_whole
 from lag_zoo.specs import Json
 
 Row = dict[str, Any]
 _RUN = "run.json"
-_PART = ".part"
 
 
 def survey(paths: Iterable[str | os.PathLike[str]], left_out: Counter[str] | None = None) -> dict[str, Json]:
@@ -74,9 +74,7 @@ class ResumableOutput:
         run = self.folder / _RUN
         if not run.is_file():
             self.folder.mkdir(exist_ok=True)
-            scratch = self.folder / f".{_RUN}"
-            scratch.write_text(json.dumps(self.about, indent=2) + "\n", encoding="utf-8")
-            os.replace(scratch, run)
+            write_whole(run, json.dumps(self.about, indent=2) + "\n")
             return
         if not resume:
             raise InvalidConfigError(
@@ -132,7 +130,7 @@ class ResumableOutput:
             PredictionError: it cannot be written; what was before is kept.
         """
         if self._own is None:
-            self._own = self.folder / f"{uuid.uuid4().hex}{_PART}"
+            self._own = self.folder / f"{uuid.uuid4().hex}{PART}"
         try:
             with self._own.open("a", encoding="utf-8") as file:
                 file.write(json.dumps([index, row]) + "\n")
@@ -155,7 +153,7 @@ class ResumableOutput:
         shutil.rmtree(self.folder)
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob(f"*{_PART}"))
+        return sorted(self.folder.glob(f"[!.]*{PART}"))
 
 
 class Rows:

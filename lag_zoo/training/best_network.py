@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.evaluate.report import operating_points
-from lag_zoo.evaluate.scores import score
-from lag_zoo.metrics.calibration import fit_temperature, fit_temperature_and_intercepts
+from lag_zoo.evaluate.operating_points import operating_points
+from lag_zoo.evaluate.scores import Calibration
+from lag_zoo.evaluate.scoring import score
+from lag_zoo.metrics.scaling import fit_temperature
 from lag_zoo.nn import LAG
 from lag_zoo.publishing import About, save_pretrained
 from lag_zoo.training.recipe import Recipe
@@ -56,7 +57,8 @@ def silence_crops(model: LAG) -> None:
 def calibrate(model: LAG, manifest: Manifest, recipe: Recipe, *, progress: Callable[[], None]) -> About:
     """Fit temperature and operating points on validation frames; they travel with the weights.
 
-    Where training made rare labels count more, the labels' frequency is fitted too, and goes into the head's bias.
+    Where training made rare labels count more, the labels' frequency is fitted too, and goes into the head's bias. What
+    makes the temperature doubtful stands among the limits.
 
     Args:
         manifest: the split `val` has the frames that the last stage was validated on.
@@ -66,16 +68,17 @@ def calibrate(model: LAG, manifest: Manifest, recipe: Recipe, *, progress: Calla
     scores = score(
         model, manifest, split="val", batch_size=recipe.batch_size, workers=workers, progress=progress
     )
-    if recipe.balance in ("weights", "sampling"):
-        temperature, intercepts = fit_temperature_and_intercepts(
-            scores.logits, scores.targets, task=scores.task
-        )
-        shift = temperature * intercepts
+    fit = fit_temperature(
+        scores.logits,
+        scores.frames.targets,
+        task=scores.task,
+        intercepts=recipe.balance in ("weights", "sampling"),
+    )
+    if fit.intercepts.any():
+        shift = fit.temperature * fit.intercepts
         bias = cast(torch.nn.Linear, model.get_classifier()).bias
         with torch.no_grad():
             bias.add_(torch.from_numpy(shift).to(bias))
         scores = dataclasses.replace(scores, logits=scores.logits + shift)
-    else:
-        temperature = fit_temperature(scores.logits, scores.targets, task=scores.task)
-    scores = dataclasses.replace(scores, temperature=temperature)
-    return About(temperature=temperature, operating_points=operating_points(scores))
+    scores = dataclasses.replace(scores, calibration=Calibration(temperature=fit.temperature))
+    return About(temperature=fit.temperature, operating_points=operating_points(scores), limits=fit.remarks)

@@ -14,9 +14,8 @@ from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.sources import open_data
 from lag_zoo.distributed import is_first
 from lag_zoo.errors import InvalidConfigError, UngroupedDataWarning, extra
-from lag_zoo.evaluate.contrasts import TRAINED_ON
+from lag_zoo.evaluate.operating_points import TRAINED_ON
 from lag_zoo.listener import Listener
-from lag_zoo.metrics.calibration import HIGHEST_TEMPERATURE
 from lag_zoo.nn import LAG
 from lag_zoo.provenance import frame_digest, frames_behind
 from lag_zoo.publishing import save_pretrained
@@ -213,11 +212,8 @@ def _finish(trained: LAG, run: "Run", listener: Listener) -> None:
             run.progress.rows, run.selection.logits, manifest, about=about, best=best
         )
     folder.note_validation(found)
-    if about.temperature > 0.95 * HIGHEST_TEMPERATURE:
-        listener.say(
-            f"The answers to the validation frames hardly tell labels apart (temperature {about.temperature:.1f}, "
-            "about the highest): the network has learned next to nothing. Train on more frames, or for more epochs"
-        )
+    for limit in about.limits:
+        listener.say(limit)
     if found["verdict"]:
         listener.say(found["verdict"])
 

@@ -23,6 +23,7 @@ import lag_zoo
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.distributed import launched
 from lag_zoo.errors import InvalidConfigError, TrainingError
+from lag_zoo.files import PART, write_whole
 from lag_zoo.provenance import FRAMES
 from lag_zoo.training.curves import draw_curves
 from lag_zoo.training.plan import StagePlan
@@ -93,6 +94,8 @@ class RunFolder:
         self.require_same(recipe, manifest)
         for scratch in self.path.glob(f".{BEST}-*"):  # of a process that was killed while it saved
             shutil.rmtree(scratch, ignore_errors=True)
+        for scratch in self.path.glob(f".*{PART}"):
+            scratch.unlink()
         if not (self.path / LAST).is_file():
             return None
         state: dict[str, Any] = torch.load(self.path / LAST, map_location="cpu", weights_only=True)
@@ -148,18 +151,10 @@ class RunFolder:
             raise self._unwritable(self.path / BEST, error) from error
 
     def _write(self, name: str, data: str | memoryview) -> None:
-        target = self.path / name
-        scratch = target.with_name(f".{name}.part")
         try:
-            if isinstance(data, str):
-                scratch.write_text(data, encoding="utf-8")
-            else:
-                scratch.write_bytes(data)
-            os.replace(scratch, target)
+            write_whole(self.path / name, data)
         except OSError as error:
-            raise self._unwritable(target, error) from error
-        finally:
-            scratch.unlink(missing_ok=True)
+            raise self._unwritable(self.path / name, error) from error
 
     @staticmethod
     def _unwritable(target: Path, error: OSError) -> TrainingError:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from huggingface_hub import EvalResult, ModelCardData
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.specs import Measurement
+from lag_zoo.specs import Measurement, WeightSpec
 from lag_zoo.weights.repository import RepositoryConfig
 
 NOT_A_DEVICE = (
@@ -55,6 +55,8 @@ A lag_zoo model: LAG (Yang et al., IEEE JBHI 2022) on
 {_listed(weights.training_data)}
 
 Modality: {weights.modality or "not stated"}.
+
+{_inherited(weights)}
 
 ## Results
 
@@ -136,5 +138,14 @@ def _results(results: Sequence[Measurement]) -> str:
     )
 
 
-def _listed(lines: Sequence[str]) -> str:
+def _inherited(weights: WeightSpec) -> str:
+    if not weights.initialised_from:
+        return "Trained from scratch, or from weights that are not stated."
+    started = f"Initialised from {', which was initialised from '.join(weights.initialised_from)}"
+    if not weights.inherited_data:
+        return f"{started}; what that was trained on is not stated."
+    return f"{started}, trained on:\n\n{_listed(weights.inherited_data)}"
+
+
+def _listed(lines: Sequence[object]) -> str:
     return "\n".join(f"- {line}" for line in lines) or "Not stated."

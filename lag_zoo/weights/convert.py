@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lag_zoo.errors import WeightsIntegrityError, WeightsMismatchError, WeightsNotFoundError
+from lag_zoo.files import write_whole
 from lag_zoo.weights.files import write_weights
 
 _WRAPPERS = ("state_dict", "model", "teacher", "model_state_dict", "state_dict_ema", "student")
@@ -45,13 +46,7 @@ def convert(
         raise WeightsMismatchError(
             f"no key of {old} begins with one of {', '.join(keys or ())}; the first are {', '.join([*state][:3])}"
         )
-    target = Path(new)
-    scratch = target.with_name(f".{target.name}.part")
-    try:
-        write_weights(scratch, renamed)
-        os.replace(scratch, target)
-    finally:
-        scratch.unlink(missing_ok=True)
+    write_whole(new, lambda scratch: write_weights(scratch, renamed))
     return list(renamed)
 
 

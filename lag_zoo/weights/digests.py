@@ -8,8 +8,9 @@ the same.
 import contextlib
 import hashlib
 import os
-import tempfile
 from pathlib import Path
+
+from lag_zoo.files import write_whole
 
 _CHUNK = 1 << 22
 
@@ -33,14 +34,9 @@ def remembered_digest(path: Path) -> str | None:
 def remember_digest(path: Path, digest: str) -> None:
     """Notes the SHA-256 of a verified file. Where nothing can be written, the next load reads the file again."""
     note = _note(path)
-    with contextlib.suppress(OSError), contextlib.ExitStack() as on_failure:
+    with contextlib.suppress(OSError):
         note.parent.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(dir=note.parent)
-        on_failure.callback(os.unlink, scratch)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(digest)
-        os.replace(scratch, note)  # whole or not at all, whoever else writes it
-        on_failure.pop_all()
+        write_whole(note, digest)
 
 
 def digest_of(path: Path) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lag_zoo.brief import brief
+from lag_zoo.specs import DatasetRef
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,8 @@ class LoadReport:
         missing: those of the network that the file did not give; they are untrained.
         unexpected: those of the file that the network has no place for.
         licences: of what was loaded, and of what that was made from; as far as they are stated.
-        trained_on: what it was trained on, as far as that is stated.
+        trained_on: the data sets behind it, as far as they are stated.
+        initialised_from: the weights that it was made from, as far as they are stated.
         replaced_labels: the labels of the file's head, where the caller asked for others; else `None`.
     """
 
@@ -33,7 +35,8 @@ class LoadReport:
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
-    trained_on: tuple[str, ...] = ()
+    trained_on: tuple[DatasetRef, ...] = ()
+    initialised_from: tuple[str, ...] = ()
     replaced_labels: tuple[str, ...] | None = None
 
     __repr__ = brief

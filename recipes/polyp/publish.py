@@ -28,7 +28,7 @@ from lag_zoo.evaluate.scores import Scores, score
 from lag_zoo.metrics.intervals import Interval, cluster_bootstrap, paired_difference
 from lag_zoo.metrics.ranking import auroc
 from lag_zoo.nn import LAG
-from lag_zoo.specs import LAGConfig, Measurement, WeightSpec
+from lag_zoo.specs import DatasetRef, LAGConfig, Measurement, WeightSpec
 from lag_zoo.training import Recipe, load_recipe
 from lag_zoo.training.cross_validation import SCORES
 from lag_zoo.training.run_folder import BEST, METRICS, RECIPE
@@ -49,10 +49,12 @@ CONFIGURATIONS_TRIED = (
 )
 BEFORE = "0.905 (0.889 to 0.919; 2032 windows, 553 groups), by a script that learned from the masks too"
 
-DATA = (
+DATA = DatasetRef(
+    "kvasir-seg",
     "Kvasir-SEG (Jha et al., Kvasir-SEG: A Segmented Polyp Dataset, MMM 2020, doi:10.1007/978-3-030-37734-2_37), "
     "the segmented images of HyperKvasir (Borgli et al., Scientific Data 7, 283, 2020, "
-    "doi:10.1038/s41597-020-00622-y), CC BY 4.0: 798 frames"
+    "doi:10.1038/s41597-020-00622-y): 798 frames",
+    "CC-BY-4.0",
 )
 LIMITS = (
     "A demonstration of the method on colonoscopy; not a medical device, and not for use on patients.",
@@ -266,7 +268,7 @@ def card(
         f"| {r.metric} | {r.value:.3f} | {r.low:.3f} to {r.high:.3f} | {r.n} | {r.note} |" for r in results
     ]
     limits = "\n".join(f"    - {limit}" for limit in weights.limits)
-    data = "\n".join(f"- {source}." for source in weights.training_data)
+    data = "\n".join(f"- {source.citation}, {source.licence}." for source in weights.training_data)
     alone, together = recipe.stages
     everything = opened(out, "all")
     validated = len(everything.where(split="val"))

@@ -19,7 +19,7 @@ from lag_zoo.catalogue.size import count_crop_macs, count_params
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.nn import LAG
 from lag_zoo.nn.backbones import backbone_features
-from lag_zoo.specs import TORCHVISION_BACKBONES, Domain, LAGConfig, ModelSpec, WeightSpec
+from lag_zoo.specs import TORCHVISION_BACKBONES, DatasetRef, Domain, LAGConfig, ModelSpec, WeightSpec
 
 PAPER = [
     "vgg19",
@@ -160,7 +160,7 @@ def test_what_the_training_run_leaves_is_read(tmp_path: Path, monkeypatch: pytes
     half = (0.5, 0.5, 0.5)
     weights = WeightSpec(
         tag="base", files={"a.safetensors": "0" * 64}, label_names=polyp.LABELS, modality="wli", global_size=160,
-        mean=half, std=half, training_data=("drawn",), licence="Apache-2.0",
+        mean=half, std=half, training_data=(DatasetRef("drawn"),), licence="Apache-2.0",
     )  # fmt: skip
     config = dataclasses.replace(POLYP.config, global_size=160, fusion="attention")
     file = tmp_path / "trained.json"

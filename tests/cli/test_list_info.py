@@ -15,7 +15,7 @@ import lag_zoo.registry as registry
 from lag_zoo.catalogue import NO_GASTRIC_WEIGHTS, NOT_A_MEDICAL_DEVICE
 from lag_zoo.cli import main
 from lag_zoo.cli.tables import engineering
-from lag_zoo.specs import Measurement, ModelSpec, WeightSpec
+from lag_zoo.specs import DatasetRef, Measurement, ModelSpec, WeightSpec
 
 
 class Ran:
@@ -58,7 +58,8 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
     half = (0.5, 0.5, 0.5)
     weights = WeightSpec(
         tag="base", files={"a.safetensors": "ab" * 32}, label_names=("no", "yes"), modality="wli", global_size=224,
-        mean=half, std=half, training_data=("Made-up set, CC BY 4.0",), licence="Apache-2.0", results=(result, bare),
+        mean=half, std=half, training_data=(DatasetRef("made-up", "Made-up set", "CC BY 4.0"),), licence="Apache-2.0",
+        results=(result, bare),
         operating_points={"yes": 0.42}, limits=("Nothing is known of [other] scopes.",), intended_use="Demonstration.",
     )  # fmt: skip
     spec = dataclasses.replace(
@@ -149,7 +150,7 @@ class TestInfo:
         for part in (
             "built in",
             "ab" * 32,
-            "Made-up set, CC BY 4.0",
+            "made-up: Made-up set; CC BY 4.0",
             "Nothing is known of [other] scopes.",
             "yes from a probability of 0.42",
             "trained from scratch",

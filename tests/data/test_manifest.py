@@ -2,6 +2,7 @@
 
 import cProfile
 import csv
+import warnings
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -467,3 +468,43 @@ class TestGrowth:
         manifest = read_manifest(path, labels=names)
         assert manifest.with_label_names(names[::-1]).targets().tolist() == list(range(2000))[::-1]
         assert Told.compared < 40 * len(names)
+
+
+class TestOneFileUnderTwoPaths:
+    def manifest(self, root: Path, *images: str) -> Manifest:
+        frames = [Frame(image=image, labels=(n % 2,), line=n + 2) for n, image in enumerate(images)]
+        return Manifest(root=root, label_names=("normal", "IM"), frames=tuple(frames))
+
+    @pytest.mark.parametrize("other", ["./a.png", "d/../a.png", "d//../a.png", "d/./../a.png", "absolute"])
+    def test_is_refused(self, tmp_path: Path, other: str) -> None:
+        (tmp_path / "d").mkdir()
+        other = str(tmp_path / "a.png") if other == "absolute" else other
+        with pytest.raises(DataError, match=r"stands on line 2 as a\.png and again on line 3"):
+            self.manifest(tmp_path, "a.png", other)
+
+    def test_up_from_a_link_leads_elsewhere(self, tmp_path: Path) -> None:
+        (tmp_path / "there" / "inner").mkdir(parents=True)
+        (tmp_path / "d").symlink_to(tmp_path / "there" / "inner")
+        assert len(self.manifest(tmp_path, "a.png", "d/../a.png")) == 2
+        with pytest.raises(DataError, match="again on line 3"):
+            self.manifest(tmp_path, "there/a.png", "d/../a.png")
+
+
+@pytest.mark.parametrize(
+    ("header", "like"),
+    [
+        ("PatientAge", "age"),
+        ("age_years", "age"),
+        ("SEX", "sex"),
+        ("Image_ID", None),
+        ("stage", None),
+        ("sextant", None),
+    ],
+)
+def test_names_like_age_and_sex(write, header: str, like: str | None) -> None:  # type: ignore[no-untyped-def]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        read_manifest(write(f"image,label,{header}\na.png,IM,1\nb.png,normal,2\n"))
+    assert [like is not None and f"if it is {like}," in str(w.message) for w in caught] == [True] * (
+        like is not None
+    )

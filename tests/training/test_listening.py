@@ -57,7 +57,8 @@ def test_of_a_run(
     assert heard.tasks["calibrating"] == [8, 8]
     assert [(row["epoch"], row["epochs"]) for row in heard.rows] == [(1, 3), (2, 3), (3, 3)]
     assert all(row["seconds"] > 0 for row in heard.rows)
-    pace, verdict = heard.said
+    pace, few, *_, verdict = heard.said
+    assert few.startswith("Calibrated on 8 frames, fewer than 50")
     assert pace.endswith("more for 1 epochs of the stage crops, on this machine")
     assert "8 frames of 4 patients" in verdict
     assert verdict == json.loads((tmp_path / "run" / "validation.json").read_text())["verdict"]

@@ -145,7 +145,7 @@ def test_fields_of_the_model_that_cannot_be(value: Any) -> None:
         lambda: dataclasses.replace(RECIPE, fields=value),
         lambda: load_recipe("finetune", changes={"fields": value}),
     ):
-        with pytest.raises(InvalidConfigError, match="fields.* is expected, got"):
+        with pytest.raises(InvalidConfigError, match=r"fields.* is expected, got"):
             make()
 
 

@@ -101,7 +101,9 @@ def test_from_the_hub(hub: HubServer, file: Path) -> None:
 
 def test_the_licence_of_a_backbone_forbids_publishing(hub: HubServer, file: Path) -> None:
     hub.add("lab/endo", {"model.safetensors": file, "README.md": b"---\nlicense: cc-by-nc-nd-4.0\n---\n"})
-    about = lag_zoo.About(training_data=("x",), licence="MIT", intended_use="x", limits=("x",))
+    about = lag_zoo.About(
+        training_data=(lag_zoo.DatasetRef("x"),), licence="MIT", intended_use="x", limits=("x",)
+    )
     model = lag_zoo.create_model(NAME, label_names=["a", "b"], backbone_weights="hf-hub:lab/endo")
     with pytest.raises(InvalidConfigError, match=r"cc-by-nc-nd-4\.0, which forbids derivatives"):
         lag_zoo.push_to_hub(model, "me/mine", about=about)

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 BUILT_IN = "lag_mobilenetv3_small_100_polyp"
 REPO = "clinic/my-lag"
 ABOUT = lag_zoo.About(
-    training_data=("drawn frames",),
+    training_data=(lag_zoo.DatasetRef("drawn-frames"),),
     licence="Apache-2.0",
     intended_use="Tests.",
     limits=("Not a medical device.",),
