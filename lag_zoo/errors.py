@@ -24,6 +24,7 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     ├── FieldOfViewWarning                          no lit area in a frame
     ├── HubWarning                                  the Hub failed and a cached copy is used
     ├── DoubtfulIdsWarning                          ids that may name one patient twice
+    ├── NearCopiesWarning                           near-copies in more than one split
     ├── UngroupedDataWarning                        frames of which nobody says whose they are
     ├── UnevenSplitWarning                          splits of other shares than asked for
     └── PluginWarning                               a plugin that could not be loaded
@@ -159,6 +160,10 @@ class HubWarning(LagZooWarning):
 
 class UnusedColumnWarning(LagZooWarning):
     """A column of a manifest that is not read, and whose name looks as if it should be."""
+
+
+class NearCopiesWarning(LagZooWarning):
+    """Near-copies in more than one split: what is measured on them is too good."""
 
 
 class DoubtfulIdsWarning(LagZooWarning):

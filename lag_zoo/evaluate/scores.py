@@ -22,7 +22,7 @@ from lag_zoo.files import write_whole
 from lag_zoo.metrics.calibration import probabilities_of
 from lag_zoo.nn import LAG
 from lag_zoo.nn.global_path import GlobalPath
-from lag_zoo.provenance import frame_digest, frames_behind
+from lag_zoo.provenance import KnownFrames, frames_behind
 from lag_zoo.specs import Task
 from lag_zoo.views import Views, ViewSampler
 
@@ -242,7 +242,7 @@ def _together(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
 class _Frames(torch.utils.data.Dataset["tuple[Views | None, int, bool]"]):
     """Views of a manifest's frames, `None` of one that cannot be read and may be skipped; and whether it is known."""
 
-    def __init__(self, manifest: Manifest, sampler: ViewSampler, skip: bool, known: frozenset[str]) -> None:
+    def __init__(self, manifest: Manifest, sampler: ViewSampler, skip: bool, known: KnownFrames) -> None:
         self.paths = [str(path) for path in manifest.paths()]
         self.sampler, self.skip, self.known = sampler, skip, known
 
@@ -256,7 +256,7 @@ class _Frames(torch.utils.data.Dataset["tuple[Views | None, int, bool]"]):
             if self.skip:
                 return None, index, False
             raise
-        return self.sampler(pixels), index, bool(self.known) and frame_digest(pixels) in self.known
+        return self.sampler(pixels), index, self.known.holds(pixels)
 
 
 @torch.inference_mode()
@@ -295,7 +295,7 @@ def score(
         f for f in manifest.frames if split in (None, f.split) or (f.excluded and not f.split)
     )
     origin = lag.load_report
-    known = frozenset[str]() if origin is None else frames_behind(origin.trained_on, origin.path)
+    known = KnownFrames() if origin is None else frames_behind(origin.trained_on, origin.path)
     loader = torch.utils.data.DataLoader(
         _Frames(chosen, ViewSampler.from_config(lag.config, with_coverage=False), skip_unreadable, known),
         batch_size=batch_size,
