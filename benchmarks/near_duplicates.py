@@ -1,4 +1,4 @@
-"""How many near-copies the hashes find at each distance, how many other pairs they take for some, and how long it takes.
+"""How many near-copies the hashes find at each distance, how many other pairs they take for some, and the time.
 
     python -m benchmarks.near_duplicates
 

@@ -54,7 +54,7 @@ def stages(model: LAG) -> dict[str, Callable[[], object]]:
             num_crops=sampler.num_crops,
             crop_size=sampler.crop_size,
             policy=sampler.policy,
-            n_resamples=[0],
+            seeds=[0],
         )
 
     return {

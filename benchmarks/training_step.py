@@ -72,13 +72,13 @@ def steps(name: str, *, crops: bool) -> Callable[[], object]:
     kept = kept_crops(BATCH, recipe.crop_drop) if crops else None
 
     def step() -> None:
-        answers = trainee.train()(views, kept)
-        told = [answers.logits, answers.alone] if crops else [answers.alone]
-        parts = [
+        output = trainee.train()(views, kept)
+        paths = [output.logits, output.global_logits] if crops else [output.global_logits]
+        losses = [
             label_loss(logits, targets, task="multiclass", smoothing=recipe.label_smoothing)
-            for logits in told
+            for logits in paths
         ]
-        sum(part.total / part.weight for part in parts).backward()
+        (sum(losses) / BATCH).backward()
         torch.nn.utils.clip_grad_norm_(trainee.parameters(), recipe.clip)
         optimizer.step()
         optimizer.zero_grad()

@@ -1,4 +1,7 @@
-"""Several processes that share the work of one command, as `accelerate launch` and `torchrun` start them."""
+"""Several processes that share the work of one command, as `accelerate launch` and `torchrun` start them.
+
+What these launchers set in the environment is taken together: a `WORLD_SIZE` by itself is no launcher's.
+"""
 
 import os
 from collections.abc import Callable
@@ -8,10 +11,11 @@ from typing import NamedTuple
 from lag_zoo.errors import InvalidConfigError, extra
 
 _PATIENCE = timedelta(days=30)  # the quickest process waits so long for the slowest
+_LAUNCHER = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # what both launchers set besides WORLD_SIZE
 
 
 class Processes(NamedTuple):
-    """This process's number, the total, where its network runs, and a function that waits for all."""
+    """The number of this process, how many there are, where its network runs, and a function that waits for all."""
 
     number: int
     total: int
@@ -20,21 +24,34 @@ class Processes(NamedTuple):
 
 
 def launched() -> int:
-    """How many processes a launcher started for this command.
+    """Count the processes that a launcher started for this command.
+
+    Raises:
+        InvalidConfigError: `WORLD_SIZE` is left over from elsewhere, or what started the processes is no launcher.
 
     >>> launched()
     1
     """
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    text = os.environ.get("WORLD_SIZE", "1")
+    if text.strip() == "1":
+        return 1
+    missing = [name for name in _LAUNCHER if name not in os.environ]
+    if not text.strip().isdecimal() or int(text) < 1 or missing:
+        lacking = f", and {', '.join(missing)} not set" if missing else ""
+        raise InvalidConfigError(
+            f"the environment has WORLD_SIZE={text}{lacking}, so no launcher has started this process: unset "
+            "WORLD_SIZE to work in this process alone, or start several with accelerate launch --multi_gpu, or torchrun"
+        )
+    return int(text)
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes and tells.
+    """Whether this process is the one that writes and tells; one that is alone is, whatever `RANK` is left over.
 
     >>> is_first()
     True
     """
-    return int(os.environ.get("RANK", "0")) == 0
+    return launched() == 1 or int(os.environ["RANK"]) == 0
 
 
 def on_cpu(wanted: bool) -> bool:
@@ -50,7 +67,7 @@ def on_cpu(wanted: bool) -> bool:
 
 
 def require_all(found: int) -> None:
-    """Refuses processes that do not know of each other: each would do the whole work, into the same files.
+    """Refuse processes that do not know of each other: each would do the whole work, into the same files.
 
     Raises:
         InvalidConfigError: fewer were found than the launcher started.
@@ -63,14 +80,14 @@ def require_all(found: int) -> None:
 
 
 def processes(*, cpu: bool = False) -> Processes:
-    """The processes of this command: one, unless a launcher says otherwise.
+    """Return the processes of this command: one, unless a launcher has started several.
 
     Args:
         cpu: leave GPUs alone.
 
     Raises:
         MissingExtraError: there are several, and the extra `train` is not installed.
-        InvalidConfigError: processes that do not know of each other.
+        InvalidConfigError: processes that do not know of each other, or a `WORLD_SIZE` that is left over.
     """
     if launched() == 1:
         return Processes(0, 1, None, lambda: None)

@@ -63,6 +63,18 @@ class TaskRules(ABC):
         """Return the targets of a manifest's labels, (n, 1) or (n, C)."""
 
     @abstractmethod
+    def marks(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the labels that hold, pair by pair (m,): the place of the frame, and the number of the label."""
+
+    @abstractmethod
+    def strata(self, targets: np.ndarray) -> np.ndarray:
+        """Return a number for each frame (n,), the same for frames of the same labels, for stratified splits."""
+
+    @abstractmethod
+    def among(self, labels: Sequence[int], places: Sequence[int], count: int) -> tuple[int, ...]:
+        """Return a frame's labels as a manifest has them among `count` labels, where label i becomes `places[i]`."""
+
+    @abstractmethod
     def reordered(self, targets: np.ndarray, places: Sequence[int]) -> np.ndarray:
         """Return targets with the labels in another order: the new label i is the old label `places[i]`."""
 
@@ -120,6 +132,16 @@ class Multiclass(TaskRules):
     def of_manifest(self, labels: np.ndarray) -> np.ndarray:
         return np.asarray(labels[:, 0])
 
+    def marks(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        places = np.flatnonzero(targets != UNKNOWN)
+        return places, targets[places]
+
+    def strata(self, targets: np.ndarray) -> np.ndarray:
+        return targets
+
+    def among(self, labels: Sequence[int], places: Sequence[int], count: int) -> tuple[int, ...]:
+        return tuple(places[label] if label != UNKNOWN else UNKNOWN for label in labels)
+
     def reordered(self, targets: np.ndarray, places: Sequence[int]) -> np.ndarray:
         number = {old: new for new, old in enumerate(places)}
         return np.array([number.get(int(target), UNKNOWN) for target in targets], dtype=int)
@@ -162,6 +184,19 @@ class Multilabel(TaskRules):
 
     def of_manifest(self, labels: np.ndarray) -> np.ndarray:
         return labels
+
+    def marks(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        places, numbers = np.nonzero(targets == 1)
+        return places, numbers
+
+    def strata(self, targets: np.ndarray) -> np.ndarray:
+        return np.unique(targets, axis=0, return_inverse=True)[1].reshape(-1)
+
+    def among(self, labels: Sequence[int], places: Sequence[int], count: int) -> tuple[int, ...]:
+        found = [UNKNOWN] * count
+        for place, label in zip(places, labels, strict=True):
+            found[place] = label
+        return tuple(found)
 
     def reordered(self, targets: np.ndarray, places: Sequence[int]) -> np.ndarray:
         return np.asarray(targets[:, list(places)])

@@ -1,18 +1,13 @@
-"""Options that the commands with reports have in common: what is counted, how frames become one, resamples."""
+"""Options that the commands with reports have in common: the unit that is counted, pooling, resamples."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from lag_zoo.errors import InvalidConfigError
-
-if TYPE_CHECKING:
-    from lag_zoo.data.manifest import Manifest
-
 
 class Level(StrEnum):
-    """What is counted."""
+    """The unit that is counted."""
 
     FRAME = "frame"
     EXAM = "exam"
@@ -24,25 +19,19 @@ PoolingOption = Annotated[
     str,
     typer.Option(help="How frames become one probability: maximum, mean, top3 or another number, noisy-or."),
 ]
-Prevalence = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Tell predictive values at this prevalence too.")
+Positive = Annotated[
+    str | None,
+    typer.Option(help="Of two labels the one that the numbers are about; by default the second."),
 ]
-Draws = Annotated[int, typer.Option(min=100, help="Resamples of the bootstrap.")]
-
-
-def require_level(level: Level, pooling: str, manifest: "Manifest", *, split: str | None = None) -> None:
-    """Refuses now what could not be told after an hour of scoring.
-
-    Raises:
-        InvalidConfigError: a pooling that is none, or frames without what is counted.
-    """
-    from lag_zoo.metrics.levels import require_pooling
-
-    require_pooling(pooling)
-    if level is Level.FRAME:
-        return
-    if not all(getattr(frame, level.value) for frame in manifest.where(split=split).frames):
-        raise InvalidConfigError(
-            f"--level {level.value} needs every frame's {level.value}: {manifest.source} is grouped by "
-            f"{manifest.grouping or 'nothing'} (--column case_id={level.value} says which column it is)"
-        )
+Prevalence = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Report predictive values at this prevalence too.")
+]
+Resamples = Annotated[
+    int, typer.Option(min=100, help="Resamples of the bootstrap, for calibration and the bands of curves.")
+]
+UnreadableAsFailures = Annotated[
+    bool,
+    typer.Option(
+        "--unreadable-as-failures", help="Count frames that cannot be read as called wrongly: the worst case."
+    ),
+]

@@ -10,8 +10,8 @@ from rich.text import Text
 from lag_zoo.cli.tables import plain_table
 
 if TYPE_CHECKING:
-    from lag_zoo.evaluate import Report
-    from lag_zoo.evaluate.results import LabelResult
+    from lag_zoo.evaluate import LabelResult, Report
+    from lag_zoo.evaluate.called import CalledResult
     from lag_zoo.metrics.intervals import Interval
 
 _SHOWN = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity"}
@@ -20,7 +20,7 @@ _SHOWN = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specif
 def results_table(report: "Report") -> Table:
     """Makes the table of a report: the main measures of each label; other networks and baselines below them."""
     table = plain_table()
-    several = bool(report.beside or report.baselines)
+    several = bool(report.comparisons or report.baselines)
     if several:
         table.add_column("network", overflow="fold")
     table.add_column("label", overflow="fold")
@@ -35,9 +35,22 @@ def results_table(report: "Report") -> Table:
     return table
 
 
+def called_table(called: "CalledResult") -> Table:
+    """Make the table of the called label: accuracy, balanced accuracy, macro-F1 and kappa."""
+    from lag_zoo.evaluate.called import CALLED_TITLES
+
+    table = plain_table()
+    table.add_column("the called label", overflow="fold")
+    for name in called.measures:
+        table.add_column(f"{CALLED_TITLES[name]} (95%)", no_wrap=True)
+    cells = [Text(_with_interval(interval)) for interval in called.measures.values()]
+    table.add_row(Text(f"{called.n} counted"), *cells)
+    return table
+
+
 def _networks(report: "Report") -> Iterator[tuple[str, tuple["LabelResult", ...]]]:
     yield "the reported one", report.rows
-    for other in report.beside:
+    for other in report.comparisons:
         yield other.name, other.rows
     for name, rows in report.baselines:
         yield f"baseline: {name}", rows

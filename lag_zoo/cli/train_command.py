@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,12 @@ from lag_zoo.errors import InvalidConfigError
 if TYPE_CHECKING:
     from lag_zoo.training.finetuning import RecipeFields
 
+BackboneWeights = Annotated[
+    str | None,
+    typer.Option(
+        help="Weights of the backbone from elsewhere: a safetensors file, or hf-hub:org/repo[:file].",
+    ),
+]
 _NOT_A_RESULT = (
     "These frames chose the epoch and the thresholds: the numbers help to choose, and are no test result."
 )
@@ -35,6 +41,7 @@ def train(
             help="In place of the recipe's: a name, a folder, hf-hub:org/repo. Own weights are kept."
         ),
     ] = None,
+    backbone_weights: BackboneWeights = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="key=value, as epochs=10 or fields.num_crops=20; may be repeated."),
@@ -57,9 +64,7 @@ def train(
 
     On several GPUs or machines, or CPUs with --device cpu: accelerate launch --multi_gpu -m lag_zoo.cli train ...
     """
-    said = {change.partition("=")[0].strip() for change in set_ or ()}
-    if model is not None and "model" in said:
-        raise InvalidConfigError(f"--model {model} and --set model=... both name the model: say one of them")
+    said = changed_keys(set_ or (), model=model, backbone_weights=backbone_weights)
     screen = Screen(quiet=quiet or not is_first())
     with screen.task("starting"):
         from lag_zoo.training import finetune, load_recipe
@@ -68,6 +73,8 @@ def train(
         manifest = opened(data, column, labels)
     # Said in so many words, it holds for a model with weights of its own too.
     pinned: RecipeFields = {"pretrained": chosen.pretrained} if "pretrained" in said else {}
+    if backbone_weights is not None:
+        pinned["backbone_weights"] = backbone_weights
     try:
         finetune(
             None if model is None else as_place(model),
@@ -88,6 +95,22 @@ def train(
     if is_first():
         _show(output)
         typer.echo(_next(output / "best", data, column, labels, tested="test" in manifest.splits))
+
+
+def changed_keys(changes: Sequence[str], **options: str | None) -> set[str]:
+    """Return the keys that `--set` changes.
+
+    Raises:
+        InvalidConfigError: one of them has an option of its own, which is given too.
+    """
+    keys = {change.partition("=")[0].strip() for change in changes}
+    for key, value in options.items():
+        if value is not None and key in keys:
+            option, words = key.replace("_", "-"), key.replace("_", " ")
+            raise InvalidConfigError(
+                f"--{option} {value} and --set {key}=... both name the {words}: say one of them"
+            )
+    return keys
 
 
 def _show(output: Path) -> None:

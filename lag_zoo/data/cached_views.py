@@ -60,13 +60,17 @@ class CachedViews(ViewDataset):
     def __getitem__(self, index: int) -> tuple[Views, Any]:
         number = operator.index(index)
         number += len(self) if number < 0 else 0
+        return self.views_of(number, index=number), self.labels[number]
+
+    def views_of(self, number: int, *, index: int) -> Views:
+        """Return the views of a frame of the cache, with what `index` and the epoch settle."""
         sampler, frame = self.transform.sampler, self.cache.mapped(number)
         views = sampler.of_frames(
             frame.pixels[None],
-            indices=[number],
+            indices=[index],
             epoch=self.epoch,
             field=frame.field if sampler.field_of_view else None,
             view=frame.global_view[None].clone(),  # out of the mapped memory
         )
         one = Views(*(tensor[0] for tensor in views))
-        return self.transform.turned(one, index=number, epoch=self.epoch), self.labels[number]
+        return self.transform.turned(one, index=index, epoch=self.epoch)

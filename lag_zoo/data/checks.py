@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 from lag_zoo.brief import brief
 from lag_zoo.data.identities import doubtful_ids
 from lag_zoo.data.images import read_image
-from lag_zoo.data.manifest import UNKNOWN, Frame, Manifest
+from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.errors import FieldOfViewWarning, UnreadableImageError
 from lag_zoo.likeness import Hashes, frame_hashes, near_duplicates
 from lag_zoo.provenance import frame_digest
+from lag_zoo.tasks import rules_of
 from lag_zoo.views import find_field_of_view
 from lag_zoo.views.colours import modality_of
 
@@ -220,7 +221,9 @@ def _counted(manifest: Manifest) -> tuple[LabelCount, ...]:
     for place, number in zip(*(found.tolist() for found in manifest.marks()), strict=True):
         if not frames[place].excluded:
             having[number].append(place)
-    unknown = (targets == UNKNOWN).sum(axis=0).tolist() if targets.ndim == 2 else [0] * len(having)
+    rules = rules_of(manifest.task)
+    used = targets[[not frame.excluded for frame in frames]]
+    unknown = [0 if rules.exclusive else int((~rules.known(used, n)).sum()) for n in range(len(having))]
     rows = []
     for name, places, without in zip(manifest.label_names, having, unknown, strict=True):
         splits = Counter(frames[place].split for place in places)

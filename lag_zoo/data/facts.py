@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from lag_zoo.data.images import describe_left_out
 from lag_zoo.data.manifest import Frame, Manifest
+from lag_zoo.tasks import rules_of
 
 _GROUPS = {"patient": "patients", "exam": "examinations"}
 _UNGROUPED = "none named: frames of one patient may stand on both sides of a split"
@@ -52,7 +53,7 @@ def _by_split(frames: Sequence[Frame]) -> str:
 
 
 def _labels(data: Manifest) -> str:
-    if data.task == "multiclass":
+    if rules_of(data.task).exclusive:
         return ", ".join(f"{name} {count}" for name, count in data.label_counts().items())
     told = []
     for number, name in enumerate(data.label_names):

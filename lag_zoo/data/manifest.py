@@ -19,6 +19,7 @@ from lag_zoo.brief import brief
 from lag_zoo.data.demographics import age_of, sex_of
 from lag_zoo.errors import DataError
 from lag_zoo.specs import Task
+from lag_zoo.tasks import rules_of
 
 Column = Literal[
     "patient",
@@ -61,7 +62,6 @@ SPLIT_NAMES = {
 
 MODALITIES = ("wli", "lci", "bli", "nbi", "other")
 REFERENCES = ("histology", "endoscopist")
-UNKNOWN = -1
 NO_REASON = "excluded"
 """The reason of a frame of which a column says only that it is excluded."""
 
@@ -207,7 +207,7 @@ class Manifest:
     def targets(self) -> np.ndarray:
         """The labels, int64: (n,) their numbers where they are exclusive, else (n, labels) of 0, 1 and -1, unknown."""
         labels = np.array([frame.labels for frame in self.frames], dtype=np.int64)
-        return labels[:, 0] if self.task == "multiclass" else labels
+        return rules_of(self.task).of_manifest(labels)
 
     def label_counts(self) -> dict[str, int]:
         """Counts the frames of each label, by name; excluded frames do not count."""
@@ -218,12 +218,7 @@ class Manifest:
 
     def marks(self) -> tuple[np.ndarray, np.ndarray]:
         """The labels that hold, pair by pair (m,), int64: the place of the frame, and the number of the label."""
-        targets = self.targets()
-        if targets.ndim == 1:
-            places = np.flatnonzero(targets != UNKNOWN)
-            return places, targets[places]
-        places, numbers = np.nonzero(targets == 1)
-        return places, numbers
+        return rules_of(self.task).marks(self.targets())
 
     def column(self, name: Column) -> list[str]:
         """What the frames have in one column."""
@@ -275,24 +270,20 @@ class Manifest:
         return self.with_frames(Frame(**{**vars(frame), name: value}) for frame, value in pairs)
 
     def with_label_names(self, label_names: Sequence[str]) -> "Manifest":
-        """The same labels in the order of a network's.
+        """The same frames with a network's labels, in its order; a cohort may lack some of them.
+
+        A label that the data lack is one that no frame has where labels are exclusive, else unknown of every frame.
 
         Raises:
-            DataError: they are not the same labels.
+            DataError: the data have labels that are not among these, or a name stands twice.
         """
         names = tuple(label_names)
-        if set(names) != set(self.label_names) or len(names) != len(self.label_names):
+        if not set(self.label_names) <= set(names) or len(names) != len(set(names)):
             raise DataError(
                 f"{self.source} has the labels {list(self.label_names)}, and {list(names)} are expected"
             )
-        if self.task == "multilabel":
-            places = {name: place for place, name in enumerate(self.label_names)}
-            order = [places[name] for name in names]
-            moved = [tuple(frame.labels[i] for i in order) for frame in self.frames]
-        else:
-            places = {name: place for place, name in enumerate(names)}
-            numbers = [places[name] for name in self.label_names]
-            moved = [tuple(numbers[i] if i != UNKNOWN else i for i in frame.labels) for frame in self.frames]
+        own = [names.index(name) for name in self.label_names]
+        moved = [rules_of(self.task).among(frame.labels, own, len(names)) for frame in self.frames]
         frames = (
             dataclasses.replace(frame, labels=labels)
             for frame, labels in zip(self.frames, moved, strict=True)

@@ -14,6 +14,7 @@ import numpy as np
 from lag_zoo.data.dealing import Numbers, deal
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import DataError, InvalidConfigError, UnevenSplitWarning, UngroupedDataWarning
+from lag_zoo.tasks import rules_of
 
 _PILES = 20  # a split's share is a multiple of one in so many, where the groups suffice
 _DEALS = 50
@@ -169,9 +170,7 @@ class _Hand(NamedTuple):
     @classmethod
     def of(cls, manifest: Manifest, together: Together) -> "_Hand":
         used, chosen = np.flatnonzero([not frame.excluded for frame in manifest.frames]), manifest.where()
-        strata = chosen.targets()
-        if strata.ndim == 2:  # labels that are not exclusive are kept in like shares by their combinations
-            strata = np.unique(strata, axis=0, return_inverse=True)[1].reshape(-1)
+        strata = rules_of(chosen.task).strata(chosen.targets())
         groups = joined(manifest.groups(), together)[used]
         return cls(manifest, used, groups, strata, *chosen.marks())
 

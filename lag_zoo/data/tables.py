@@ -16,13 +16,13 @@ from lag_zoo.data.manifest import (
     READERS,
     REFERENCES,
     SPLIT_NAMES,
-    UNKNOWN,
     Column,
     Frame,
     Manifest,
 )
 from lag_zoo.errors import DataError, InvalidConfigError, UnusedColumnWarning, extra
 from lag_zoo.files import write_whole
+from lag_zoo.tasks import UNKNOWN, rules_of
 
 _VALUES = {
     "": UNKNOWN,
@@ -117,7 +117,7 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
     if path.suffix.lower() not in _SUFFIXES:
         raise InvalidConfigError(f"a manifest is written as .csv or .parquet, not as {path.name}")
     used = [name for name in COLUMNS if any(manifest.column(name))]
-    exclusive = manifest.task == "multiclass"
+    exclusive = rules_of(manifest.task).exclusive
     header = ["image", *(["label"] if exclusive else manifest.label_names), *used]
     rows = []
     for frame in manifest.frames:

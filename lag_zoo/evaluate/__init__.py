@@ -6,9 +6,28 @@ Needs the extra `evaluate`. The models are for research; a report here is no pro
 from lag_zoo.errors import extra
 
 with extra("evaluate"):
+    from lag_zoo.evaluate.analysis import Analysis, count_rows
     from lag_zoo.evaluate.comparison import Comparison, compare
-    from lag_zoo.evaluate.report import Report, count_rows, evaluate
+    from lag_zoo.evaluate.options import EvaluationOptions
+    from lag_zoo.evaluate.report import Report, evaluate
     from lag_zoo.evaluate.results import LabelResult
-    from lag_zoo.evaluate.scores import Scores, score
+    from lag_zoo.evaluate.run import evaluate_model
+    from lag_zoo.evaluate.scores import Calibration, Flow, FrameTable, Scores
+    from lag_zoo.evaluate.scoring import score
 
-__all__ = ["Comparison", "LabelResult", "Report", "Scores", "compare", "count_rows", "evaluate", "score"]
+__all__ = [
+    "Analysis",
+    "Calibration",
+    "Comparison",
+    "EvaluationOptions",
+    "Flow",
+    "FrameTable",
+    "LabelResult",
+    "Report",
+    "Scores",
+    "compare",
+    "count_rows",
+    "evaluate",
+    "evaluate_model",
+    "score",
+]

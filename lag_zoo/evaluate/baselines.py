@@ -8,7 +8,7 @@ training frames, or on the other folds, and scored on the very frames that the n
 import dataclasses
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -24,12 +24,13 @@ from threadpoolctl import threadpool_limits
 from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import DataError, FieldOfViewWarning, InvalidConfigError, UnreadableImageError
-from lag_zoo.evaluate.report import Report, evaluate
-from lag_zoo.evaluate.results import LabelResult
-from lag_zoo.evaluate.scores import Scores
+from lag_zoo.evaluate.analysis import Analysis
+from lag_zoo.evaluate.options import EvaluationOptions
+from lag_zoo.evaluate.report import Report
+from lag_zoo.evaluate.scores import Calibration, Scores
 from lag_zoo.nn import LAG
 from lag_zoo.nn.backbones import backbone_features
-from lag_zoo.specs import LAGConfig
+from lag_zoo.specs import LAGConfig, Task
 from lag_zoo.views import find_field_of_view
 from lag_zoo.views.extract import global_views
 
@@ -62,7 +63,7 @@ def baselines(
         DataError: no training frames besides those that are scored, or none that can be read.
         UnreadableImageError: a frame that cannot be read.
     """
-    scored = set(scores.images)
+    scored = set(scores.frames.images)
     fitted = [f for f in manifest.frames if f.split == train and not f.excluded and f.image not in scored]
     if not fitted:
         raise DataError(
@@ -81,54 +82,52 @@ def baselines_out_of_fold(
 
     Args:
         manifest: has the frames of `scores`; its own splits are not used.
-        scores: their `fold` says the folds, as `lag_zoo.training.cross_validate` gives them.
+        scores: the column `fold` of their frames says the folds, as `lag_zoo.training.cross_validate` gives them.
 
     Raises:
         InvalidConfigError: the scores are not of several folds.
         UnreadableImageError: a frame that cannot be read.
     """
-    parts = np.array(scores.fold)
-    if len(set(scores.fold)) < 2:
+    parts = np.array(scores.frames.fold)
+    if len(set(scores.frames.fold)) < 2:
         raise InvalidConfigError(
-            f"scores of several folds are needed; these are of {sorted(set(scores.fold))}"
+            f"scores of several folds are needed; these are of {sorted(set(scores.frames.fold))}"
         )
-    scored = set(scores.images)
+    scored = set(scores.frames.images)
     manifest = manifest.with_frames(frame for frame in manifest.frames if frame.image in scored)
     seen = _seen(manifest, config, False, progress)
     of_folds = []
-    for fold in sorted(set(scores.fold)):
-        one = scores.taken(np.flatnonzero(parts == fold))
-        of_folds.append(_fitted(manifest, seen, scored - set(one.images), one))
+    for fold in sorted(set(scores.frames.fold)):
+        one = scores.take(np.flatnonzero(parts == fold))
+        of_folds.append(_fitted(manifest, seen, scored - set(one.frames.images), one))
     first, *others = of_folds
-    return {name: of_first.joined([other[name] for other in others]) for name, of_first in first.items()}
+    return {name: of_first.join([other[name] for other in others]) for name, of_first in first.items()}
 
 
 def with_baselines(
     report: Report,
-    found: dict[str, Scores],
+    found: Mapping[str, Scores],
+    options: EvaluationOptions,
     *,
-    n_resamples: int = 2000,
     progress: Callable[[], None] = lambda: None,
 ) -> Report:
-    """The report with a row a label for each baseline, at its level, and a warning first for each leak.
+    """Return the report with the rows of each baseline, at 0.5, and a warning first for each leak.
 
-    A leak is a baseline that is above chance by its interval, and should not be. `progress` is called after each row:
-    once a label of each baseline.
+    A leak is a baseline that is above chance by its interval, and should not be.
+
+    Args:
+        report: of the network.
+        found: the scores of each baseline, by name.
+        options: those of the report; the threshold is 0.5.
+        progress: called after each row: once a label of each baseline.
     """
-    pooling = report.pooling or "maximum"
-    rows: dict[str, tuple[LabelResult, ...]] = {
-        name: evaluate(
-            scores,
-            level=report.level,
-            pooling=pooling,
-            pairs=False,
-            n_resamples=n_resamples,
-            progress=progress,
-        ).rows
+    alike = dataclasses.replace(options, operating_point="0.5", apparent=False, pairs=False)
+    rows = {
+        name: tuple(Analysis(scores, alike).rows(full=False, progress=progress))
         for name, scores in found.items()
     }
     warned = [
-        f"Leak: {name} alone tells {row.label} with an AUROC of {row.measures['auroc'].value:.3f} "
+        f"Leak: {name} alone ranks {row.label} with an AUROC of {row.measures['auroc'].value:.3f} "
         f"({row.measures['auroc'].low:.3f} to {row.measures['auroc'].high:.3f}); a network may have learnt that too."
         for name in LEAKS
         for row in rows.get(name, ())
@@ -164,19 +163,19 @@ def _fitted(
         frame for frame in manifest.frames if frame.image in known
     )
     found = {}
-    for name in seen[scores.images[0]]:
+    for name in seen[scores.frames.images[0]]:
         features = np.stack([seen[frame.image][name] for frame in of_known.frames])
-        asked = np.stack([seen[image][name] for image in scores.images])
+        asked = np.stack([seen[image][name] for image in scores.frames.images])
         # Of matrices this small, several threads make much work and no haste.
         with threadpool_limits(1, user_api="blas"):
             logits = _regressed(features, of_known.targets(), asked, scores)
         found[name] = dataclasses.replace(
             scores,
             logits=logits,
-            temperature=1.0,
-            operating_points={},
-            thresholds=None,
-            columns={column: values for column, values in scores.columns.items() if column == "exam"},
+            frames=dataclasses.replace(
+                scores.frames, columns={k: v for k, v in scores.frames.columns.items() if k == "exam"}
+            ),
+            calibration=Calibration(),
         )
     return found
 
@@ -240,25 +239,39 @@ def _untrained(config: LAGConfig) -> LAG:
 
 def _regressed(known: np.ndarray, targets: np.ndarray, asked: np.ndarray, scores: Scores) -> np.ndarray:
     """Logits (n, C) of the asked frames, from a regression on the known ones."""
-    if targets.ndim == 1:
-        if len(set(targets)) < 2:
-            raise DataError(f"the training frames are all {scores.label_names[targets[0]]}: no baseline")
-        fitted = _fit(known, targets)
-        decision = fitted.decision_function(asked)
-        if decision.ndim == 1:  # two labels: one number
-            decision = np.stack([-decision / 2, decision / 2], axis=1)
-        logits = np.full((len(asked), len(scores.label_names)), -30.0)
-        logits[:, fitted.classes_] = decision
-        return logits
+    return _REGRESSIONS[scores.task](known, targets, asked, scores.label_names)
+
+
+def _one_for_all_labels(
+    known: np.ndarray, targets: np.ndarray, asked: np.ndarray, label_names: Sequence[str]
+) -> np.ndarray:
+    if len(set(targets)) < 2:
+        raise DataError(f"the training frames are all {label_names[targets[0]]}: no baseline")
+    fitted = _fit(known, targets)
+    decision = fitted.decision_function(asked)
+    if len(fitted.classes_) == 2:  # one number for two labels
+        decision = np.stack([-decision / 2, decision / 2], axis=1)
+    logits = np.full((len(asked), len(label_names)), -30.0)
+    logits[:, fitted.classes_] = decision
+    return logits
+
+
+def _one_a_label(
+    known: np.ndarray, targets: np.ndarray, asked: np.ndarray, label_names: Sequence[str]
+) -> np.ndarray:
     columns = []
-    for number in range(targets.shape[1]):
-        told = targets[:, number] >= 0
-        if len(set(targets[told, number])) < 2:
-            raise DataError(
-                f"no training frame with, or none without, {scores.label_names[number]}: no baseline"
-            )
-        columns.append(_fit(known[told], targets[told, number]).decision_function(asked))
+    for number, name in enumerate(label_names):
+        there = targets[:, number] >= 0
+        if len(set(targets[there, number])) < 2:
+            raise DataError(f"no training frame with, or none without, {name}: no baseline")
+        columns.append(_fit(known[there], targets[there, number]).decision_function(asked))
     return np.stack(columns, axis=1)
+
+
+_REGRESSIONS: Mapping[Task, Callable[..., np.ndarray]] = {
+    "multiclass": _one_for_all_labels,
+    "multilabel": _one_a_label,
+}
 
 
 def _fit(features: np.ndarray, targets: np.ndarray):  # type: ignore[no-untyped-def]

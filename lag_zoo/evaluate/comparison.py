@@ -1,21 +1,150 @@
-"""Two networks on the same frames: which is better, by how much, and whether the difference could be chance.
+"""Comparison: networks on the same frames, which is better, by how much, and whether it could be chance.
 
-Each may have been measured several times on the same frames, as by a cross-validation that was repeated: then it is
-their mean that counts. Repeats share their frames, so they are no further evidence: groups are drawn, repeats are not.
+A network may have been measured several times on the same frames, as by a cross-validation that was repeated: then its
+mean counts. Repeats share their frames, so they are no further evidence: the variance is that between groups.
 """
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from lag_zoo.errors import InvalidConfigError
+from lag_zoo.evaluate.analysis import Analysis
+from lag_zoo.evaluate.called import CalledResult
+from lag_zoo.evaluate.contrasts import Contrast
+from lag_zoo.evaluate.results import LabelResult
 from lag_zoo.evaluate.scores import Scores
-from lag_zoo.metrics.intervals import INDEPENDENT, Difference, Interval, cluster_bootstrap, paired_difference
-from lag_zoo.metrics.ranking import auroc, delong_test
+from lag_zoo.metrics import influence
+from lag_zoo.metrics.clustered import auroc_difference, group_difference, group_interval, share_difference
+from lag_zoo.metrics.influence import Influence
+from lag_zoo.metrics.intervals import Difference, Interval
 
-Measured = TypeVar("Measured", Interval, Difference)
+if TYPE_CHECKING:
+    from lag_zoo.evaluate.report import Report
+
+
+class Differences(NamedTuple):
+    """The reported network less another, on the same frames; the rates at each one's own threshold."""
+
+    auroc: Difference
+    sensitivity: Difference
+    specificity: Difference
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkComparison:
+    """Another network on the same frames.
+
+    Attributes:
+        name: of the network; `rows`: its results, in the order of the report's; `called`: its calls for all labels.
+        differences: the reported network less this one, a row each; `accuracy`: of the called label, `None` where
+            nothing is called.
+    """
+
+    name: str
+    rows: tuple[LabelResult, ...]
+    differences: tuple[Differences, ...]
+    called: CalledResult | None
+    accuracy: Difference | None
+
+
+def with_comparisons(
+    report: "Report",
+    analysis: Analysis,
+    others: Mapping[str, Analysis],
+    *,
+    progress: Callable[[], None] = lambda: None,
+) -> "Report":
+    """Return the report with other networks, and the paired differences of the reported one from each.
+
+    Args:
+        report: of `analysis`.
+        analysis: of the reported network.
+        others: by name, with the same options, of scores of the same frames and labels; in any order.
+        progress: called after each row of the report, for each of the others.
+
+    Raises:
+        InvalidConfigError: other frames, labels, truths or another level.
+    """
+    found = [_compared(analysis, name, other, progress) for name, other in others.items()]
+    return dataclasses.replace(report, comparisons=(*report.comparisons, *found))
+
+
+def _compared(
+    analysis: Analysis, name: str, other: Analysis, progress: Callable[[], None]
+) -> NetworkComparison:
+    _require_alike(analysis, name, other)
+    aligned = Analysis(
+        in_order_of(analysis.scores, other.scores),
+        other.options,
+        None if other.validation is None else other.validation.with_label_order(analysis.scores.label_names),
+    )
+    rows, differences = [], []
+    measured = {(row.label, row.against): row for row in aligned.rows(full=False)}
+    theirs = {(contrast.label, contrast.against): contrast for contrast in aligned.contrasts}
+    for contrast in analysis.contrasts:
+        key = (contrast.label, contrast.against)
+        if contrast.other is None and key in measured:
+            rows.append(measured[key])
+            differences.append(_differences(analysis, contrast, aligned, theirs[key]))
+            progress()
+    return NetworkComparison(
+        name=name,
+        rows=tuple(rows),
+        differences=tuple(differences),
+        called=aligned.called_label(),
+        accuracy=_accuracy(analysis, aligned),
+    )
+
+
+def _differences(one: Analysis, contrast: Contrast, other: Analysis, theirs: Contrast) -> Differences:
+    groups, truth = _groups(one, contrast.places), contrast.truth
+    ours, others = one.called(contrast) == truth, other.called(theirs) == truth
+    calls_only = one.scores.calls_only or other.scores.calls_only
+    if calls_only:
+        area = group_difference(influence.UNDEFINED, influence.UNDEFINED, groups, len(truth))
+    else:
+        area = auroc_difference(contrast.probabilities, theirs.probabilities, truth, groups)
+    rates = (share_difference(ours, others, among, groups) for among in (truth, ~truth))
+    return Differences(area, *rates)
+
+
+def _accuracy(one: Analysis, other: Analysis) -> Difference | None:
+    """The accuracy of the called label, one's less the other's, over the units that have a single truth."""
+    targets = one.units.targets
+    kept = (targets >= 0).reshape(len(targets), -1).all(axis=1)
+    if not kept.any():
+        return None
+    right = [(a.calls == targets).reshape(len(targets), -1).all(axis=1)[kept] for a in (one, other)]
+    return share_difference(right[0], right[1], np.ones(int(kept.sum()), bool), _groups(one, kept))
+
+
+def _groups(analysis: Analysis, places: Any) -> np.ndarray | None:
+    return analysis.units.groups[places] if analysis.units.grouped else None
+
+
+def _require_alike(one: Analysis, name: str, other: Analysis) -> None:
+    if set(other.scores.label_names) != set(one.scores.label_names) or other.scores.task != one.scores.task:
+        raise InvalidConfigError(
+            f"{name} has the labels {_labels(other.scores)}; the reported network {_labels(one.scores)}: only networks "
+            "of the same labels can be compared"
+        )
+    mine, theirs = ((a.units.level, a.units.pooling) for a in (one, other))
+    if mine != theirs:
+        raise InvalidConfigError(
+            f"{name} was measured by {theirs[0]}, pooled by {theirs[1]}; the reported network by {mine[0]}, pooled by "
+            f"{mine[1]}: measure both alike"
+        )
+
+
+def _labels(scores: Scores) -> str:
+    return f"{', '.join(scores.label_names)} ({scores.task})"
+
+
+# -- AUROC of scores, repeated or not -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +154,7 @@ class Comparison:
     Attributes:
         label: against the rest.
         one: the AUROC of the first network; `other`: of the second.
-        difference: with interval and p; by the same resamples of groups, else by DeLong.
+        difference: with interval and p, by group.
     """
 
     label: str
@@ -34,109 +163,79 @@ class Comparison:
     difference: Difference
 
 
-def compare(one: Scores, other: Scores, *, n_resamples: int = 2000, seed: int = 0) -> list[Comparison]:
-    """The AUROC of each label, the first scores' less the second's, on the very same frames.
+def compare(one: Scores, other: Scores) -> list[Comparison]:
+    """Compare the AUROC of each label, the first scores' less the second's, on the very same frames.
 
     Raises:
         InvalidConfigError: other frames, labels or truths.
     """
-    other = in_order_of(one, other)
     found = []
-    for number, name in enumerate(one.label_names):
-        truth, known = _truth(one, number)
-        first, second = one.probabilities[known, number], other.probabilities[known, number]
-        if one.grouping is None:
-            test = delong_test(first, second, truth)
-            method = f"DeLong, {INDEPENDENT}"
-            difference = Difference(test.difference, test.low, test.high, test.p, len(truth), None, method)
-        else:
-            difference = paired_difference(
-                auroc, one.groups[known], first, second, truth, n_resamples=n_resamples, seed=seed
-            )
-        areas = {"one": auroc(first, truth), "other": auroc(second, truth)}
-        found.append(Comparison(label=name, difference=difference, **areas))
+    for label, difference in compare_means([one], [other]).items():
+        first, second = (
+            _mean_influence(scores, label)[0].value for scores in ([one], [in_order_of(one, other)])
+        )
+        found.append(Comparison(label=label, one=first, other=second, difference=difference))
     return found
 
 
-def mean_auroc(repeats: Sequence[Scores], *, n_resamples: int = 2000, seed: int = 0) -> dict[str, Interval]:
-    """The AUROC of each label, the mean over repeats on the same frames, with its interval by group, else by frame.
+def mean_auroc(repeats: Sequence[Scores]) -> dict[str, Interval]:
+    """Measure the AUROC of each label, the mean over repeats on the same frames, with its interval by group.
 
     Raises:
         InvalidConfigError: repeats of other frames, labels or truths.
     """
-    first = repeats[0]
     found = {}
-    for number, name in enumerate(first.label_names):
-        truth, known = _truth(first, number)
-        interval = cluster_bootstrap(
-            _mean_auroc,
-            _groups(first)[known],
-            _stacked(repeats, number, first)[known],
-            truth,
-            n_resamples=n_resamples,
-            seed=seed,
-        )
-        found[name] = interval if first.grouping is not None else _of_frames(interval)
+    for label in repeats[0].label_names:
+        mean, groups = _mean_influence(repeats, label)
+        found[label] = group_interval(mean, groups, _count(mean, repeats[0]))
     return found
 
 
-def compare_means(
-    one: Sequence[Scores], other: Sequence[Scores], *, n_resamples: int = 2000, seed: int = 0
-) -> dict[str, Difference]:
-    """The mean AUROC of each label over one's repeats, less that over the other's, on the very same frames.
+def compare_means(one: Sequence[Scores], other: Sequence[Scores]) -> dict[str, Difference]:
+    """Compare the mean AUROC of each label over one's repeats with that over the other's, on the very same frames.
 
     Raises:
         InvalidConfigError: other frames, labels or truths.
     """
-    first = one[0]
+    others = [in_order_of(one[0], scores) for scores in other]
     found = {}
-    for number, name in enumerate(first.label_names):
-        truth, known = _truth(first, number)
-        ours, theirs = (_stacked(repeats, number, first)[known] for repeats in (one, other))
-        difference = paired_difference(
-            _mean_auroc, _groups(first)[known], ours, theirs, truth, n_resamples=n_resamples, seed=seed
-        )
-        found[name] = difference if first.grouping is not None else _of_frames(difference)
+    for label in one[0].label_names:
+        (first, groups), (second, _) = _mean_influence(one, label), _mean_influence(others, label)
+        found[label] = group_difference(first, second, groups, _count(first, one[0]))
     return found
 
 
-def _truth(scores: Scores, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """What is true of the frames of which a label is known (k,), and which those are (n,)."""
-    targets = scores.targets if scores.targets.ndim == 1 else scores.targets[:, number]
-    known = targets >= 0
-    return (targets == number if scores.targets.ndim == 1 else targets == 1)[known], known
+def _mean_influence(repeats: Sequence[Scores], label: str) -> tuple[Influence, np.ndarray | None]:
+    """The mean AUROC of a label over repeats, and the groups of the frames of which it is known (k,)."""
+    first = repeats[0]
+    number = first.label_names.index(label)
+    units = first.at("frame")
+    known = units.known[:, number]
+    areas = [
+        influence.auroc(in_order_of(first, scores).probabilities[known, number], units.truth[known, number])
+        for scores in repeats
+    ]
+    return influence.mean(areas), first.frames.groups[known] if units.grouped else None
 
 
-def _stacked(repeats: Sequence[Scores], number: int, first: Scores) -> np.ndarray:
-    """A label's probabilities (n, repeats), the frames in the order of `first`."""
-    return np.stack([in_order_of(first, one).probabilities[:, number] for one in repeats], axis=1)
-
-
-def _mean_auroc(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    return float(np.mean([auroc(column, truth) for column in probabilities.T]))
-
-
-def _groups(scores: Scores) -> np.ndarray:
-    return scores.groups if scores.grouping is not None else np.arange(len(scores))
-
-
-def _of_frames(found: Measured) -> Measured:
-    return found._replace(groups=None, method=f"{found.method}, {INDEPENDENT}")
+def _count(statistic: Influence, scores: Scores) -> int:
+    return len(statistic.parts[0].effect) if statistic.parts else len(scores)
 
 
 def in_order_of(one: Scores, other: Scores) -> Scores:
-    """The other's scores with its frames in the order of the first's.
+    """Return the other's scores with frames and labels in the order of the first's.
 
     Raises:
         InvalidConfigError: other frames, labels or truths.
     """
-    if set(one.images) != set(other.images) or one.label_names != other.label_names:
+    if set(one.frames.images) != set(other.frames.images) or set(one.label_names) != set(other.label_names):
+        apart = len(set(one.frames.images) ^ set(other.frames.images))
         raise InvalidConfigError(
-            f"only scores of the same frames and labels can be compared; {len(set(one.images) ^ set(other.images))} "
-            "frames are in one of them only"
+            f"only scores of the same frames and labels can be compared; {apart} frames are in one of them only"
         )
-    place = {image: number for number, image in enumerate(other.images)}
-    ordered = other.taken(np.array([place[image] for image in one.images]))
-    if not np.array_equal(ordered.targets, one.targets):
-        raise InvalidConfigError("the two scores do not agree on what is true of the frames")
+    place = {image: number for number, image in enumerate(other.frames.images)}
+    ordered = other.take(np.array([place[image] for image in one.frames.images], dtype=int))
+    ordered = ordered.with_label_order(one.label_names)
+    if not np.array_equal(ordered.frames.targets, one.frames.targets):
+        raise InvalidConfigError("the two scores do not agree on the truth of the frames")
     return ordered

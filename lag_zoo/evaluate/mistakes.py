@@ -71,7 +71,7 @@ def worst_mistakes(
     for row in report.rows:
         number = scores.label_names.index(row.label)
         for place, truth in _furthest(scores, number, row.threshold, count):
-            image = scores.images[place]
+            image = scores.frames.images[place]
             probability = float(scores.probabilities[place, number])
             picture = _picture(model, paths[image], with_crops)
             reference = _reference(scores, place, row.label, truth)
@@ -81,8 +81,8 @@ def worst_mistakes(
 
 def _furthest(scores: Scores, number: int, threshold: float, count: int) -> Iterator[tuple[int, bool]]:
     """Places of the frames with the largest error, and what is true of them."""
-    marks = scores.targets == number if scores.targets.ndim == 1 else scores.targets[:, number]
-    known = scores.targets >= 0 if scores.targets.ndim == 1 else scores.targets[:, number] >= 0
+    targets = scores.frames.targets
+    known, marks = scores.rules.known(targets, number), scores.rules.truth(targets, number)
     margins = scores.probabilities[:, number] - threshold
     for truth in (False, True):
         wrong = np.flatnonzero(known & (marks == truth) & ((margins >= 0) != truth))
@@ -91,8 +91,8 @@ def _furthest(scores: Scores, number: int, threshold: float, count: int) -> Iter
 
 
 def _reference(scores: Scores, place: int, label: str, truth: bool) -> str:
-    if scores.targets.ndim == 1:
-        return scores.label_names[int(scores.targets[place])]
+    if scores.rules.exclusive:
+        return str(scores.rules.as_called(scores.frames.targets[place], scores.label_names))
     return label if truth else f"not {label}"
 
 

@@ -3,90 +3,98 @@
 import base64
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lag_zoo.evaluate.figure import new_figure, png
+from lag_zoo.catalogue import NOT_A_MEDICAL_DEVICE
+from lag_zoo.evaluate.called import CALLED_TITLES
+from lag_zoo.evaluate.figure import png
+from lag_zoo.evaluate.figures import figures
 from lag_zoo.evaluate.mistakes import Mistake
 from lag_zoo.evaluate.report import Report
-from lag_zoo.evaluate.results import MEASURES, LabelResult
+from lag_zoo.evaluate.results import CALIBRATION_TITLES, METRICS
+from lag_zoo.evaluate.summary import UNITS
 from lag_zoo.metrics.intervals import Difference, Interval
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-NOT_A_DEVICE = (
-    "For research. A model of lag_zoo is not a medical device, and no number here makes it fit for patients."
-)
-_FEW = 20  # points that are marked one by one
-_TITLES = {
-    "accuracy": "Acc",
-    "sensitivity": "Sen",
-    "specificity": "Spe",
-    "ppv": "PPV",
-    "npv": "NPV",
-    "f1": "F1",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-}
+_SHOWN = ("auroc", "auprc", "sensitivity", "specificity")  # of baselines and other networks
 
 
-def markdown(report: Report, *, title: str) -> str:
-    """The report as Markdown."""
-    return _environment().get_template("report.md").render(**_context(report, title))
+def markdown(report: Report) -> str:
+    """Return the report as Markdown."""
+    return _environment().get_template("report.md").render(**_context(report))
 
 
-def html(report: Report, *, title: str, mistakes: Sequence[Mistake] | None = None) -> str:
-    """The report as one HTML file, its pictures inside; with mistakes it ends with these, and holds parts of frames."""
-    pictures = [
-        (f"{row.label} against {row.against}", _pictures(row)) for row in (*report.rows, *report.pairs)
-    ]
+def html(report: Report, *, mistakes: Sequence[Mistake] | None = None) -> str:
+    """Return the report as one HTML file, its pictures inside.
+
+    Args:
+        report: to be shown.
+        mistakes: the worst ones, which end the page: it then holds parts of frames.
+    """
     environment = _environment(escape=True)
     return environment.get_template("report.html").render(
-        **_context(report, title), pictures=pictures, mistakes=mistakes
+        **_context(report), pictures=_pictures(report), mistakes=mistakes
     )
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number as it stands in a table; a dash where it does not exist.
+    """Format a number for a table; a dash where it does not exist.
 
-    >>> number(0.91234), number(float("nan"))
-    ('0.912', '-')
+    >>> number(0.91234), number(float("nan")), number(float("inf"))
+    ('0.912', '-', '∞')
     """
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 
-def _context(report: Report, title: str) -> dict[str, object]:
-    unit = {"frame": "frames", "exam": "examinations", "patient": "patients"}[report.level]
+def cell(interval: Interval | Difference, digits: int = 3) -> str:
+    """Format a value with its interval; a dash where it does not exist.
+
+    >>> cell(Interval(0.9, 0.85, 0.95, 100, 20, "bootstrap"))
+    '0.900 (0.850 to 0.950)'
+    """
+    value, low, high = (number(x, digits) for x in (interval.value, interval.low, interval.high))
+    if value == "-":
+        return "-"
+    return f"{value} (-)" if low == "-" else f"{value} ({low} to {high})"
+
+
+def _context(report: Report) -> dict[str, object]:
     named = {"exam": "examinations", "patient": "patients"}.get(report.grouping or "", "")
-    intervals = [interval for row in report.rows for interval in row.measures.values()]
-    calibration = [i for row in (*report.rows, *report.pairs) for i in row.calibration.values()]
+    rows = (*report.rows, *report.pairs)
+    calibrated = [row for row in rows if row.calibration]
     return {
         "report": report,
         "groups": lambda count: f", of {count} {named}" if count is not None else "",
-        "title": title,
-        "not_a_device": NOT_A_DEVICE,
-        "unit": unit,
-        "titles": list(_TITLES.values()),
-        "measures": MEASURES,
+        "not_a_device": NOT_A_MEDICAL_DEVICE,
+        "unit": UNITS[report.level][1],
+        "metrics": METRICS,
+        "shown": [metric for metric in METRICS if metric.key in _SHOWN],
+        "called_titles": CALLED_TITLES,
+        "calibration_titles": CALIBRATION_TITLES,
         "number": number,
-        "cell": _cell,
-        "methods": sorted({interval.method for interval in intervals}),
-        "undefined": max(interval.undefined for interval in intervals),
-        "calibration_methods": sorted({interval.method for interval in calibration}),
-        "calibration_undefined": max(interval.undefined for interval in calibration),
+        "cell": cell,
+        "methods": _methods(interval for row in rows for interval in row.measures.values()),
+        "calibrated": calibrated,
+        "calibration_methods": _methods(i for row in calibrated for i in row.calibration.values()),
+        "undefined": _undefined(report),
     }
 
 
-def _cell(interval: Interval | Difference, digits: int = 3) -> str:
-    if not math.isfinite(interval.value):
-        return "-"
-    value, low, high = (number(x, digits) for x in (interval.value, interval.low, interval.high))
-    if not math.isfinite(interval.low):
-        return f"{value} (-)"
-    return f"{value} ({low} to {high})"
+def _methods(intervals) -> list[str]:  # type: ignore[no-untyped-def]
+    return sorted({interval.method for interval in intervals if math.isfinite(interval.value)})
+
+
+def _undefined(report: Report) -> list[str]:
+    """Say of every measure in how many resamples it did not exist."""
+    found: dict[str, int] = {}
+    for row in (*report.rows, *report.pairs, *(row for part in report.subgroups for row in part.rows)):
+        for key, interval in (*row.measures.items(), *row.calibration.items()):
+            if interval.undefined:
+                name = CALIBRATION_TITLES.get(key, key)
+                found[name] = max(found.get(name, 0), interval.undefined)
+    return [f"{name} in up to {count}" for name, count in found.items()]
 
 
 def _in_a_cell(text: str) -> str:
@@ -106,57 +114,6 @@ def _environment(*, escape: bool = False) -> Environment:
     return environment
 
 
-def _pictures(row: LabelResult) -> str:
-    """The figure of one contrast; a PNG, base64."""
-    return base64.b64encode(png(_figure(row), dpi=90)).decode("ascii")
-
-
-def _figure(row: LabelResult) -> "Figure":
-    """ROC, precision-recall, reliability, decision, referral and confusion of one contrast."""
-    figure = new_figure(12, 7, layout=None)
-    # The texts are never wider; to have matplotlib work the margins out takes as long as the drawing.
-    figure.subplots_adjust(left=0.08, right=0.99, bottom=0.08, top=0.95, wspace=0.32, hspace=0.32)
-    axes = figure.subplots(2, 3).ravel()
-    curves, prevalence = row.curves, row.prevalence
-    _curve(axes[0], curves.roc, "1 - specificity", "sensitivity", "ROC")
-    axes[0].plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
-    axes[0].plot(1 - row.measures["specificity"].value, row.measures["sensitivity"].value, "o", color="black")
-    _curve(
-        axes[1], curves.precision_recall, "sensitivity", "positive predictive value", "precision and recall"
-    )
-    axes[1].axhline(prevalence, color="0.7", linewidth=0.8)
-    _curve(axes[2], curves.reliability, "probability", "share with the label", "reliability")
-    axes[2].plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
-    _curve(axes[3], curves.decision, "threshold", "net benefit", "decision", label="the network")
-    axes[3].plot(curves.decision[0], curves.decision[2], color="0.7", linewidth=0.8, label="call all")
-    axes[3].axhline(0, color="0.7", linewidth=0.8, linestyle="dashed", label="call none")
-    axes[3].legend()
-    axes[3].set_ylim(-0.05, max(0.05, prevalence * 1.1))
-    _curve(
-        axes[4],
-        curves.referral,
-        "share referred, the least certain first",
-        "accuracy on the rest",
-        "referral",
-    )
-    _confusion(axes[5], row)
-    return figure
-
-
-def _curve(
-    axes: "Axes", columns: Sequence[Sequence[float]], across: str, up: str, title: str, label: str = ""
-) -> None:
-    axes.plot(columns[0], columns[1], marker="o" if len(columns[0]) <= _FEW else "", label=label)
-    axes.set(xlabel=across, ylabel=up, title=title)
-
-
-def _confusion(axes: "Axes", row: LabelResult) -> None:
-    tp, fp, tn, fn = row.confusion
-    counts = [[tp, fn], [fp, tn]]
-    axes.imshow(counts, cmap="Blues")
-    for y, line in enumerate(counts):
-        for x, count in enumerate(line):
-            axes.text(x, y, str(count), ha="center", va="center", backgroundcolor="white")
-    axes.set_xticks([0, 1], ["called", "not called"])
-    axes.set_yticks([0, 1], ["has it", "has it not"])
-    axes.set_title(f"at {number(row.threshold)}")
+def _pictures(report: Report) -> list[tuple[str, str]]:
+    """The figures as PNG, base64, each with its name."""
+    return [(name, base64.b64encode(png(figure, dpi=90)).decode("ascii")) for name, figure in figures(report)]

@@ -1,6 +1,6 @@
 """Rows in the form of the paper's Tables IV and V: ours as measured, the paper's as reported, never mixed.
 
-The paper asks two contrasts, intestinal metaplasia or not and gastric atrophy or not. Where a data set's labels exclude
+The paper asks two questions, intestinal metaplasia or not and gastric atrophy or not. Where a data set's labels exclude
 each other and one is `normal`, ours is measured on the frames that have the label or are normal; else against the rest.
 """
 
@@ -11,13 +11,12 @@ import numpy as np
 
 from lag_zoo.catalogue.reported import reported_results
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.evaluate.contrasts import Level
+from lag_zoo.evaluate.analysis import Analysis
+from lag_zoo.evaluate.options import AUTO, STORED, EvaluationOptions
 from lag_zoo.evaluate.pages import number
-from lag_zoo.evaluate.report import Report, evaluate
 from lag_zoo.evaluate.results import LabelResult
-from lag_zoo.evaluate.scores import Scores
+from lag_zoo.evaluate.scores import Calibration, Scores
 from lag_zoo.metrics.intervals import Interval
-from lag_zoo.metrics.levels import Pooling
 
 TASKS = {"im": "Intestinal metaplasia or not", "ga": "Gastric atrophy or not"}
 _NORMAL = "normal"
@@ -47,20 +46,15 @@ def paper_tasks(label_names: Sequence[str]) -> dict[str, str]:
 
 
 def paper_rows(
-    report: Report,
-    scores: Scores,
-    *,
-    operating_point: str = "0.5",
-    level: Level = "frame",
-    pooling: Pooling = "maximum",
-    validation: Scores | None = None,
-    apparent: bool = False,
-    n_resamples: int = 2000,
+    scores: Scores, options: EvaluationOptions, *, validation: Scores | None = None
 ) -> dict[str, LabelResult]:
-    """Our row for each of the paper's tasks: against `normal` where exclusive labels hold it, else against the rest.
+    """Measure each of the paper's tasks: against `normal` where exclusive labels hold it, else against the rest.
 
     Args:
-        report: of `scores`, with these options, which are those of `evaluate`.
+        scores: of the network.
+        options: of the evaluation; stored operating points are for a label against all others, so that of two labels
+            alone is 0.5.
+        validation: scores of other frames, to choose thresholds on.
 
     Raises:
         InvalidConfigError: no label is called IM or GA.
@@ -68,25 +62,25 @@ def paper_rows(
     found = {}
     for task, label in paper_tasks(scores.label_names).items():
         normal = next((name for name in scores.label_names if name.lower() == _NORMAL), None)
-        if scores.targets.ndim != 1 or normal is None:
-            found[task] = _row_of(label, report)
-        elif len(scores.label_names) == 2:
-            found[task] = dataclasses.replace(_row_of(label, report), against=normal)
+        if scores.rules.exclusive and normal is not None and len(scores.label_names) > 2:
+            found[task] = _against_normal(scores, options, validation, normal, label)
         else:
-            stored = operating_point == "stored"
-            of_two = evaluate(
-                _of_two(scores, normal, label),
-                operating_point="0.5" if stored else operating_point,
-                level=level,
-                pooling=pooling,
-                validation=None if validation is None else _of_two(validation, normal, label),
-                apparent=apparent,
-                n_resamples=n_resamples,
-            )
-            alone = _row_of(label, of_two)
-            rule = "0.5: none is stored for pairs" if stored else alone.rule
-            found[task] = dataclasses.replace(alone, against=normal, rule=rule)
+            of_two = scores.rules.exclusive and len(scores.label_names) == 2
+            asked = dataclasses.replace(options, positive=label if of_two else None, pairs=False)
+            found[task] = _row_of(label, Analysis(scores, asked, validation))
     return found
+
+
+def _against_normal(
+    scores: Scores, options: EvaluationOptions, validation: Scores | None, normal: str, label: str
+) -> LabelResult:
+    stored = options.operating_point in (AUTO, STORED)
+    asked = dataclasses.replace(
+        options, positive=label, operating_point="0.5" if stored else options.operating_point
+    )
+    others = None if validation is None else _of_two(validation, normal, label)
+    row = _row_of(label, Analysis(_of_two(scores, normal, label), asked, others))
+    return dataclasses.replace(row, rule="0.5: none is stored for pairs") if stored else row
 
 
 def paper_table(rows: Mapping[str, LabelResult], *, model: str, data: str, modality: str = "") -> str:
@@ -117,28 +111,28 @@ def paper_table(rows: Mapping[str, LabelResult], *, model: str, data: str, modal
 
 def one_light(scores: Scores) -> str:
     """`wli` or `lci` where the data say of every frame that it is that; else nothing."""
-    lights = set(scores.columns.get("modality", ()))
+    lights = set(scores.frames.columns.get("modality", ()))
     return lights.pop() if len(lights) == 1 and lights <= {"wli", "lci"} else ""
 
 
-def _row_of(label: str, report: Report) -> LabelResult:
-    for row in report.rows:
+def _row_of(label: str, analysis: Analysis) -> LabelResult:
+    for row in analysis.rows(full=False):
         if row.label == label:
             return row
-    raise InvalidConfigError(f"the report has no row of {label}: every {report.level} has it, or none")
+    raise InvalidConfigError(f"nothing is known of {label} in these frames")
 
 
 def _of_two(scores: Scores, normal: str, label: str) -> Scores:
-    """The frames that are of one of two exclusive labels, as scores of these two: the share of each in both."""
-    places = [scores.label_names.index(normal), scores.label_names.index(label)]
-    part = scores.taken(np.flatnonzero(np.isin(scores.targets, places)))
+    """The frames that are of one of two exclusive labels, as scores of these two: the part of each in both."""
+    numbers = [scores.label_names.index(normal), scores.label_names.index(label)]
+    frames = scores.frames
+    part = scores.take(np.flatnonzero(np.isin(frames.targets, numbers)))
     return dataclasses.replace(
         part,
         label_names=(normal, label),
-        logits=part.logits[:, places],
-        targets=(part.targets == places[1]).astype(int),
-        operating_points={},  # those of a label against all others
-        thresholds=None,
+        logits=part.logits[:, numbers],
+        frames=dataclasses.replace(part.frames, targets=part.rules.reordered(part.frames.targets, numbers)),
+        calibration=Calibration(temperature=part.calibration.temperature),
     )
 
 

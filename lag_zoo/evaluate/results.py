@@ -1,27 +1,111 @@
-"""What one contrast comes to: a row of a report, each number with its interval."""
+"""Results: the numbers of one contrast, each with its interval."""
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from lag_zoo.brief import brief
-from lag_zoo.evaluate.contrasts import Answers, Contrast, EvaluationOptions
-from lag_zoo.evaluate.curves import Curves, curves_of
-from lag_zoo.metrics import calibration
-from lag_zoo.metrics.confusion import Confusion, at_prevalence, confusion_at, rates
-from lag_zoo.metrics.intervals import INDEPENDENT, Interval, cluster_bootstraps, weighted_bootstraps, wilson
-from lag_zoo.metrics.levels import Association
-from lag_zoo.metrics.ranking import auprc, auroc, delong_interval
+from lag_zoo.evaluate.contrasts import Contrast
+from lag_zoo.evaluate.curves import BINS, Curves, curves_of
+from lag_zoo.evaluate.operating_points import OperatingPoint
+from lag_zoo.evaluate.options import EvaluationOptions
+from lag_zoo.evaluate.units import Units
+from lag_zoo.metrics import calibration, influence
+from lag_zoo.metrics.clustered import fewer_groups, group_interval, reliance
+from lag_zoo.metrics.confusion import Confusion
+from lag_zoo.metrics.influence import Influence
+from lag_zoo.metrics.intervals import INDEPENDENT, Interval, weighted_bootstraps
+from lag_zoo.metrics.levels import Association, Pooled, frames_and_label
 
-MEASURES = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc")
-CALIBRATION = ("brier", "ece", "slope", "intercept")
-BINS = 10
+
+class Sample(NamedTuple):
+    """The units of a contrast: probability, call, truth (bool) and group of each (n,), and the options.
+
+    `failed`: (n,) bool, units that nothing was said of and that count as called wrongly; their probability is NaN.
+    """
+
+    probabilities: np.ndarray
+    called: np.ndarray
+    truth: np.ndarray
+    failed: np.ndarray
+    groups: np.ndarray | None
+
+    @property
+    def right(self) -> np.ndarray:
+        """Which units were called as they are (n,) bool."""
+        return np.asarray((self.called == self.truth) & ~self.failed)
+
+    @property
+    def calls(self) -> np.ndarray:
+        """Which units were called one way or the other (n,) bool: all but the failed."""
+        return ~self.failed
+
+    def answered(self) -> "Sample":
+        """Return the units that have a probability."""
+        kept = ~self.failed
+        groups = None if self.groups is None else self.groups[kept]
+        return Sample(
+            self.probabilities[kept], self.called[kept], self.truth[kept], self.failed[kept], groups
+        )
+
+
+class Metric(NamedTuple):
+    """A number of a contrast: its key in reports, its titles, and its influence on a sample.
+
+    `needs_probabilities`: calls alone do not give it.
+    """
+
+    key: str
+    title: str
+    name: str
+    influence: Callable[[Sample], Influence]
+    needs_probabilities: bool = False
+
+
+def _f1(sample: Sample) -> Influence:
+    # A failed unit that has the label is missed; one that lacks it is called.
+    return influence.f1(np.where(sample.failed, ~sample.truth, sample.called), sample.truth)
+
+
+def _ranked(statistic: Callable[[np.ndarray, np.ndarray], Influence]) -> Callable[[Sample], Influence]:
+    def of(sample: Sample) -> Influence:
+        answered = sample.answered()
+        if not len(answered.truth):
+            return influence.UNDEFINED
+        return statistic(answered.probabilities, answered.truth)
+
+    return of
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("accuracy", "Acc", "accuracy", lambda s: influence.share(s.right, np.ones(len(s.truth), bool))),
+    Metric("sensitivity", "Sen", "sensitivity", lambda s: influence.share(s.right, s.truth)),
+    Metric("specificity", "Spe", "specificity", lambda s: influence.share(s.right, ~s.truth)),
+    Metric("ppv", "PPV", "positive predictive value", lambda s: influence.share(s.truth, s.called & s.calls)),
+    Metric(
+        "npv", "NPV", "negative predictive value", lambda s: influence.share(~s.truth, ~s.called & s.calls)
+    ),
+    Metric("f1", "F1", "F1", _f1),
+    Metric("auroc", "AUROC", "area under the ROC curve", _ranked(influence.auroc), True),
+    Metric("auprc", "AUPRC", "average precision", _ranked(influence.auprc), True),
+)
+"""What every contrast is measured by, in the order of the tables; the first five in the paper's order. To add one: an
+entry here, and its influence in `lag_zoo.metrics.influence`."""
+
+CALIBRATION_TITLES = {
+    "brier": "Brier",
+    "ece": "ECE",
+    "observed_over_expected": "O:E",
+    "offset_intercept": "offset intercept",
+    "slope": "slope",
+    "intercept": "intercept",
+}
 
 
 class AtPrevalence(NamedTuple):
-    """Predictive values where another share has the label."""
+    """Predictive values where another part of the patients has the label."""
 
     prevalence: float
     ppv: Interval
@@ -30,19 +114,22 @@ class AtPrevalence(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class LabelResult:
-    """What one contrast came to.
+    """The numbers of one contrast.
 
     Attributes:
         label: a label; `against`: `rest`, or another label.
-        n: frames (or examinations, patients); `groups`: independent groups among them; `positives`: how many have it.
+        n: frames, examinations or patients; `groups`: independent groups among them, `None` where not known;
+            `positives`: how many have the label.
         groups_with: groups that have it in any of theirs; `groups_without`: groups that lack it in any.
         threshold: probability from which it is called, of several the median; `rule`: how it was chosen, and on what;
             `apparent`: on these very frames, so that what stands on it is too good.
         confusion: tp, fp, tn and fn at the threshold.
-        measures: accuracy, sensitivity, specificity, ppv, npv, f1, auroc and auprc, each with its interval.
+        measures: the numbers of `METRICS`, each with its interval; NaN where one does not exist.
+        unreliable: why the intervals are not to be relied on, with the simulated coverage; empty: no reason.
         at_prevalence: predictive values at a prevalence that was asked for.
-        calibration: brier, ece (over ten bins of equally many frames), slope and intercept, each with its interval.
-        curves: what the pictures show.
+        calibration: the measures of `lag_zoo.metrics.calibration`, each with its interval; empty without both classes
+            or without probabilities.
+        curves: the points of the pictures; `None` without both classes or without probabilities.
         frames_and_label: of examinations and patients: whether those with the label have more frames.
     """
 
@@ -58,132 +145,160 @@ class LabelResult:
     apparent: bool
     confusion: Confusion
     measures: dict[str, Interval]
+    unreliable: str
     at_prevalence: AtPrevalence | None
     calibration: dict[str, Interval]
-    curves: Curves
+    curves: Curves | None
     frames_and_label: Association | None = None
 
     __repr__ = brief
 
     @property
     def prevalence(self) -> float:
-        """The share that has the label."""
+        """The part of the units that has the label."""
         return self.positives / self.n
+
+    @property
+    def has_both_classes(self) -> bool:
+        """Whether some units have the label and some lack it."""
+        return 0 < self.positives < self.n
 
 
 def result_of(
-    contrast: Contrast, found: Answers, options: EvaluationOptions, *, grouped: bool
+    contrast: Contrast,
+    units: Units,
+    point: OperatingPoint,
+    called: np.ndarray,
+    options: EvaluationOptions,
+    *,
+    with_probabilities: bool = True,
+    full: bool = True,
 ) -> LabelResult:
-    """The row of a contrast, from what is counted; `grouped`: intervals by group."""
-    probabilities, truth, groups = found.probabilities, found.truth, found.groups
-    margins = probabilities - found.thresholds
-    measures = _measures(probabilities, margins, truth, groups, options, grouped=grouped)
-    at_prevalence = None
-    if options.prevalence is not None:
-        at_prevalence = AtPrevalence(
-            options.prevalence, measures.pop("at_prevalence ppv"), measures.pop("at_prevalence npv")
-        )
-    low, threshold, high = np.quantile(found.thresholds, [0, 0.5, 1]).tolist()
+    """Measure a contrast.
+
+    Args:
+        contrast: of `units`.
+        point: its operating point.
+        called: (k,) bool, which units of the contrast are called.
+        options: of the evaluation.
+        with_probabilities: measure ranks and calibration; calls alone have none.
+        full: with calibration and the points of the pictures, which take the longest.
+    """
+    sample = _sample(contrast, units, called, options)
+    groups, n = sample.groups, len(sample.truth)
+    measured = {}
+    for metric in METRICS:
+        known = with_probabilities or not metric.needs_probabilities
+        found = metric.influence(sample) if known else influence.UNDEFINED
+        measured[metric.key] = group_interval(found, groups, n)
+    answered = sample.answered()
+    both = bool(answered.truth.any() and not answered.truth.all()) and with_probabilities
+    margins = contrast.probabilities - point.each
     return LabelResult(
         label=contrast.label,
         against=contrast.against,
-        n=len(truth),
-        groups=_count(groups) if grouped else None,
-        positives=int(truth.sum()),
-        groups_with=_count(groups[truth]) if grouped else None,
-        groups_without=_count(groups[~truth]) if grouped else None,
-        threshold=threshold,
-        rule=found.rule if f"{low:.3f}" == f"{high:.3f}" else f"{found.rule}: {low:.3f} to {high:.3f}",
-        apparent=found.apparent,
-        confusion=confusion_at(margins, truth, 0.0),
-        measures=measures,
-        at_prevalence=at_prevalence,
-        calibration=_calibration(probabilities, truth, groups, options, grouped=grouped),
-        curves=curves_of(probabilities, margins, truth, bins=BINS),
-        frames_and_label=found.association,
+        n=n,
+        groups=_count(groups),
+        positives=int(sample.truth.sum()),
+        groups_with=None if groups is None else _count(groups[sample.truth]),
+        groups_without=None if groups is None else _count(groups[~sample.truth]),
+        threshold=point.threshold,
+        rule=point.rule,
+        apparent=point.apparent,
+        confusion=_confusion(sample),
+        measures=measured,
+        unreliable=_unreliable(sample, units),
+        at_prevalence=_at_prevalence(sample, options),
+        calibration=_calibration(answered, options) if both and full else {},
+        curves=curves_of(contrast.probabilities, margins, contrast.truth, answered.groups, options)
+        if both and full
+        else None,
+        frames_and_label=_association(contrast, units),
     )
 
 
-def _count(groups: np.ndarray) -> int:
-    return len(np.unique(groups))
+def _sample(contrast: Contrast, units: Units, called: np.ndarray, options: EvaluationOptions) -> Sample:
+    groups = units.groups[contrast.places]
+    probabilities, truth = contrast.probabilities, contrast.truth
+    failed = np.zeros(len(truth), bool)
+    if options.unreadable_as_failures and units.failed is not None and contrast.other is None:
+        known = units.failed.known[:, contrast.number]
+        count = int(known.sum())
+        probabilities = np.concatenate([probabilities, np.full(count, np.nan)])
+        truth = np.concatenate([truth, units.failed.truth[known, contrast.number]])
+        groups = np.concatenate([groups, units.failed.groups[known]])
+        called = np.concatenate([called, np.zeros(count, bool)])
+        failed = np.concatenate([failed, np.ones(count, bool)])
+    return Sample(probabilities, called.astype(bool), truth, failed, groups if units.grouped else None)
 
 
-def _measures(
-    probabilities: np.ndarray,
-    margins: np.ndarray,
-    truth: np.ndarray,
-    groups: np.ndarray,
-    options: EvaluationOptions,
-    *,
-    grouped: bool,
-) -> dict[str, Interval]:
-    """Each measure with its interval; `margins`: how far each probability lies above its threshold."""
-
-    def all_of_them(p: np.ndarray, m: np.ndarray, t: np.ndarray) -> np.ndarray:
-        at = rates(confusion_at(m, t, 0.0))
-        elsewhere = (
-            ()
-            if options.prevalence is None
-            else at_prevalence(at.sensitivity, at.specificity, options.prevalence)
-        )
-        return np.array([*at, auroc(p, t), auprc(p, t), *elsewhere])
-
-    names = MEASURES if options.prevalence is None else (*MEASURES, "at_prevalence ppv", "at_prevalence npv")
-    units, how = _units(groups, options, grouped=grouped)
-    drawn = cluster_bootstraps(all_of_them, units, probabilities, margins, truth, **how)
-    found = dict(zip(names, _told(drawn, options, grouped=grouped), strict=True))
-    called = margins >= 0
-    shares = {
-        "accuracy": (called == truth, np.ones_like(truth)),
-        "sensitivity": (called, truth),
-        "specificity": (~called, ~truth),
-        "ppv": (truth, called),
-        "npv": (~truth, ~called),
-    }
-    if not grouped:
-        found |= {
-            name: wilson(int((hit & among).sum()), int(among.sum())) for name, (hit, among) in shares.items()
-        }
-        low, high = delong_interval(probabilities, truth)
-        found["auroc"] = Interval(
-            auroc(probabilities, truth), low, high, len(truth), None, f"DeLong, {INDEPENDENT}"
-        )
-    counts = {name: _count(groups[among]) for name, (_, among) in shares.items()}
-    # A rank needs both: there are no more of them than of the rarer.
-    fewer = min(_count(groups[truth]), _count(groups[~truth]))
-    counts |= dict.fromkeys(("f1", "auroc", "auprc"), fewer)
-    return {name: _with_width(interval, counts.get(name, fewer)) for name, interval in found.items()}
+def _count(groups: np.ndarray | None) -> int | None:
+    return None if groups is None else len(np.unique(groups))
 
 
-def _with_width(interval: Interval, count: int) -> Interval:
-    """The interval; where all resamples came to the same, that of as large a share of so many groups."""
-    if interval.low != interval.high:
-        return interval
-    share = round(interval.value * count, 9)
-    low, high = wilson(math.floor(share), count).low, wilson(math.ceil(share), count).high
-    what = "frames" if interval.groups is None else "groups"
-    method = f"Wilson over {what}, where all resamples came to the same"
-    return interval._replace(low=low, high=high, method=method)
+def _confusion(sample: Sample) -> Confusion:
+    right, truth = sample.right, sample.truth
+    return Confusion(
+        tp=int((right & truth).sum()),
+        fp=int((~right & ~truth).sum()),
+        tn=int((right & ~truth).sum()),
+        fn=int((~right & truth).sum()),
+    )
 
 
-def _calibration(
-    probabilities: np.ndarray,
-    truth: np.ndarray,
-    groups: np.ndarray,
-    options: EvaluationOptions,
-    *,
-    grouped: bool,
-) -> dict[str, Interval]:
-    def errors(p: np.ndarray, t: np.ndarray) -> np.ndarray:
-        return np.array([calibration.brier(p, t), calibration.ece(p, t, bins=BINS, equal_mass=True)])
+def _unreliable(sample: Sample, units: Units) -> str:
+    """Say that few groups with or without the label make the intervals doubtful, with their simulated coverage."""
+    names = np.arange(len(sample.truth)) if sample.groups is None else sample.groups
+    word, fewest = min(
+        (
+            (word, len(np.unique(names[part])))
+            for word, part in (("with", sample.truth), ("without", ~sample.truth))
+        ),
+        key=lambda found: found[1],
+    )
+    coverage = reliance(fewest)
+    if coverage is None:
+        return ""
+    return (
+        f"only {fewest} {unit_word(units, fewest)} {word} it: intervals not to be relied on (in simulations they held "
+        f"the truth {coverage[0]:.0%} to {coverage[1]:.0%} of the time)"
+    )
 
-    def line(weights: np.ndarray) -> np.ndarray:
-        return calibration.slopes_and_intercepts(probabilities, truth, weights)
 
-    units, how = _units(groups, options, grouped=grouped)
-    drawn = cluster_bootstraps(errors, units, probabilities, truth, **how)
-    drawn += weighted_bootstraps(line, units, **how)
-    found = dict(zip(CALIBRATION, _told(drawn, options, grouped=grouped), strict=True))
+def unit_word(units: Units, count: int) -> str:
+    """Return the word for independent groups: patients or examinations, or the units where the data name no groups."""
+    word = {"frame": "frame", "exam": "examination", "patient": "patient"}[units.grouping or units.level]
+    return word if count == 1 else f"{word}s"
+
+
+def _at_prevalence(sample: Sample, options: EvaluationOptions) -> AtPrevalence | None:
+    if options.prevalence is None:
+        return None
+    called = np.where(sample.failed, ~sample.truth, sample.called)
+    found = influence.predictive_values(called, sample.truth, options.prevalence)
+    ppv, npv = (group_interval(one, sample.groups, len(sample.truth)) for one in found)
+    return AtPrevalence(options.prevalence, ppv, npv)
+
+
+def _calibration(sample: Sample, options: EvaluationOptions) -> dict[str, Interval]:
+    groups = np.arange(len(sample.truth)) if sample.groups is None else sample.groups
+
+    def measured(weights: np.ndarray) -> np.ndarray:
+        return calibration.calibration_measures(sample.probabilities, sample.truth, weights, bins=BINS)
+
+    drawn = weighted_bootstraps(
+        measured,
+        groups,
+        n_resamples=options.n_resamples,
+        seed=options.seed,
+        carriers=fewer_groups(sample.truth, groups),
+    )
+    if sample.groups is None:
+        drawn = [
+            one._replace(groups=None, method=f"bootstrap, {options.n_resamples} resamples, {INDEPENDENT}")
+            for one in drawn
+        ]
+    found = dict(zip(calibration.MEASURES, drawn, strict=True))
     return {**found, "ece": _reflected(found["ece"])}
 
 
@@ -194,17 +309,8 @@ def _reflected(interval: Interval) -> Interval:
     return interval._replace(low=low, high=high, method=f"{interval.method}, of ECE reflected")
 
 
-def _units(
-    groups: np.ndarray, options: EvaluationOptions, *, grouped: bool
-) -> tuple[np.ndarray, dict[str, int]]:
-    """Groups to draw, frames where there are none, and the options of the bootstrap."""
-    units = groups if grouped else np.arange(len(groups))
-    return units, {"n_resamples": options.n_resamples, "seed": options.seed}
-
-
-def _told(drawn: list[Interval], options: EvaluationOptions, *, grouped: bool) -> list[Interval]:
-    """The intervals; of single frames they say so."""
-    if grouped:
-        return drawn
-    method = f"bootstrap, {options.n_resamples} resamples, {INDEPENDENT}"
-    return [interval._replace(groups=None, method=method) for interval in drawn]
+def _association(contrast: Contrast, units: Units) -> Association | None:
+    if units.level == "frame":
+        return None
+    frames = units.frames[contrast.places]
+    return frames_and_label(Pooled(np.arange(len(frames)), contrast.probabilities, contrast.truth, frames))

@@ -1,111 +1,121 @@
-"""What a network said of each frame of a split: logits beside the truth and whose frame it is, in a file if wanted."""
+"""Scores: the logits of n frames, beside the frames' truth, the network's calibration, and the flow of frames."""
 
 import csv
 import dataclasses
 import io
+import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
-import torch
 
 from lag_zoo.brief import brief
-from lag_zoo.data.images import read_image
-from lag_zoo.data.manifest import Manifest
-from lag_zoo.data.workers import as_raised, leave_interrupts
-from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
+from lag_zoo.errors import DataError, InvalidConfigError
+from lag_zoo.evaluate.units import Grouping, Level, Units, frames_as_units, pooled_units
 from lag_zoo.files import write_whole
-from lag_zoo.metrics.calibration import probabilities_of
-from lag_zoo.nn import LAG
-from lag_zoo.nn.global_path import GlobalPath
-from lag_zoo.provenance import KnownFrames, frames_behind
+from lag_zoo.metrics.levels import Pooling
 from lag_zoo.specs import Task
-from lag_zoo.views import Views, ViewSampler
+from lag_zoo.tasks import TaskRules, rules_of, thresholds_of
 
-SUBGROUPS = ("anatomy", "device", "modality", "centre")
-APPARENT = "apparent"
-_TOLD = (*SUBGROUPS, "exam")
-_COLUMNS = (*_TOLD, APPARENT)
-_KINDS: dict[Task, str] = {
-    "multiclass": "exclusive (one column `label`, or folders by class)",
-    "multilabel": "each for itself (one column a label, with 0 and 1)",
-}
+SUBGROUPS = ("anatomy", "device", "modality", "centre", "sex", "age_band", "fold")
+"""Columns whose values make subgroups."""
+
+IN_TRAINING_DATA = "in_training_data"
+"""A column: `yes` where the weights, or those that they were made from, were trained on the frame or chosen by it."""
+
+COLUMNS = (*SUBGROUPS, "exam", IN_TRAINING_DATA)
+_ABOUT = ".json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores:
-    """Logits of n frames.
+class FrameTable:
+    """n frames and their truth.
 
     Attributes:
-        label_names: of the C outputs.
-        task: exclusive labels or not.
         images: names of the frames, as their manifest has them.
-        logits: (n, C) float64.
-        targets: (n,) numbers of exclusive labels, or (n, C) of 0, 1 and -1 (unknown).
-        groups: (n,) whose each frame is; without a `grouping` each is its own.
-        grouping: patient or exam; `None`: nobody says.
-        columns: of each of anatomy, device, modality, centre and exam that the manifest has, the value of each
-            frame; and `apparent`, yes where the network's weights, or those that they were made from, were trained on
-            the frame or chosen by it, as far as that is known (`lag_zoo.provenance`).
-        fold: (n,) the split or fold of each frame; `seed` of the run that gave the logits, where there was one.
-        temperature: by which the logits are divided; `operating_points`: threshold of each label; both stored with the
-            weights, from data that these are not.
-        thresholds: (n, C) operating points that differ from frame to frame, those of the fold that a frame was scored
-            in; they go before `operating_points`.
-        found: frames in the split; `excluded`: those left out (also before there was a split); `skipped`: those that
-            could not be read.
-        reasons: why frames were excluded, and how many each; `references`: what the labels of the frames rest on, and
-            of how many each.
-        found_groups: patients or examinations among the found; `None`: nobody says.
+        targets: (n,) numbers of exclusive labels, or (n, C) of 0, 1 and -1 (unknown); see `lag_zoo.tasks`.
+        groups: (n,) the patient or examination of each frame; without a `grouping` each frame is its own.
+        grouping: patient or exam; `None`: not known, and frames are taken as independent.
+        columns: values (n,) of anatomy, device, modality, centre, sex, age_band and exam, where the data have them; and
+            of `in_training_data`.
+        fold: (n,) the split or fold of each frame.
     """
 
-    label_names: tuple[str, ...]
-    task: Task
     images: tuple[str, ...]
-    logits: np.ndarray
     targets: np.ndarray
     groups: np.ndarray
-    grouping: Literal["patient", "exam"] | None
+    grouping: Grouping | None = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fold: tuple[str, ...] = ()
-    temperature: float = 1.0
-    operating_points: Mapping[str, float] = field(default_factory=dict)
-    thresholds: np.ndarray | None = None
-    found: int = 0
-    found_groups: int | None = None
-    excluded: int = 0
-    reasons: Mapping[str, int] = field(default_factory=dict)
-    references: Mapping[str, int] = field(default_factory=dict)
-    skipped: tuple[str, ...] = ()
 
     __repr__ = brief
 
     def __post_init__(self) -> None:
         n = len(self.images)
-        if self.logits.shape != (n, len(self.label_names)) or len(self.targets) != n or len(self.groups) != n:
-            raise InvalidConfigError(
-                f"{n} images of {len(self.label_names)} labels; got logits {self.logits.shape}, targets "
-                f"{self.targets.shape} and groups {self.groups.shape}"
-            )
+        lengths = {"targets": len(self.targets), "groups": len(self.groups)}
+        lengths |= {name: len(values) for name, values in self.columns.items()}
+        if self.fold:
+            lengths["fold"] = len(self.fold)
+        wrong = {name: length for name, length in lengths.items() if length != n}
+        if wrong:
+            raise InvalidConfigError(f"{n} images need a value each; got {wrong}")
 
     def __len__(self) -> int:
         return len(self.images)
 
-    @property
-    def probabilities(self) -> np.ndarray:
-        """Probabilities (n, C), at the stored temperature."""
-        return probabilities_of(self.logits, task=self.task, temperature=self.temperature)
+    def take(self, places: np.ndarray) -> "FrameTable":
+        """Return some of these frames, by their places (k,), in this order."""
+        return FrameTable(
+            images=tuple(self.images[i] for i in places),
+            targets=self.targets[places],
+            groups=self.groups[places],
+            grouping=self.grouping,
+            columns={name: tuple(values[i] for i in places) for name, values in self.columns.items()},
+            fold=tuple(self.fold[i] for i in places) if self.fold else (),
+        )
 
-    def units(self, level: Literal["exam", "patient"]) -> np.ndarray:
-        """Whose each frame is (n,), by examination or patient; an examination is one within its patient.
+    def join(self, others: Sequence["FrameTable"]) -> "FrameTable":
+        """Return these frames and others as one table.
+
+        Raises:
+            InvalidConfigError: a frame stands in two of them, or they are grouped by different things.
+        """
+        every = [self, *others]
+        images = tuple(image for table in every for image in table.images)
+        if len(set(images)) < len(images):
+            raise InvalidConfigError("a frame is scored twice: only scores of different frames can be joined")
+        groupings = {table.grouping for table in every}
+        if len(groupings) > 1:
+            raise InvalidConfigError(
+                f"the scores are grouped by {' and '.join(sorted(map(str, groupings)))}: join those that are grouped "
+                "alike"
+            )
+        names = dict.fromkeys(name for table in every for name in table.columns)
+        return FrameTable(
+            images=images,
+            targets=np.concatenate([table.targets for table in every]),
+            groups=np.concatenate([table.groups for table in every]),
+            grouping=self.grouping,
+            columns={
+                name: tuple(v for t in every for v in t.columns.get(name, ("",) * len(t))) for name in names
+            },
+            fold=tuple(part for t in every for part in (t.fold or ("",) * len(t)))
+            if any(t.fold for t in every)
+            else (),
+        )
+
+    def units(self, level: Level) -> np.ndarray:
+        """Return the name of each frame's examination or patient (n,); an examination is one within its patient.
 
         Raises:
             InvalidConfigError: the data do not name them.
         """
+        if level == "frame":
+            return np.arange(len(self))
         if level == self.grouping:
             return self.groups
         exams = np.array(self.columns.get("exam", ()))
@@ -115,113 +125,344 @@ class Scores:
             )
         return np.array([f"{patient}\0{exam}" for patient, exam in zip(self.groups, exams, strict=True)])
 
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """The temperature and the operating points that come with a network, from other data than the frames scored.
+
+    Attributes:
+        temperature: by which logits are divided.
+        operating_points: the threshold of each label that has one.
+        thresholds: (n, C) operating points that differ from frame to frame, those of the fold that a frame was scored
+            in; NaN where a label has none. They go before `operating_points`.
+    """
+
+    temperature: float = 1.0
+    operating_points: Mapping[str, float] = field(default_factory=dict)
+    thresholds: np.ndarray | None = None
+
+    __repr__ = brief
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """The way of the frames into the analysis: found, excluded, unreadable.
+
+    Attributes:
+        found: frames in the split; `found_groups`: patients or examinations among them, `None` where not known.
+        excluded: frames that were left out, also before there was a split; `reasons`: why, with counts.
+        references: the reference standards of the labels, with counts.
+        skipped: frames that could not be read, with their truth.
+    """
+
+    found: int = 0
+    found_groups: int | None = None
+    excluded: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    references: Mapping[str, int] = field(default_factory=dict)
+    skipped: FrameTable | None = None
+
+    __repr__ = brief
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The names of the frames that could not be read."""
+        return () if self.skipped is None else self.skipped.images
+
+    def join(self, others: Sequence["Flow"]) -> "Flow":
+        """Return the flows of different frames as one."""
+        every = [self, *others]
+        groups = [flow.found_groups for flow in every if flow.found_groups is not None]
+        lost = [flow.skipped for flow in every if flow.skipped is not None]
+        return Flow(
+            found=sum(flow.found for flow in every),
+            found_groups=sum(groups) if len(groups) == len(every) else None,
+            excluded=sum(flow.excluded for flow in every),
+            reasons=dict(sum((Counter(flow.reasons) for flow in every), Counter())),
+            references=dict(sum((Counter(flow.references) for flow in every), Counter())),
+            skipped=lost[0].join(lost[1:]) if lost else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Logits of n frames.
+
+    Attributes:
+        label_names: of the C outputs.
+        task: the meaning of the outputs, see `lag_zoo.tasks`.
+        logits: (n, C) float64.
+        frames: the frame table: names, truth, groups.
+        calibration: temperature and operating points of the network.
+        flow: how many frames were found, excluded and unreadable.
+        calls_only: the logits stand for calls (a reader's, or those of a system without probabilities): there is
+            nothing to rank or calibrate.
+
+    >>> scores = Scores.from_arrays([[2.0, 0.0], [0.0, 1.0]], [0, 1], label_names=["normal", "IM"])
+    >>> scores.probabilities.round(2).tolist()
+    [[0.88, 0.12], [0.27, 0.73]]
+    """
+
+    label_names: tuple[str, ...]
+    task: Task
+    logits: np.ndarray
+    frames: FrameTable
+    calibration: Calibration = Calibration()
+    flow: Flow = Flow()
+    calls_only: bool = False
+
+    __repr__ = brief
+
+    def __post_init__(self) -> None:
+        expected = (len(self.frames), len(self.label_names))
+        limits = self.calibration.thresholds
+        if self.logits.shape != expected or (limits is not None and limits.shape != expected):
+            raise InvalidConfigError(
+                f"{expected[0]} frames and {expected[1]} labels need logits of that shape; got {self.logits.shape}"
+                + ("" if limits is None else f", and thresholds {limits.shape}")
+            )
+        rules_of(self.task)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        logits: Any,
+        targets: Any,
+        *,
+        label_names: Sequence[str],
+        task: Task = "multiclass",
+        images: Sequence[str] | None = None,
+        groups: Sequence[Any] | np.ndarray | None = None,
+        grouping: Grouping | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,
+        fold: Sequence[str] = (),
+        calibration: Calibration = Calibration(),
+        flow: Flow | None = None,
+    ) -> "Scores":
+        """Make scores of plain arrays.
+
+        Args:
+            logits: (n, C).
+            targets: (n,) numbers of exclusive labels, or (n, C) of 0, 1 and -1 (unknown).
+            label_names: of the C outputs.
+            task: the meaning of the outputs.
+            images: names of the frames; by default their numbers.
+            groups: (n,) the patient or examination of each frame, and `grouping` which of them; `None`: not known.
+            columns: values (n,) by name, see `FrameTable`.
+            fold: (n,) split or fold of each frame.
+            calibration: temperature and operating points.
+            flow: by default all frames were found.
+
+        Raises:
+            InvalidConfigError: arrays that do not fit each other.
+        """
+        logits, targets = np.asarray(logits, dtype=np.float64), np.asarray(targets)
+        n = len(logits)
+        grouping = (grouping or "patient") if groups is not None else None
+        frames = FrameTable(
+            images=tuple(map(str, range(n))) if images is None else tuple(images),
+            targets=targets,
+            groups=np.arange(n).astype(str) if groups is None else np.asarray(groups).astype(str),
+            grouping=grouping,
+            columns={name: tuple(values) for name, values in (columns or {}).items()},
+            fold=tuple(fold),
+        )
+        count = len(np.unique(frames.groups)) if grouping else None
+        return cls(
+            label_names=tuple(label_names),
+            task=task,
+            logits=logits,
+            frames=frames,
+            calibration=calibration,
+            flow=Flow(found=n, found_groups=count) if flow is None else flow,
+        )
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def rules(self) -> TaskRules:
+        """The rules of the task."""
+        return rules_of(self.task)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Probabilities (n, C), at the network's temperature."""
+        return self.rules.probabilities(self.logits / self.calibration.temperature)
+
+    def at(self, level: Level, pooling: Pooling = "maximum") -> Units:
+        """Return these scores by frame, examination or patient: what every later step counts.
+
+        Args:
+            level: frame, exam or patient.
+            pooling: how the probabilities of the frames become one; frames are not pooled.
+
+        Raises:
+            InvalidConfigError: a level that the data do not name, or a pooling that there is not.
+        """
+        if level == "frame":
+            return frames_as_units(self)
+        return pooled_units(self, level, pooling)
+
+    def take(self, places: np.ndarray) -> "Scores":
+        """Return the scores of some frames, by their places (k,), in this order."""
+        limits = self.calibration.thresholds
+        return dataclasses.replace(
+            self,
+            logits=self.logits[places],
+            frames=self.frames.take(places),
+            calibration=dataclasses.replace(
+                self.calibration, thresholds=None if limits is None else limits[places]
+            ),
+        )
+
+    def with_label_order(self, label_names: Sequence[str]) -> "Scores":
+        """Return the same scores with the labels in another order.
+
+        Raises:
+            InvalidConfigError: other labels.
+        """
+        if set(label_names) != set(self.label_names):
+            raise InvalidConfigError(
+                f"the scores are of {', '.join(self.label_names)}; {', '.join(label_names)} are asked for"
+            )
+        places = [self.label_names.index(name) for name in label_names]
+        limits = self.calibration.thresholds
+        return dataclasses.replace(
+            self,
+            label_names=tuple(label_names),
+            logits=self.logits[:, places],
+            frames=dataclasses.replace(
+                self.frames, targets=self.rules.reordered(self.frames.targets, places)
+            ),
+            calibration=dataclasses.replace(
+                self.calibration, thresholds=None if limits is None else limits[:, places]
+            ),
+        )
+
+    def join(self, others: Sequence["Scores"]) -> "Scores":
+        """Return these scores and those of other frames as one: the folds of a cross-validation.
+
+        Where temperatures or operating points differ, logits are divided by their own temperature, and each frame keeps
+        its own operating points: every probability and every call stays as it is.
+
+        Raises:
+            InvalidConfigError: a frame is scored twice, or the scores are of other labels or another task.
+        """
+        every = [self, *others]
+        if any(
+            (s.label_names, s.task, s.calls_only) != (self.label_names, self.task, self.calls_only)
+            for s in every
+        ):
+            raise InvalidConfigError("the scores are of different labels, or of different tasks")
+        same = all(_alike(s.calibration, self.calibration) for s in others)
+        calibration = self.calibration if same else Calibration(thresholds=_each_own_limits(every))
+        return dataclasses.replace(
+            self,
+            logits=np.concatenate(
+                [s.logits if same else s.logits / s.calibration.temperature for s in every]
+            ),
+            frames=self.frames.join([s.frames for s in others]),
+            calibration=calibration,
+            flow=self.flow.join([s.flow for s in others]),
+        )
+
     def write(self, path: str | os.PathLike[str], *, seed: int | None = None) -> None:
-        """Writes a CSV file: image, group, fold, seed, anatomy and so on, targets and logits; whole or not at all."""
-        targets = self.targets[:, None] if self.targets.ndim == 1 else self.targets
-        names = ["target"] if self.targets.ndim == 1 else [f"target:{name}" for name in self.label_names]
-        limits = [] if self.thresholds is None else [f"threshold:{name}" for name in self.label_names]
-        logits = [f"logit:{name}" for name in self.label_names]
-        columns = {name: values for name, values in self.columns.items() if name != self.grouping}
-        header = ["image", self.grouping or "frame", "part", "seed", *columns, *names, *limits, *logits]
+        """Write a CSV file, one line a frame, and beside it FILE.json with the rest; each whole or not at all.
+
+        The table has image, group, fold, seed, the columns, targets, thresholds and logits.
+        """
+        path = Path(path)
+        frames, limits = self.frames, self.calibration.thresholds
+        targets = frames.targets.reshape(len(self), -1)
+        header = ["image", frames.grouping or "frame", "fold", "seed", *_own_columns(frames)]
+        header += self.rules.target_columns(self.label_names)
+        header += [] if limits is None else [f"threshold:{name}" for name in self.label_names]
+        header += [f"logit:{name}" for name in self.label_names]
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(header)
-        for i, image in enumerate(self.images):
-            part = self.fold[i] if self.fold else ""
-            own = [] if self.thresholds is None else self.thresholds[i]
+        for i, image in enumerate(frames.images):
+            own = [] if limits is None else limits[i]
             numbers = (repr(float(x)) for x in (*own, *self.logits[i]))
-            known = [image, self.groups[i], part, "" if seed is None else seed]
-            writer.writerow([*known, *(v[i] for v in columns.values()), *targets[i], *numbers])
+            known = [
+                image,
+                frames.groups[i],
+                frames.fold[i] if frames.fold else "",
+                "" if seed is None else seed,
+            ]
+            cells = (frames.columns[name][i] for name in _own_columns(frames))
+            writer.writerow([*known, *cells, *targets[i], *numbers])
         write_whole(path, text.getvalue())
+        write_whole(path.with_name(path.name + _ABOUT), json.dumps(self._about(), indent=2) + "\n")
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Scores":
-        """What `write` wrote; temperature and operating points are not in the file.
+        """Return the scores that `write` wrote.
 
         Raises:
-            DataError: no such file, or another one.
+            DataError: no such files, or others.
         """
+        path = Path(path)
         try:
-            with Path(path).open(newline="", encoding="utf-8") as file:
+            about = json.loads(path.with_name(path.name + _ABOUT).read_text(encoding="utf-8"))
+            with path.open(newline="", encoding="utf-8") as file:
                 header, *rows = list(csv.reader(file))
-            names = tuple(c.removeprefix("logit:") for c in header if c.startswith("logit:"))
-            marks = [i for i, c in enumerate(header) if c.startswith("target")]
-            first = header.index(f"logit:{names[0]}")
+            names = tuple(about["label_names"])
+            rules = rules_of(about["task"])
+
+            def numbers(columns: Sequence[str]) -> np.ndarray:
+                places = [header.index(name) for name in columns]
+                return np.array([[float(row[i]) for i in places] for row in rows]).reshape(
+                    len(rows), len(places)
+                )
+
+            targets = numbers(rules.target_columns(names)).astype(int)
             limited = f"threshold:{names[0]}" in header
-            targets = np.array([[int(row[i]) for i in marks] for row in rows])
-            grouping = header[1]
+            own = [*about["columns"]] + ([about["grouping"]] if about["grouping"] == "exam" else [])
+            frames = FrameTable(
+                images=tuple(row[0] for row in rows),
+                targets=rules.of_manifest(targets),
+                groups=np.array([row[1] for row in rows]),
+                grouping=about["grouping"],
+                columns={name: tuple(row[header.index(name)] for row in rows) for name in own},
+                fold=tuple(row[2] for row in rows) if any(row[2] for row in rows) else (),
+            )
             return cls(
                 label_names=names,
-                task="multiclass" if header[marks[0]] == "target" else "multilabel",
-                images=tuple(row[0] for row in rows),
-                logits=np.array([[float(x) for x in row[first:]] for row in rows]),
-                targets=targets[:, 0] if header[marks[0]] == "target" else targets,
-                groups=np.array([row[1] for row in rows]),
-                grouping=grouping if grouping in ("patient", "exam") else None,  # type: ignore[arg-type]
-                columns={
-                    name: tuple(row[place] for row in rows)
-                    for place, name in enumerate(header[2 : marks[0]], start=2)
-                    if name in _COLUMNS
-                },
-                fold=tuple(row[2] for row in rows),
-                thresholds=(
-                    np.array([[float(x) for x in row[first - len(names) : first]] for row in rows])
-                    if limited
-                    else None
+                task=about["task"],
+                logits=numbers([f"logit:{name}" for name in names]),
+                frames=frames,
+                calibration=Calibration(
+                    temperature=about["temperature"],
+                    operating_points=about["operating_points"],
+                    thresholds=numbers([f"threshold:{name}" for name in names]) if limited else None,
                 ),
-                found=len(rows),
-                found_groups=len({row[1] for row in rows}) if grouping in ("patient", "exam") else None,
+                flow=_flow_from(about["flow"]),
+                calls_only=about["calls_only"],
             )
-        except (OSError, ValueError, IndexError) as error:
-            raise DataError(f"{path} holds no scores that lag_zoo wrote: {error}") from error
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise DataError(
+                f"{path} and {path.name}{_ABOUT} hold no scores that this lag_zoo wrote ({error}); keep the two files "
+                "together"
+            ) from error
 
-    def taken(self, places: np.ndarray) -> "Scores":
-        """Some of these frames, by their places (k,), in this order."""
-        return dataclasses.replace(
-            self,
-            images=tuple(self.images[i] for i in places),
-            logits=self.logits[places],
-            targets=self.targets[places],
-            groups=self.groups[places],
-            columns={name: tuple(values[i] for i in places) for name, values in self.columns.items()},
-            fold=tuple(self.fold[i] for i in places) if self.fold else (),
-            thresholds=None if self.thresholds is None else self.thresholds[places],
-        )
-
-    def joined(self, others: Sequence["Scores"]) -> "Scores":
-        """These and others, of other frames, as one: the folds of a cross-validation."""
-        every = [self, *others]
-        images = tuple(image for scores in every for image in scores.images)
-        if len(set(images)) < len(images):
-            raise InvalidConfigError("a frame is scored twice: only scores of different frames can be joined")
-        if any(scores.label_names != self.label_names for scores in others):
-            raise InvalidConfigError("the scores are of different labels")
-        return Scores(
-            label_names=self.label_names,
-            task=self.task,
-            images=images,
-            logits=np.concatenate([scores.logits for scores in every]),
-            targets=np.concatenate([scores.targets for scores in every]),
-            groups=np.concatenate([scores.groups for scores in every]),
-            grouping=self.grouping,
-            columns={
-                name: tuple(v for s in every for v in s.columns.get(name, ("",) * len(s)))
-                for name in _COLUMNS
-                if any(name in s.columns for s in every)
-            },
-            fold=tuple(part for scores in every for part in scores.fold),
-            thresholds=_together([scores.thresholds for scores in every]),
-            found=sum(scores.found for scores in every),
-            found_groups=_sum([scores.found_groups for scores in every]),
-            excluded=sum(scores.excluded for scores in every),
-            reasons=dict(sum((Counter(scores.reasons) for scores in every), Counter())),
-            references=dict(sum((Counter(scores.references) for scores in every), Counter())),
-            skipped=tuple(name for scores in every for name in scores.skipped),
-        )
+    def _about(self) -> dict[str, Any]:
+        flow = dataclasses.asdict(dataclasses.replace(self.flow, skipped=None))
+        return {
+            "label_names": list(self.label_names),
+            "task": self.task,
+            "grouping": self.frames.grouping,
+            "columns": _own_columns(self.frames),
+            "temperature": self.calibration.temperature,
+            "operating_points": dict(self.calibration.operating_points),
+            "calls_only": self.calls_only,
+            "flow": {**flow, "skipped": None if self.flow.skipped is None else _plain(self.flow.skipped)},
+        }
 
 
 def counted(values: Iterable[str]) -> dict[str, int]:
-    """How often each value stands there, the most frequent first; empty ones do not count.
+    """Count each value, the most frequent first; empty ones do not count.
 
     >>> counted(["blurred", "", "no consent", "blurred"])
     {'blurred': 2, 'no consent': 1}
@@ -229,139 +470,48 @@ def counted(values: Iterable[str]) -> dict[str, int]:
     return dict(Counter(value for value in values if value).most_common())
 
 
-def _sum(parts: Sequence[int | None]) -> int | None:
-    there = [part for part in parts if part is not None]
-    return sum(there) if len(there) == len(parts) else None
+def _own_columns(frames: FrameTable) -> list[str]:
+    """The columns that are written, but for the one that the groups are."""
+    return [name for name in frames.columns if name != frames.grouping]
 
 
-def _together(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
-    there = [part for part in parts if part is not None]
-    return np.concatenate(there) if len(there) == len(parts) else None
+def _alike(one: Calibration, other: Calibration) -> bool:
+    same = (one.temperature, dict(one.operating_points)) == (other.temperature, dict(other.operating_points))
+    return same and one.thresholds is None and other.thresholds is None
 
 
-class _Frames(torch.utils.data.Dataset["tuple[Views | None, int, bool]"]):
-    """Views of a manifest's frames, `None` of one that cannot be read and may be skipped; and whether it is known."""
-
-    def __init__(self, manifest: Manifest, sampler: ViewSampler, skip: bool, known: KnownFrames) -> None:
-        self.paths = [str(path) for path in manifest.paths()]
-        self.sampler, self.skip, self.known = sampler, skip, known
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> "tuple[Views | None, int, bool]":
-        try:
-            pixels = read_image(self.paths[index])
-        except UnreadableImageError:
-            if self.skip:
-                return None, index, False
-            raise
-        return self.sampler(pixels), index, self.known.holds(pixels)
+def _each_own_limits(every: Sequence[Scores]) -> np.ndarray | None:
+    """The thresholds of every frame (n, C); `None` where no network has any."""
+    limits = [
+        np.tile(thresholds_of(s.calibration.operating_points, s.label_names), (len(s), 1))
+        if s.calibration.thresholds is None
+        else s.calibration.thresholds
+        for s in every
+    ]
+    found = np.concatenate(limits)
+    return None if np.isnan(found).all() else found
 
 
-@torch.inference_mode()
-def score(
-    model: LAG | GlobalPath,
-    manifest: Manifest,
-    *,
-    split: str | None = "test",
-    batch_size: int = 32,
-    workers: int = 2,
-    skip_unreadable: bool = False,
-    progress: Callable[[], None] = lambda: None,
-) -> Scores:
-    """What a network says of a split's frames; it is put into evaluation mode for it, and back.
+def _plain(table: FrameTable) -> dict[str, Any]:
+    return {
+        "images": list(table.images),
+        "targets": table.targets.tolist(),
+        "groups": table.groups.tolist(),
+        "grouping": table.grouping,
+        "columns": {name: list(values) for name, values in table.columns.items()},
+        "fold": list(table.fold),
+    }
 
-    Args:
-        split: `None`: of all frames.
-        skip_unreadable: list frames that cannot be read, and leave them out; by default they are an error.
-        progress: called after each frame.
 
-    Raises:
-        DataError: no such split, other labels than the network's, or labels of another kind (`task`); no frame can be
-            read; or the network's answer to one is no number.
-        UnreadableImageError: a frame that cannot be read.
-    """
-    lag = model.lag if isinstance(model, GlobalPath) else model
-    if lag.config.task != manifest.task:
-        raise DataError(
-            f"the network's labels are {_KINDS[lag.config.task]}, those of {manifest.source} are "
-            f"{_KINDS[manifest.task]}: bring the data into the network's form, or evaluate a network of this one"
+def _flow_from(about: Mapping[str, Any]) -> Flow:
+    skipped = about["skipped"]
+    if skipped is not None:
+        skipped = FrameTable(
+            images=tuple(skipped["images"]),
+            targets=np.array(skipped["targets"], dtype=int),
+            groups=np.array(skipped["groups"], dtype=str),
+            grouping=skipped["grouping"],
+            columns={name: tuple(values) for name, values in skipped["columns"].items()},
+            fold=tuple(skipped["fold"]),
         )
-    manifest = manifest.with_label_names(model.label_names or manifest.label_names)
-    chosen = manifest.where(split=split)
-    # `lag-zoo data split` deals no excluded frames; they were left out before, and belong to the way of the frames.
-    whole = manifest.with_frames(
-        f for f in manifest.frames if split in (None, f.split) or (f.excluded and not f.split)
-    )
-    origin = lag.load_report
-    known = KnownFrames() if origin is None else frames_behind(origin.trained_on, origin.path)
-    loader = torch.utils.data.DataLoader(
-        _Frames(chosen, ViewSampler.from_config(lag.config, with_coverage=False), skip_unreadable, known),
-        batch_size=batch_size,
-        num_workers=workers,
-        collate_fn=_collate,
-        worker_init_fn=leave_interrupts,
-        generator=torch.Generator(),
-    )
-    mode, found = model.training, np.zeros((len(chosen), lag.num_classes))
-    seen, apparent = np.zeros(len(chosen), bool), np.zeros(len(chosen), bool)
-    model.eval()
-    try:
-        for views, numbers, count, of_training in as_raised(loader):
-            if views is not None:
-                seen[numbers], apparent[numbers] = True, of_training
-                found[numbers] = model(views.to(lag.pixel_mean.device)).double().cpu().numpy()
-            for _ in range(count):
-                progress()
-    finally:
-        model.train(mode)
-    if not np.isfinite(found).all():
-        first = chosen.frames[int(np.argmin(np.isfinite(found).all(axis=1)))]
-        raise DataError(
-            f"the network's answer to {first.image} is no number: its weights are damaged, or diverged"
-        )
-    frames = [frame for frame, ok in zip(chosen.frames, seen, strict=True) if ok]
-    if not frames:
-        raise DataError(f"{manifest.source}: no frame of {split or 'all'} could be read")
-    kept = chosen.with_frames(frames)
-    weights = (
-        None if isinstance(model, GlobalPath) else lag.weight_spec
-    )  # what is stored is of the whole network
-    return Scores(
-        label_names=kept.label_names,
-        task=kept.task,
-        images=tuple(frame.image for frame in frames),
-        logits=found[seen],
-        targets=kept.targets(),
-        groups=kept.groups(),
-        grouping=kept.grouping,
-        columns={
-            **{c: tuple(getattr(f, c) for f in frames) for c in _TOLD if any(getattr(f, c) for f in frames)},
-            **(
-                {APPARENT: tuple("yes" if known else "" for known in apparent[seen])}
-                if apparent.any()
-                else {}
-            ),
-        },
-        fold=tuple(frame.split for frame in frames),
-        temperature=1.0 if weights is None else weights.temperature,
-        operating_points={} if weights is None else weights.operating_points,
-        found=len(whole),
-        found_groups=whole.count_groups(),
-        excluded=len(whole) - len(chosen),
-        reasons=counted(frame.excluded for frame in whole.frames),
-        references=counted(frame.reference for frame in frames),
-        skipped=tuple(f.image for f, ok in zip(chosen.frames, seen, strict=True) if not ok),
-    )
-
-
-def _collate(
-    items: "list[tuple[Views | None, int, bool]]",
-) -> "tuple[Views | None, list[int], int, list[bool]]":
-    """The views and numbers of those that could be read, how many there were, and which of the first are known."""
-    good = [(views, number, known) for views, number, known in items if views is not None]
-    if not good:
-        return None, [], len(items), []
-    views = Views(*(torch.stack(parts) for parts in zip(*(v for v, *_ in good), strict=True)))
-    return views, [number for _, number, _ in good], len(items), [known for *_, known in good]
+    return Flow(**{**about, "skipped": skipped})

@@ -6,6 +6,7 @@ import numpy as np
 
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.metrics.checks import scores_and_truth
+from lag_zoo.metrics.weighted import checked_weights, ratio
 
 
 class Confusion(NamedTuple):
@@ -59,6 +60,26 @@ def rates(confusion: Confusion) -> Rates:
         npv=_share(tn, tn + fn),
         f1=_share(2 * tp, 2 * tp + fp + fn),
     )
+
+
+def resampled_rates(
+    scores: np.ndarray, truth: np.ndarray, weights: np.ndarray, *, threshold: float
+) -> np.ndarray:
+    """The `Rates` (k, 6) of scores (n,) at a threshold under k weightings (k, n): how often a resample drew each frame.
+
+    >>> resampled_rates(np.array([0.2, 0.5, 0.9]), np.array([0, 1, 0]), np.array([[1, 1, 1], [3, 1, 0]]), threshold=0.5)
+    array([[0.66666667, 1.        , 0.5       , 0.5       , 1.        ,
+            0.66666667],
+           [1.        , 1.        , 1.        , 1.        , 1.        ,
+            1.        ]])
+    """
+    scores, truth = scores_and_truth(scores, truth)
+    called = scores >= threshold
+    cells = np.stack([called & truth, called & ~truth, ~called & ~truth, ~called & truth], axis=1)
+    tp, fp, tn, fn = (checked_weights(weights, len(truth)) @ cells).T
+    parts = np.stack([tp + tn, tp, tn, tp, tn, 2 * tp], axis=1)
+    wholes = np.stack([tp + fp + tn + fn, tp + fn, tn + fp, tp + fp, tn + fn, 2 * tp + fp + fn], axis=1)
+    return ratio(parts, wholes)
 
 
 def at_prevalence(sensitivity: float, specificity: float, prevalence: float) -> tuple[float, float]:

@@ -19,7 +19,8 @@ class Interval(NamedTuple):
     """An estimate with its interval.
 
     `n` frames in `groups` groups (`None`: none known); `method` says how the interval was made; `undefined`: of how
-    many resamples the statistic did not exist (they are left out, and a reader should know).
+    many resamples the statistic did not exist (they are left out, and a reader should know); `carriers`: groups that
+    carry the information, as those with the label for a sensitivity (frames where no groups are known).
     """
 
     value: float
@@ -29,12 +30,14 @@ class Interval(NamedTuple):
     groups: int | None
     method: str
     undefined: int = 0
+    carriers: int | None = None
 
 
 class Difference(NamedTuple):
-    """The first model less the second on the same resamples; `p`: two-sided, as its interval would have it.
+    """The first model less the second on the same frames; `p`: two-sided, as its interval would have it.
 
-    Interval and `p` are NaN where the resamples cannot tell them: all came to the same, or there were none.
+    Interval and `p` are NaN where resamples cannot tell them: all came to the same, or there were none. The other
+    fields are those of `Interval`.
     """
 
     value: float
@@ -44,6 +47,8 @@ class Difference(NamedTuple):
     n: int
     groups: int | None
     method: str
+    undefined: int = 0
+    carriers: int | None = None
 
 
 Statistic = Callable[..., float]
@@ -79,6 +84,7 @@ def cluster_bootstrap(
     n_resamples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
+    carriers: int | None = None,
 ) -> Interval:
     """A statistic with a percentile interval: whole groups are drawn with replacement, as many as there are.
 
@@ -89,8 +95,10 @@ def cluster_bootstrap(
     teachers should know about the bootstrap, The American Statistician 2015 (the expanded percentiles).
 
     Args:
-        groups: (n,) whose each frame is.
+        groups: (n,) the group of each frame.
         arrays: (n, ...) each, in the order in which `statistic` takes them.
+        carriers: groups that carry the information, as the fewer of those with the label and those without; by them the
+            percentiles are taken further out. `None`: all groups. Of fewer than two the limits are NaN.
 
     Raises:
         InvalidConfigError: lengths that differ, or fewer than two groups.
@@ -102,6 +110,7 @@ def cluster_bootstrap(
         n_resamples=n_resamples,
         seed=seed,
         level=level,
+        carriers=carriers,
     )[0]
 
 
@@ -112,17 +121,24 @@ def cluster_bootstraps(
     n_resamples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
+    carriers: int | None = None,
 ) -> list[Interval]:
     """`cluster_bootstrap` of several statistics on the same resamples."""
     values = [
         statistics(*(array[chosen] for array in arrays))
         for chosen in _resamples(groups, arrays, n_resamples, seed)
     ]
-    return _intervals(statistics(*arrays), np.array(values), groups, level)
+    return _intervals(statistics(*arrays), np.array(values), groups, level, carriers)
 
 
 def weighted_bootstraps(
-    statistics: Weighted, groups: np.ndarray, *, n_resamples: int = 2000, seed: int = 0, level: float = 0.95
+    statistics: Weighted,
+    groups: np.ndarray,
+    *,
+    n_resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+    carriers: int | None = None,
 ) -> list[Interval]:
     """`cluster_bootstraps`, on the same resamples, of statistics that take many of them at once.
 
@@ -136,18 +152,21 @@ def weighted_bootstraps(
     values = []
     while block := list(itertools.islice(drawn, max(1, _AT_ONCE // n))):
         values.append(statistics(np.array(block)))
-    return _intervals(statistics(np.ones((1, n)))[0], np.concatenate(values), groups, level)
+    return _intervals(statistics(np.ones((1, n)))[0], np.concatenate(values), groups, level, carriers)
 
 
-def _intervals(estimates: np.ndarray, values: np.ndarray, groups: np.ndarray, level: float) -> list[Interval]:
-    """Intervals of estimates (m,) from what they came to in each resample (k, m)."""
+def _intervals(
+    estimates: np.ndarray, values: np.ndarray, groups: np.ndarray, level: float, carriers: int | None
+) -> list[Interval]:
+    """Intervals of estimates (m,) from their values in each resample (k, m)."""
     n_resamples, counts = len(values), (len(groups), len(np.unique(groups)))
+    carriers = counts[1] if carriers is None else carriers
     found = []
     for value, column in zip(estimates, values.T, strict=True):
-        defined = column[np.isfinite(column)]
-        low, high = _percentiles(defined, level, groups=counts[1])
-        method = f"cluster bootstrap, {n_resamples} resamples"
-        found.append(Interval(float(value), low, high, *counts, method, n_resamples - len(defined)))
+        defined = column[~np.isnan(column)]  # an infinite one is a fact about the resample
+        low, high = _percentiles(defined, level, groups=carriers)
+        method, undefined = f"cluster bootstrap, {n_resamples} resamples", n_resamples - len(defined)
+        found.append(Interval(float(value), low, high, *counts, method, undefined, carriers))
     return found
 
 
@@ -160,6 +179,7 @@ def paired_difference(
     n_resamples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
+    carriers: int | None = None,
 ) -> Difference:
     """`statistic(one, *arrays)` less `statistic(other, *arrays)`, both on the same resamples of groups.
 
@@ -174,15 +194,16 @@ def paired_difference(
         values.append(statistic(one[chosen], *rest) - statistic(other[chosen], *rest))
     defined = np.array(values)[np.isfinite(values)]
     count = len(np.unique(groups))
+    carriers = count if carriers is None else carriers
     value = float(statistic(one, *arrays) - statistic(other, *arrays))
     low = high = p = float("nan")
     if len(np.unique(defined)) > 1:
-        low, high = _percentiles(defined, level, groups=count)
+        low, high = _percentiles(defined, level, groups=carriers)
         beyond = min((defined <= 0).sum(), (defined >= 0).sum())
-        p = _two_sided((beyond + 1) / (len(defined) + 1), groups=count)
-    return Difference(
-        value, low, high, p, len(groups), count, f"cluster bootstrap, {n_resamples} paired resamples"
-    )
+        p = _two_sided((beyond + 1) / (len(defined) + 1), groups=carriers)
+    method = f"cluster bootstrap, {n_resamples} paired resamples"
+    undefined = n_resamples - len(defined)
+    return Difference(value, low, high, p, len(groups), count, method, undefined, carriers)
 
 
 def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
@@ -229,15 +250,20 @@ def _resamples(
 def _percentiles(values: np.ndarray, level: float, *, groups: int) -> tuple[float, float]:
     if not 0 < level < 1:
         raise InvalidConfigError(f"a level is between 0 and 1, got {level}")
-    if not len(values):
+    if not len(values) or groups < 2:
         return float("nan"), float("nan")
     tail = scipy.stats.norm.sf(_widening(groups) * scipy.stats.t.ppf((1 + level) / 2, groups - 1))
-    low, high = np.quantile(values, [tail, 1 - tail])
+    if np.isfinite(values).all():
+        low, high = np.quantile(values, [tail, 1 - tail])
+    else:  # between a finite value and an infinite one there is nothing to interpolate: the limit is the outer one
+        low, high = np.quantile(values, tail, method="lower"), np.quantile(values, 1 - tail, method="higher")
     return float(low), float(high)
 
 
 def _two_sided(tail: float, *, groups: int) -> float:
     """The p of a share of resamples beyond zero: `_percentiles` the other way round."""
+    if groups < 2:
+        return float("nan")
     return min(1.0, float(2 * scipy.stats.t.sf(scipy.stats.norm.isf(tail) / _widening(groups), groups - 1)))
 
 

@@ -8,66 +8,27 @@ Metaplasia and Gastritis Atrophy, IEEE JBHI 2022. The paper does not state the w
 """
 
 from collections.abc import Sequence
-from typing import cast
 
-import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
 from lag_zoo.errors import InvalidImageError
-from lag_zoo.nn.fast.fold_norms import fold, is_hooked
+from lag_zoo.nn.fast.blocks import in_blocks
+from lag_zoo.nn.fast.conv_norm import ConvNorm
 from lag_zoo.specs import LAGConfig
 
-# Bytes of the largest map of a block of crops. Larger ones leave the cache, and the system hands them out page by page:
-# they take two to three times as long.
-_BLOCK = 24 << 20
 
-
-class ConvNorm(nn.Sequential):
+def _conv_norm(inputs: int, outputs: int, columns: int) -> ConvNorm:
     """3 x 3 convolution and batch norm on `columns` groups of channels that never mix."""
-
-    def __init__(self, inputs: int, outputs: int, columns: int) -> None:
-        super().__init__(
-            nn.Conv2d(columns * inputs, columns * outputs, 3, padding=1, groups=columns, bias=False),
-            nn.BatchNorm2d(columns * outputs),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, columns * inputs, h, w) -> (B, columns * outputs, h, w)."""
-        conv, norm = cast(nn.Conv2d, self[0]), cast(nn.BatchNorm2d, self[1])
-        if norm.training or not self.is_as_built:
-            return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
-        # Memory is what this costs: with the norm folded into the convolution it is passed over once less.
-        mean, var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
-        scale = norm.weight * (var + norm.eps).rsqrt()
-        weight = conv.weight * scale[:, None, None, None]
-        return conv._conv_forward(x, weight, norm.bias - mean * scale)  # type: ignore[no-any-return]
-
-    @property
-    def is_as_built(self) -> bool:
-        """Whether nobody put another layer in the place of one, or hooked something onto it: then the two are one."""
-        conv, norm = self
-        return (
-            type(conv) is nn.Conv2d
-            and type(norm) is nn.BatchNorm2d
-            and not (is_hooked(conv) or is_hooked(norm))
-            and conv.bias is None
-            and norm.affine
-            and norm.track_running_stats
-        )
+    return ConvNorm(
+        nn.Conv2d(columns * inputs, columns * outputs, 3, padding=1, groups=columns, bias=False),
+        nn.BatchNorm2d(columns * outputs),
+    )
 
 
-class _PooledReLU(nn.Module):
+def _pooled_relu() -> nn.Sequential:
     """Max pooling over 2 x 2 and ReLU: the same either way round, and this way ReLU has a quarter of the work."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled() or x.device.type != "cpu":
-            return F.max_pool2d(x, 2).relu_()
-        # The same numbers, four times as fast: on a CPU torch's own pooling looks for places too, for a gradient.
-        height, width = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
-        rows = torch.maximum(x[:, :, 0:height:2], x[:, :, 1:height:2])
-        return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2]).relu_()
+    return nn.Sequential(nn.MaxPool2d(2), nn.ReLU(inplace=True))
 
 
 class SqueezeExcite(nn.Module):
@@ -128,57 +89,46 @@ class CropEnsemble(nn.Module):
         columns = 1 if shared else num_crops
         first, second, third, fourth = self.widths
         self.blocks = nn.Sequential(
-            ConvNorm(3, first, columns),
-            _PooledReLU(),
-            ConvNorm(first, second, columns),
-            _PooledReLU(),
-            ConvNorm(second, third, columns),
-            _PooledReLU(),
+            _conv_norm(3, first, columns),
+            _pooled_relu(),
+            _conv_norm(first, second, columns),
+            _pooled_relu(),
+            _conv_norm(second, third, columns),
+            _pooled_relu(),
         )
         self.se = SqueezeExcite(third, se_ratio, columns)
-        self.last = ConvNorm(third, fourth, columns)
+        self.last = _conv_norm(third, fourth, columns)
         self.fc = nn.Conv2d(columns * fourth, columns * embed_dim, 1, groups=columns)
 
-    def fold(self) -> None:
-        """Folds what norms can be into the convolutions, in place and for good: to predict with."""
-        for module in self.modules():
-            if isinstance(module, ConvNorm) and module.is_as_built:
-                fold(cast(nn.Conv2d, module[0]), cast(nn.BatchNorm2d, module[1]))
-                module[1] = nn.Identity()
-
     def forward(self, crops: Tensor) -> Tensor:
+        x = self._in_rows(crops)
+        # In training the norms need all crops at once.
+        x = self._embedded(x) if self.training else in_blocks(self._embedded, x, largest=self._largest_map(x))
+        return x.reshape(crops.shape[0], crops.shape[1], self.embed_dim)
+
+    def _embedded(self, x: Tensor) -> Tensor:
+        """(R, columns * 3, c, c) -> (R, columns * D, 1, 1)."""
+        x = self.blocks(x)
+        x = self.se(x)
+        x = self.last(x).relu()
+        x = x.mean((2, 3), keepdim=True)
+        return self.fc(x)  # type: ignore[no-any-return]
+
+    def _in_rows(self, crops: Tensor) -> Tensor:
+        """(B, N, 3, c, c) -> one crop a row, or with weights of their own the N crops of an image side by side."""
         if crops.ndim != 5 or crops.shape[2] != 3:
             raise InvalidImageError(f"crops have the shape (B, N, 3, c, c), got {tuple(crops.shape)}")
-        count = crops.shape[1]
         if self.shared:
             # Channels last, in words that torch.func.vmap knows too.
-            x = rearrange(crops, "b n c h w -> (b n) h w c").contiguous().permute(0, 3, 1, 2)
-        elif count == self.num_crops:
-            x = rearrange(crops, "b n c h w -> b (n c) h w")
-        else:
-            raise InvalidImageError(
-                f"each of {self.num_crops} crops has weights of its own; got {count} crops"
-            )
-        # In training the norms need all crops at once, and a gradient keeps every map anyway.
-        whole = (
-            self.training
-            or torch.is_grad_enabled()
-            or x.device.type != "cpu"
-            or torch.compiler.is_compiling()
-            or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+            return rearrange(crops, "b n c h w -> (b n) h w c").contiguous().permute(0, 3, 1, 2)
+        if crops.shape[1] == self.num_crops:
+            return rearrange(crops, "b n c h w -> b (n c) h w")
+        raise InvalidImageError(
+            f"each of {self.num_crops} crops has weights of its own; got {crops.shape[1]} crops"
         )
-        blocks = [x] if whole else torch.split(x, self._block_length(x))
-        x = torch.cat([self._embed(block) for block in blocks])
-        return x.reshape(crops.shape[0], count, self.embed_dim)
 
-    def _embed(self, x: Tensor) -> Tensor:
-        """(R, columns * 3, c, c) -> (R, columns * D, 1, 1)."""
-        x = self.last(self.se(self.blocks(x))).relu()
-        embedded: Tensor = self.fc(x.mean((2, 3), keepdim=True))
-        return embedded
-
-    def _block_length(self, x: Tensor) -> int:
-        """How many rows of x (R, columns * 3, c, c) keep the largest map, each level a quarter, within `_BLOCK`."""
+    def _largest_map(self, x: Tensor) -> int:
+        """Bytes of the largest map that a row (columns * 3, c, c) makes; each pooling leaves a quarter."""
         area, columns = x.shape[2] * x.shape[3], x.shape[1] // 3
         largest = max(width * area >> 2 * level for level, width in enumerate(self.widths))
-        return max(1, _BLOCK // (columns * largest * x.element_size()))
+        return columns * largest * x.element_size()

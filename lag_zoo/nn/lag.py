@@ -18,6 +18,7 @@ from lag_zoo.errors import BackboneError, InvalidConfigError
 from lag_zoo.nn.backbones import Traits, adopt_backbone, backbone_features, create_backbone
 from lag_zoo.nn.crop_ensemble import CropEnsemble
 from lag_zoo.nn.fast.fold_norms import fold_norms
+from lag_zoo.nn.fast.max_pool import replace_max_pools
 from lag_zoo.nn.fast.onednn import pack_convolutions
 from lag_zoo.nn.fusion import FUSIONS, Fused
 from lag_zoo.nn.global_path import GlobalPath
@@ -218,9 +219,11 @@ class LAG(nn.Module):
         if fused.is_fused:
             return fused
         side = fused.config.global_size or 0
-        example = torch.zeros(1, 3, side, side, device=self.pixel_mean.device, dtype=self.pixel_mean.dtype)
-        fold_norms(fused.backbone, lambda: backbone_features(fused.backbone, example))
-        fused.crops.fold()
+        count, crop = 1 if fused.crops.shared else fused.crops.num_crops, fused.crops.crop_size
+        pixels = self.pixel_mean.new_zeros
+        fold_norms(fused.backbone, lambda: backbone_features(fused.backbone, pixels(1, 3, side, side)))
+        fold_norms(fused.crops, lambda: fused.crops(pixels(1, count, 3, crop, crop)))
+        replace_max_pools(fused)
         fused.to(memory_format=torch.channels_last)
         if pack:
             pack_convolutions(fused.backbone)

@@ -11,6 +11,7 @@ from torch import Tensor
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import present_device
+from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.nn.modes import evaluating
 from lag_zoo.views import Views
 
@@ -22,7 +23,7 @@ _NUMBERS: dict[Precision, torch.dtype] = {
 }
 
 
-class Answers(NamedTuple):
+class NetworkOutput(NamedTuple):
     """Logits (B, classes) and the crops' weights (B, N), where the fusion has weights: float64, on the CPU."""
 
     logits: Tensor
@@ -33,7 +34,8 @@ class Engine:
     """A network as it runs, at most `batch_size` views at once.
 
     Args:
-        model: as it is where nothing is asked of it; else a copy of it is made.
+        model: as it is where nothing is asked of it; else a copy of it is made. Of a global path alone no crops are
+            looked at.
         device: where it runs; `None`: where it is.
         fuse: see `LAG.fuse`.
         compile: by `torch.compile`, at the first batch; short batches are filled up, so that there is one shape.
@@ -46,7 +48,7 @@ class Engine:
 
     def __init__(
         self,
-        model: LAG,
+        model: LAG | GlobalPath,
         *,
         batch_size: int,
         device: torch.device | str | None,
@@ -54,6 +56,8 @@ class Engine:
         compile: bool,
         precision: Precision,
     ) -> None:
+        self.with_crops = not isinstance(model, GlobalPath)
+        model = model.lag if isinstance(model, GlobalPath) else model
         if precision not in _NUMBERS:
             raise InvalidConfigError(f"precision is one of {', '.join(_NUMBERS)}; got {precision!r}")
         target = model.pixel_mean.device if device is None else present_device(device)
@@ -73,9 +77,9 @@ class Engine:
         self.model = model.fuse(pack=not compile) if fuse else model
         self.batch_size = batch_size
         self.compiled = compile
-        self._run = torch.compile(self._answers, dynamic=False) if compile else self._answers
+        self._run = torch.compile(self._forward, dynamic=False) if compile else self._forward
 
-    def __call__(self, views: Views) -> Answers:
+    def __call__(self, views: Views) -> NetworkOutput:
         """What the network says of B views."""
         logits, weights = [], []
         for part in zip(*(torch.split(t, self.batch_size) for t in views), strict=True):
@@ -88,9 +92,11 @@ class Engine:
             logits.append(some[:count].double().cpu())
             if shares is not None:
                 weights.append(shares[:count].double().cpu())
-        return Answers(torch.cat(logits), torch.cat(weights) if weights else None)
+        return NetworkOutput(torch.cat(logits), torch.cat(weights) if weights else None)
 
-    def _answers(self, views: Views) -> tuple[Tensor, Tensor | None]:
+    def _forward(self, views: Views) -> tuple[Tensor, Tensor | None]:
+        if not self.with_crops:
+            return self.model.forward_global(views), None
         fused = self.model.fused(views)
         return self.model.forward_head(fused.features), fused.weights
 

@@ -20,10 +20,11 @@ from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImag
 from lag_zoo.factory import create_model
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import AUTO
-from lag_zoo.predict.answers import Failure, Label, Prediction
 from lag_zoo.predict.engine import Engine, Precision
+from lag_zoo.predict.prediction import Failure, Prediction
 from lag_zoo.predict.prefetch import prefetch
 from lag_zoo.provenance import KnownFrames, frames_behind
+from lag_zoo.tasks import decide, rules_of, thresholds_of
 from lag_zoo.views import Views, to_pixels
 from lag_zoo.views.pixels import ImageLike, not_pixels
 from lag_zoo.views.quality import frame_doubts
@@ -106,12 +107,14 @@ class Predictor:
         self._known = KnownFrames() if origin is None else frames_behind(origin.trained_on, origin.path)
         if not network.num_classes:
             raise InvalidConfigError(f"{self.name} has no classifier (num_classes=0), so nothing to predict")
-        if network.num_classes == 1 and network.config.task == "multiclass":
+        if network.num_classes == 1 and rules_of(network.config.task).exclusive:
             raise InvalidConfigError(
                 f"{self.name} has one class that excludes all others, so it can only be certain of it. A single output "
                 'of yes or no is task="multilabel"'
             )
         self.label_names = network.label_names or tuple(map(str, range(network.num_classes)))
+        self._rules = rules_of(network.config.task)
+        self._thresholds = thresholds_of(self.operating_points, self.label_names)
         self._engine = Engine(
             network,
             batch_size=batch_size,
@@ -206,20 +209,20 @@ class Predictor:
         for same in _runs_of_one_dtype(views):
             joined = Views(*(torch.cat(parts) for parts in zip(*same, strict=True)))
             logits, weights = self._engine(joined)
-            scaled = logits / self.temperature
-            chances = scaled.sigmoid() if self.model.config.task == "multilabel" else scaled.softmax(1)
+            chances = torch.from_numpy(self._rules.probabilities((logits / self.temperature).numpy()))
             counts = [len(v.crops) for v in same]
             shares = [None] * len(counts) if weights is None else torch.split(weights, counts)
             answers.extend(zip(torch.split(chances, counts), shares, strict=True))
         return answers
 
     def _prediction(self, seen: _Seen, chances: Tensor, weights: Tensor | None) -> Prediction:
-        probabilities = self._named(chances.mean(0))
+        mean = chances.mean(0)
+        call = decide(mean[None].numpy(), self._thresholds, self._rules.name)[0]
         return Prediction(
             path=seen.path,
             model=self.name,
-            probabilities=probabilities,
-            label=self._called(probabilities),
+            probabilities=self._named(mean),
+            label=self._rules.as_called(call, self.label_names),
             boxes=tuple(tuple(box) for box in seen.views.boxes.flatten(0, 1).tolist()),
             crop_weights=None if weights is None else tuple((weights / len(weights)).flatten().tolist()),
             coverage=seen.coverage,
@@ -230,16 +233,6 @@ class Predictor:
 
     def _named(self, values: Tensor) -> dict[str, float]:
         return dict(zip(self.label_names, values.tolist(), strict=True))
-
-    def _called(self, probabilities: Mapping[str, float]) -> Label:
-        points = self.operating_points
-        if self.model.config.task == "multilabel":
-            return tuple(label for label, p in probabilities.items() if p >= points.get(label, 0.5))
-        # A label with an operating point is called from there on; else the likeliest of those that need none.
-        called = {label: p for label, p in probabilities.items() if label in points and p >= points[label]}
-        rest = {label: p for label, p in probabilities.items() if label not in points}
-        candidates = called or rest or probabilities
-        return max(candidates, key=lambda label: candidates[label])
 
 
 def _each(inputs: Input | Iterable[Input], left_out: Counter[str] | None) -> Iterator[_Image]:

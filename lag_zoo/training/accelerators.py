@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, is_initialized
 from accelerate.tracking import get_available_trackers
-from accelerate.utils import DynamoBackend
+from accelerate.utils import DynamoBackend, GradientAccumulationPlugin
 
 from lag_zoo.distributed import launched, require_all
 from lag_zoo.errors import InvalidConfigError
@@ -83,7 +83,9 @@ def accelerator_for(
         accelerator = Accelerator(
             cpu=chosen.type == "cpu",
             mixed_precision=recipe.mixed_precision,
-            gradient_accumulation_steps=recipe.accumulate,
+            gradient_accumulation_plugin=GradientAccumulationPlugin(
+                num_steps=1
+            ),  # the loss is divided already
             dynamo_backend=backend,
             log_with=None if recipe.tracker == "none" else recipe.tracker,
             project_dir=os.fspath(folder),

@@ -7,7 +7,7 @@ validation frames, split by group from the rest; the fold itself chooses nothing
 import dataclasses
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -22,9 +22,11 @@ from lag_zoo.data.splits import folds as into_folds
 from lag_zoo.data.splits import into_parts
 from lag_zoo.distributed import is_first, launched, processes
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.evaluate.scores import Scores, counted, score
+from lag_zoo.evaluate.scores import Flow, Scores, counted
+from lag_zoo.evaluate.scoring import frame_table, score
 from lag_zoo.factory import create_model
 from lag_zoo.listener import Advance, Listener, spoken
+from lag_zoo.tasks import thresholds_of
 from lag_zoo.training.accelerators import device_to_train_on
 from lag_zoo.training.finetuning import finetune
 from lag_zoo.training.header import device_fact
@@ -111,19 +113,23 @@ def cross_validate(
                             listener=_OfAFold(listener, {"recipe": name, "repeat": repeat + 1, "fold": fold}),
                         )
                     )
-            whole = dataclasses.replace(
-                parts[0].joined(parts[1:]),
-                found=len(data),
-                found_groups=data.count_groups(),
-                excluded=len(data) - len(data.where()),
-                reasons=counted(frame.excluded for frame in data.frames),
-                references=counted(frame.reference for frame in manifest.frames),
-                skipped=tuple(skipped),
-            )
+            whole = dataclasses.replace(parts[0].join(parts[1:]), flow=_flow(data, manifest, skipped))
             if is_first():
                 whole.write(place / SCORES, seed=seeded.seed)
             found[name].append(whole)
     return found
+
+
+def _flow(data: Manifest, readable: Manifest, skipped: Collection[str]) -> Flow:
+    lost = [frame for frame in data.frames if frame.image in skipped]
+    return Flow(
+        found=len(data),
+        found_groups=data.count_groups(),
+        excluded=len(data) - len(data.where()),
+        reasons=counted(frame.excluded for frame in data.frames),
+        references=counted(frame.reference for frame in readable.frames),
+        skipped=frame_table(data.with_frames(lost)) if lost else None,
+    )
 
 
 def _nested(dealt: Manifest, fold: str, *, inner: float, seed: int) -> Manifest:
@@ -146,8 +152,8 @@ def fold_scores(
 ) -> Scores:
     """The scores of the split `test`, by a network trained on the splits `train` and `val`, if that is not done yet.
 
-    They can be joined with those of other folds: logits are divided by the temperature, and each frame has its own
-    thresholds. Kept as `FOLDER/scores.csv`, beside the run. Of several processes all train, and the first scores.
+    They can be joined with those of other folds: each frame has its own thresholds. Kept as `FOLDER/scores.csv`,
+    beside the run. Of several processes all train, and the first scores.
 
     Raises:
         InvalidConfigError: the folder holds a run of another recipe, or of other data.
@@ -168,22 +174,26 @@ def fold_scores(
                     workers=recipe.workers,
                     progress=lambda: advance(1),
                 )
-            _joinable(scores, name).write(folder / SCORES, seed=recipe.seed)
+            _of_fold(scores, name).write(folder / SCORES, seed=recipe.seed)
         processes(cpu=cpu).wait()
     kept = Scores.read(folder / SCORES)
     RunFolder(folder).require_same(recipe, manifest.with_label_names(kept.label_names).where())
     return kept
 
 
-def _joinable(scores: Scores, part: str) -> Scores:
-    """One fold's scores, with what differs from fold to fold taken into them: temperature and thresholds."""
-    thresholds = np.array([scores.operating_points[name] for name in scores.label_names])
+def _of_fold(scores: Scores, fold: str) -> Scores:
+    """One fold's scores, named for the fold, each frame with its own thresholds."""
+    thresholds = thresholds_of(scores.calibration.operating_points, scores.label_names)
     return dataclasses.replace(
         scores,
-        logits=scores.logits / scores.temperature,
-        temperature=1.0,
-        thresholds=np.tile(thresholds, (len(scores), 1)),
-        fold=(part,) * len(scores),
+        frames=dataclasses.replace(
+            scores.frames,
+            columns={**scores.frames.columns, "fold": (fold,) * len(scores)},
+            fold=(fold,) * len(scores),
+        ),
+        calibration=dataclasses.replace(
+            scores.calibration, operating_points={}, thresholds=np.tile(thresholds, (len(scores), 1))
+        ),
     )
 
 

@@ -13,26 +13,26 @@ from lag_zoo.data.facts import data_facts
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.sources import open_data
 from lag_zoo.distributed import is_first
-from lag_zoo.errors import UngroupedDataWarning, extra
-from lag_zoo.evaluate.contrasts import TRAINED_ON
+from lag_zoo.errors import InvalidConfigError, UngroupedDataWarning, extra
+from lag_zoo.evaluate.operating_points import TRAINED_ON
 from lag_zoo.listener import Listener
-from lag_zoo.metrics.calibration import HIGHEST_TEMPERATURE
 from lag_zoo.nn import LAG
 from lag_zoo.provenance import frame_digest, frames_behind
 from lag_zoo.publishing import save_pretrained
 from lag_zoo.specs import Json
 from lag_zoo.training.batches import Source, drawing_weights, from_cache, from_files, stage_frames
-from lag_zoo.training.header import course_facts, device_fact, network_facts
-from lag_zoo.training.left import calibrated, silence_crops
+from lag_zoo.training.best_network import calibrate, silence_crops
+from lag_zoo.training.header import device_fact, epoch_facts, network_facts
+from lag_zoo.training.initial_network import build_network, named_network, with_model
 from lag_zoo.training.preflight import Inspected, inspected, require_files
-from lag_zoo.training.recipe import Balance, Precision, Recipe, Stage
+from lag_zoo.training.recipe import Balance, Precision, Recipe, Select, Stage
 from lag_zoo.training.recipe_file import is_recipe_file, load_recipe
 from lag_zoo.training.run_folder import BEST, RunFolder
-from lag_zoo.training.start import build_network, named_network, with_model
-from lag_zoo.training.verdict import validation
+from lag_zoo.training.verdict import summarise_validation
 
 if TYPE_CHECKING:
-    from lag_zoo.training.loop import Run
+    from lag_zoo.training.job import Job
+    from lag_zoo.training.run import Run
 
 
 class RecipeFields(TypedDict, total=False):
@@ -40,6 +40,7 @@ class RecipeFields(TypedDict, total=False):
 
     epochs: int
     pretrained: bool | str
+    backbone_weights: str | None
     fields: Mapping[str, Json | Sequence[Json]]
     stages: Sequence[Stage | Mapping[str, Any]]
     batch_size: int
@@ -57,7 +58,7 @@ class RecipeFields(TypedDict, total=False):
     clip: float
     freeze_norm: bool
     augment: float
-    select: str
+    select: Select
     patience: int
     mixed_precision: Precision
     compile: bool
@@ -79,7 +80,7 @@ def finetune(
     listener: Listener = Listener(),
     **changes: Unpack[RecipeFields],
 ) -> LAG:
-    """Trains a network on frames with a split (`train`, `val`), and saves the best epoch's in `output/best`.
+    """Train a network on frames with a split (`train`, `val`), and save the best epoch's in `output/best`.
 
     The models are for research: what comes out is no medical device, and what it is worth is for `lag-zoo evaluate` to
     say, on frames of patients that it has not seen. `output/best` is there from the first epoch on, so that a run that
@@ -87,8 +88,8 @@ def finetune(
 
     Args:
         model: a name of the zoo, an architecture, a place, or a ready LAG, which is trained in place; `None`: the
-            recipe's. A place, or a name with weights of its own, starts from these, unless `pretrained` is among the
-            changes.
+            recipe's. A place, or a name with weights of its own, starts from these, unless `pretrained` or
+            `backbone_weights` is among the changes.
         data: a manifest, or a folder or file that gives one (`lag_zoo.data.open_data`), with splits.
         output: the run's folder: empty, or the run to resume.
         recipe: by name or file (`lag_zoo.training.list_recipes`), or ready.
@@ -116,7 +117,8 @@ def finetune(
     listener = listener if is_first() else Listener()
     with extra("train"), listener.task("starting"):
         from lag_zoo.training.accelerators import accelerator_for, own_random
-        from lag_zoo.training.loop import Run
+        from lag_zoo.training.job import Job
+        from lag_zoo.training.run import Run
     given = data if isinstance(data, Manifest) else open_data(data)
     chosen = _recipe(recipe, model, changes)
     folder = RunFolder(output)
@@ -130,16 +132,24 @@ def finetune(
         network = _network(model, chosen, given, listener)
         manifest = given.with_label_names(network.label_names or given.label_names).where()
         (manifest, skipped, digests), source = _frames(manifest, network, cache, skip_unreadable, listener)
-        run = Run(network, manifest, chosen, folder, source, accelerator=accelerator, listener=listener)
-        state = _enter(run, resume=resume)
-        if accelerator.is_main_process:
-            folder.note_frames(_behind(network) | _known_to(manifest, digests), skipped.values())
+        job = Job(
+            recipe=chosen,
+            manifest=manifest,
+            source=source,
+            folder=folder,
+            accelerator=accelerator,
+            listener=listener,
+        )
+        state = _enter(job, resume=resume)
+        if job.is_first:
+            folder.note_frames(_behind(network) | _digests_of_training(manifest, digests), skipped.values())
         accelerator.wait_for_everyone()
         with listener.task("starting the tracker"):
             accelerator.init_trackers("tensorboard" if chosen.tracker == "tensorboard" else "lag_zoo")
         about_data = data_facts(given, manifest, trained_on="train")
         facts = network_facts(network, chosen, built=network is not model)
-        listener.begin(about_data | facts | _course(run, state))
+        listener.begin(about_data | facts | _course(job, state))
+        run = Run(network, job)
         trained = run.go(state)
         _finish(trained, run, listener)
         accelerator.wait_for_everyone()
@@ -164,46 +174,46 @@ def _network(model: str | LAG | None, recipe: Recipe, manifest: Manifest, listen
         return build_network(recipe, manifest)
 
 
-def _enter(run: "Run", *, resume: bool) -> dict[str, Any] | None:
-    """Goes into the run's folder; the checkpoint to go on from, if there is one."""
+def _enter(job: "Job", *, resume: bool) -> dict[str, Any] | None:
+    """Go into the run's folder; the checkpoint to go on from, if there is one."""
     if resume:
-        return run.folder.resume(run.recipe, run.manifest)
-    if run.accelerator.is_main_process:
-        run.folder.start(run.recipe, run.manifest, device=_where(run))
+        return job.folder.resume(job.recipe, job.manifest)
+    if job.is_first:
+        job.folder.start(job.recipe, job.manifest, device=_device_in_words(job))
     return None
 
 
-def _course(run: "Run", state: Mapping[str, Any] | None) -> dict[str, str]:
+def _course(job: "Job", state: Mapping[str, Any] | None) -> dict[str, str]:
     done = 0 if state is None else len(state["progress"]["rows"])
-    course = course_facts(run.recipe, run.plan, done=done)
-    return course | {"device": _where(run), "output": str(run.folder.path)}
+    epochs = epoch_facts(job.recipe, job.plan, done=done)
+    return epochs | {"device": _device_in_words(job), "output": str(job.folder.path)}
 
 
-def _where(run: "Run") -> str:
-    return device_fact(run.accelerator.device, processes=run.accelerator.num_processes)
+def _device_in_words(job: "Job") -> str:
+    return device_fact(job.device, processes=job.processes)
 
 
 def _finish(trained: LAG, run: "Run", listener: Listener) -> None:
-    """Calibrates the best epoch's network, saves it, and gives the verdict."""
-    recipe, folder = run.recipe, run.folder
+    """Calibrate the best epoch's network, save it, and give the verdict."""
+    recipe, folder, manifest = run.job.recipe, run.job.folder, run.job.manifest
     if not any(stage.crops for stage in recipe.stages):
         silence_crops(trained)
     last = recipe.stages[-1].modality
-    served = run.manifest.with_frames(f for f in run.manifest.frames if last in ("", f.modality))
+    served = manifest.with_frames(f for f in manifest.frames if last in ("", f.modality))
     with listener.task("calibrating", sum(frame.split == "val" for frame in served.frames)) as advance:
-        about = calibrated(trained, served, recipe, progress=lambda: advance(1))
-    if not run.accelerator.is_main_process:
+        about = calibrate(trained, served, recipe, progress=lambda: advance(1))
+    if not run.job.is_first:
         return
-    with listener.task(f"saving {folder.path / BEST}"):
+    best = folder.path / BEST
+    with listener.task(f"saving {best}"):
         folder.save_best(lambda place: save_pretrained(trained, place, about=about))
     with listener.task("comparing with and without crops"):
-        found = validation(run.at.rows, run.best_answers, run.manifest, about=about, best=folder.path / BEST)
-    folder.note_validation(found)
-    if about.temperature > 0.95 * HIGHEST_TEMPERATURE:
-        listener.say(
-            f"The answers to the validation frames hardly tell labels apart (temperature {about.temperature:.1f}, "
-            "about the highest): the network has learned next to nothing. Train on more frames, or for more epochs"
+        found = summarise_validation(
+            run.progress.rows, run.selection.logits, manifest, about=about, best=best
         )
+    folder.note_validation(found)
+    for limit in about.limits:
+        listener.say(limit)
     if found["verdict"]:
         listener.say(found["verdict"])
 
@@ -215,11 +225,18 @@ def _recipe(
         chosen = recipe
     else:
         chosen = load_recipe(Path(recipe) if is_recipe_file(Path(recipe)) else str(recipe))
-    if isinstance(model, LAG):
-        chosen = chosen.changed({"model": f"lag_{model.config.backbone}", "fields": {}})
-    elif model is not None:
-        chosen = with_model(chosen, model)
-    return chosen.changed(changes)
+    chosen = chosen.changed(changes)
+    if model is None:
+        return chosen
+    if isinstance(model, str):
+        own = with_model(chosen, model)
+        return own.changed({"pretrained": changes["pretrained"]}) if "pretrained" in changes else own
+    if chosen.backbone_weights is not None:
+        raise InvalidConfigError(
+            f"backbone_weights={chosen.backbone_weights!r} are for a network that the run builds: give a name in place "
+            "of the ready network, or leave them out"
+        )
+    return chosen.changed({"model": f"lag_{model.config.backbone}", "fields": {}})
 
 
 def _frames(
@@ -247,10 +264,10 @@ def _frames(
     return found._replace(digests=digests), from_cache(cached)
 
 
-def _known_to(manifest: Manifest, digests: Sequence[str]) -> frozenset[str]:
+def _digests_of_training(manifest: Manifest, digests: Sequence[str]) -> frozenset[str]:
     """The digests of the frames that the run trains on or chooses by."""
-    told = zip(manifest.frames, digests, strict=True)
-    return frozenset(digest for frame, digest in told if frame.split in TRAINED_ON)
+    pairs = zip(manifest.frames, digests, strict=True)
+    return frozenset(digest for frame, digest in pairs if frame.split in TRAINED_ON)
 
 
 def _behind(network: LAG) -> frozenset[str]:

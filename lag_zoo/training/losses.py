@@ -1,96 +1,143 @@
-"""Losses that know what is unknown, and that add up over batches and processes to what one large batch would give.
+"""Losses over micro-batches and processes that add up to the loss of one large batch, and leave out unknown labels.
 
-Each gives a sum and a weight; the loss is the sum over all processes divided by the weight over all processes.
+A label loss is a sum of terms, each with a weight. The weights follow from the targets alone, so the sum is divided by
+the weight of all frames of an update before any of them has been through the network.
 """
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lag_zoo.errors import InvalidConfigError
 from lag_zoo.specs import Task
 
 
-class Summed(NamedTuple):
-    """A loss before it is divided: both of shape ()."""
+class LabelLoss(NamedTuple):
+    """The label loss of a task, as three functions of targets (B,) or (B, C).
 
-    total: Tensor
-    weight: Tensor
-
-
-def label_loss(
-    logits: Tensor,
-    targets: Tensor,
-    *,
-    task: Task,
-    weights: Tensor | None = None,
-    smoothing: float = 0.0,
-) -> Summed:
-    """Cross-entropy of exclusive labels; binary cross-entropy of others, where unknown ones (-1) count for nothing.
-
-    Args:
-        logits: (B, C).
-        targets: (B,) int64, or (B, C) of 0, 1 and -1.
-        weights: (C,) of each label; of labels that are not exclusive, of its positive frames.
-        smoothing: of exclusive labels.
-
-    >>> logits = torch.tensor([[0.0, 0.0], [0.0, 0.0]])
-    >>> loss = label_loss(logits, torch.tensor([[1, -1], [0, -1]]), task="multilabel")
-    >>> round(float(loss.total / loss.weight), 4), float(loss.weight)
-    (0.6931, 2.0)
+    terms: of logits (B, C), targets, label weights (C,) or `None`, and label smoothing: the loss of each target.
+    shares: of targets and label weights: the weight of each target, 0 where it is unknown.
+    balance: of targets and the number of labels: the label weights (C,) with which each label counts alike.
     """
-    logits = logits.float()
-    if task == "multiclass":
-        known = targets >= 0
-        share = torch.ones_like(logits[:, 0]) if weights is None else weights[targets.clamp(min=0)]
-        each = F.cross_entropy(logits, targets.clamp(min=0), reduction="none", label_smoothing=smoothing)
-    else:
-        known = targets >= 0
-        each = F.binary_cross_entropy_with_logits(
-            logits, targets.clamp(min=0).float(), reduction="none", pos_weight=weights
-        )
-        share = torch.ones_like(each)
-    share = share * known
-    return Summed((each * share).sum(), share.sum())
+
+    terms: Callable[[Tensor, Tensor, Tensor | None, float], Tensor]
+    shares: Callable[[Tensor, Tensor | None], Tensor]
+    balance: Callable[[Tensor, int], Tensor]
 
 
-def label_weights(targets: Tensor, *, labels: int, task: Task) -> Tensor:
-    """What makes each label count alike, (C,): n / (C n_c) of exclusive ones; of others negatives over positives.
+def _exclusive_terms(logits: Tensor, targets: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
+    return F.cross_entropy(logits, targets.clamp(min=0), reduction="none", label_smoothing=smoothing)
 
-    >>> label_weights(torch.tensor([0, 0, 0, 1]), labels=2, task="multiclass")
-    tensor([0.6667, 2.0000])
-    """
-    if task == "multiclass":
-        counts = torch.bincount(targets[targets >= 0], minlength=labels).clamp(min=1)
-        return (targets >= 0).sum() / (labels * counts)
+
+def _exclusive_shares(targets: Tensor, weights: Tensor | None) -> Tensor:
+    known = targets >= 0
+    return known.float() if weights is None else weights[targets.clamp(min=0)] * known
+
+
+def _exclusive_balance(targets: Tensor, labels: int) -> Tensor:
+    counts = torch.bincount(targets[targets >= 0], minlength=labels).clamp(min=1)
+    return (targets >= 0).sum() / (labels * counts)
+
+
+def _separate_terms(logits: Tensor, targets: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
+    return F.binary_cross_entropy_with_logits(
+        logits, targets.clamp(min=0).float(), reduction="none", pos_weight=weights
+    )
+
+
+def _separate_shares(targets: Tensor, weights: Tensor | None) -> Tensor:
+    return (targets >= 0).float()  # the weights are those of positive targets, and in the terms
+
+
+def _separate_balance(targets: Tensor, labels: int) -> Tensor:
     positive, negative = (targets == 1).sum(0), (targets == 0).sum(0)
     return negative.clamp(min=1) / positive.clamp(min=1)
 
 
+LOSSES: Mapping[Task, LabelLoss] = {
+    "multiclass": LabelLoss(_exclusive_terms, _exclusive_shares, _exclusive_balance),
+    "multilabel": LabelLoss(_separate_terms, _separate_shares, _separate_balance),
+}
+"""The label loss of each task: cross-entropy of exclusive labels, binary cross-entropy of each label for itself."""
+
+
+def loss_of(task: Task) -> LabelLoss:
+    """Return the label loss of a task.
+
+    Raises:
+        InvalidConfigError: a task without a loss.
+    """
+    if task not in LOSSES:
+        raise InvalidConfigError(f"no loss for the task {task!r}; there are losses for {', '.join(LOSSES)}")
+    return LOSSES[task]
+
+
+def label_loss(
+    logits: Tensor, targets: Tensor, *, task: Task, weights: Tensor | None = None, smoothing: float = 0.0
+) -> Tensor:
+    """Sum the loss over the known targets of a batch, shape (); divided by `loss_weight` it is their mean.
+
+    Args:
+        logits: (B, C).
+        targets: (B,) int64, or (B, C) of 0, 1 and -1 (unknown).
+        weights: (C,) of the labels; where labels do not exclude each other, of their positive frames.
+        smoothing: of exclusive labels; others have none.
+
+    Raises:
+        InvalidConfigError: a task without a loss.
+
+    >>> logits, targets = torch.zeros(2, 2), torch.tensor([[1, -1], [0, -1]])
+    >>> float(label_loss(logits, targets, task="multilabel") / loss_weight(targets, task="multilabel"))
+    0.6931471824645996
+    """
+    loss = loss_of(task)
+    return (loss.terms(logits.float(), targets, weights, smoothing) * loss.shares(targets, weights)).sum()
+
+
+def loss_weight(targets: Tensor, *, task: Task, weights: Tensor | None = None) -> Tensor:
+    """Sum the weights of the known targets of a batch, shape (); arguments as in `label_loss`.
+
+    >>> float(loss_weight(torch.tensor([0, 1, -1]), task="multiclass", weights=torch.tensor([0.5, 2.0])))
+    2.5
+    """
+    return loss_of(task).shares(targets, weights).sum()
+
+
+def label_weights(targets: Tensor, *, labels: int, task: Task) -> Tensor:
+    """Weigh labels so that each counts alike, (C,): n / (C n_c) of exclusive ones, else negatives over positives.
+
+    >>> label_weights(torch.tensor([0, 0, 0, 1]), labels=2, task="multiclass")
+    tensor([0.6667, 2.0000])
+    """
+    return loss_of(task).balance(targets, labels)
+
+
 def alignment_loss(features: Tensor, modalities: Tensor) -> Tensor:
-    """How far the modalities of a batch lie apart, shape (): squared distance of means and covariances, by pairs.
+    """Measure how far the modalities of a batch lie apart, shape (): means and covariances, squared, by pairs.
 
     The covariance term is CORAL's (Sun & Saenko, Deep CORAL, 2016, https://arxiv.org/abs/1607.01719).
 
     Args:
         features: (B, F).
-        modalities: (B,) int64, a number for each modality; -1: not known, and left out.
+        modalities: (B,) int64, a number for each modality; -1 (not known) is left out.
 
     >>> alignment_loss(torch.ones(4, 3), torch.tensor([0, 0, 1, 1]))
     tensor(0.)
     """
     features = features.float()
-    parts = [features[modalities == number] for number in set(modalities[modalities >= 0].tolist())]
-    parts = [part for part in parts if len(part) > 1]
-    found = features.new_zeros(())
-    for number, one in enumerate(parts):
-        for other in parts[number + 1 :]:
-            found = found + _apart(one, other)
-    return found
+    groups = [features[modalities == number] for number in set(modalities[modalities >= 0].tolist())]
+    groups = [group for group in groups if len(group) > 1]
+    total = features.new_zeros(())
+    for number, one in enumerate(groups):
+        for other in groups[number + 1 :]:
+            total = total + _distance(one, other)
+    return total
 
 
-def _apart(one: Tensor, other: Tensor) -> Tensor:
+def _distance(one: Tensor, other: Tensor) -> Tensor:
     size = one.shape[1]
     means = (one.mean(0) - other.mean(0)).square().sum() / size
     return means + (one.T.cov() - other.T.cov()).square().sum() / (4 * size * size)

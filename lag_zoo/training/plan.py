@@ -9,38 +9,44 @@ from lag_zoo.training.recipe import Recipe, Stage
 
 
 class StagePlan(NamedTuple):
-    """A stage, the epochs before it, and an epoch's steps and validation batches."""
+    """A stage by its number, the epochs before it, and an epoch's steps and validation batches."""
 
+    number: int
     stage: Stage
     first: int
     steps: int
-    checks: int
+    val_batches: int
+
+    @property
+    def end(self) -> int:
+        """The epochs of the run up to the end of the stage."""
+        return self.first + self.stage.epochs
 
     @property
     def epoch_units(self) -> int:
         """The units of one epoch in the run's progress."""
-        return self.steps + self.checks
+        return self.steps + self.val_batches
 
     @property
     def units(self) -> int:
         """The units of the stage."""
         return self.stage.epochs * self.epoch_units
 
-    def done(self, epoch: int, step: int) -> int:
-        """The units before this step of this epoch of the run."""
+    def units_before(self, epoch: int, step: int) -> int:
+        """Count the units of the stage before a step of an epoch of the run."""
         return (epoch - self.first) * self.epoch_units + step
 
 
-def planned(recipe: Recipe, manifest: Manifest, *, processes: int = 1) -> list[StagePlan]:
-    """The stages of a run.
+def plan_stages(recipe: Recipe, manifest: Manifest, *, processes: int = 1) -> list[StagePlan]:
+    """Plan the stages of a run.
 
     Raises:
         DataError: a stage has no frames to train on or to validate on; see `stage_frames`.
     """
-    found, first = [], 0
-    for stage in recipe.stages:
+    plan, first = [], 0
+    for number, stage in enumerate(recipe.stages):
         train, val = (len(stage_frames(manifest, split, stage)) for split in ("train", "val"))
-        checks = math.ceil(math.ceil(val / processes) / recipe.batch_size)
-        found.append(StagePlan(stage, first, train // min(recipe.batch_size, train), checks))
+        val_batches = math.ceil(math.ceil(val / processes) / recipe.batch_size)
+        plan.append(StagePlan(number, stage, first, train // min(recipe.batch_size, train), val_batches))
         first += stage.epochs
-    return found
+    return plan

@@ -11,6 +11,7 @@ from lag_zoo.training.keys import INERT, Between, hold, keys_of
 
 Balance = Literal["none", "weights", "sampling", "modality"]
 Precision = Literal["no", "bf16", "fp16"]
+Select = Literal["auroc", "loss"]
 EPOCHS = "epochs"
 """Stands for the stages together among the changes of a recipe: they are made longer or shorter alike."""
 
@@ -55,11 +56,12 @@ class Recipe(Spec):
     """A training run without its data.
 
     Attributes:
-        name: what it is called in titles; a file's is its own.
-        about: what it is for, and whose reading of what.
+        name: its name in titles; a file's is its own.
+        about: its purpose, and whose reading of what.
         model: the network.
         pretrained: what it starts from: the `backbone`'s own weights; `true`: those of `model`; `false`: none; or those
             of a place, as in `lag_zoo.create_model`.
+        backbone_weights: weights of the backbone from elsewhere, in place of its own.
         fields: fields of `LAGConfig` in place of the model's own, such as `num_crops`.
         stages: one after another.
         batch_size: frames a step, over all processes.
@@ -69,20 +71,20 @@ class Recipe(Spec):
         layer_decay: the rate falls by this factor from a layer of the backbone to the one before (timm's); `null`: not.
         warmup: share of a stage's steps in which the rate rises; then it falls along a cosine.
         label_smoothing: of exclusive labels.
-        average: the weights that are kept are a moving average with this decay a step; 0: the last ones.
+        average: decay a step of a moving average of the weights, which is then kept; 0: the last weights are.
         balance: `weights`: rare labels count more in the loss; `sampling`: are drawn more often; the labels' true
             frequency is then fitted on the validation frames, into the head's bias. `modality`: each modality is drawn
             equally often; `none`.
         global_loss: weight of a second loss, of the global path alone.
         crop_drop: share of frames of which, in training, the crops are dropped.
-        accumulate: steps whose gradients are added before the weights move.
+        accumulate: steps to one update of the weights, which is then that of a batch so many times as large.
         clip: highest norm of the gradient.
         freeze_norm: the backbone's batch norms keep their statistics, as they do where only the head is trained.
         augment: how far the global view is rotated, scaled, blurred, dimmed and blanked in spots, besides being flipped
             and turned by quarters: 1 is any angle, 0 not at all.
-        select: by what the best epoch is chosen on the validation frames.
+        select: the measure on the validation frames by which the best epoch is chosen; of equal AUROCs the lower loss.
         patience: epochs without a better one after which a stage ends; 0: none ends early.
-        mixed_precision: numbers of half the size where they do, as accelerate has it; a GPU is faster with them.
+        mixed_precision: half precision where accelerate finds it safe; a GPU is faster with it.
         compile: torch.compile of the network, which takes minutes and then is faster.
         tracker: where losses and rates are shown while it trains.
         workers: processes that make views.
@@ -93,6 +95,7 @@ class Recipe(Spec):
     about: Annotated[str, INERT] = ""
     model: Annotated[str, "a name of the zoo, lag_<any timm name>, or a place (hf-hub:, local-dir:)"]
     pretrained: Annotated[bool | str, "backbone, true, false, or a place (hf-hub:, local-dir:)"] = False
+    backbone_weights: Annotated[str | None, "null, a safetensors file, or hf-hub:org/repo[:file]"] = None
     fields: Annotated[
         Mapping[str, Json | tuple[Json, ...]], "fields.<name> each, as lag_zoo.LAGConfig has them"
     ] = field(default_factory=dict)
@@ -112,7 +115,7 @@ class Recipe(Spec):
     clip: Annotated[float, Between(1e-6, 1_000_000_000)] = 5.0
     freeze_norm: bool = False
     augment: Annotated[float, Between(0, 1)] = 1.0
-    select: Literal["auroc", "loss"] = "auroc"
+    select: Select = "auroc"
     patience: Annotated[int, Between(0, 100_000)] = 0
     mixed_precision: Precision = "no"
     compile: bool = False

@@ -1,7 +1,7 @@
-"""What a step trains: the network twice, with its crops and without, in one call.
+"""The network as it is trained: with its crops and without, in one call.
 
 Crops that are trained without care memorise, and starve the backbone of gradient. So the global path has a loss of its
-own, and some frames' crops are dropped: then the network answers without crops too, as its plain backbone would.
+own, and the crops of some frames are dropped, as in dropout: the network also learns to answer as its plain backbone.
 """
 
 from typing import NamedTuple
@@ -13,36 +13,36 @@ from lag_zoo.nn import LAG
 from lag_zoo.views import Views
 
 
-class Answers(NamedTuple):
-    """Logits with crops and of the global path alone (B, C) each, and the global features (B, global_dim)."""
+class TrainingOutput(NamedTuple):
+    """Logits with crops (B, C), logits of the global path alone (B, C), and the global features (B, global_dim)."""
 
     logits: Tensor
-    alone: Tensor
-    features: Tensor
+    global_logits: Tensor
+    global_features: Tensor
 
 
 class TrainingModel(nn.Module):
-    """A LAG in training; one call of `forward` a step, as DistributedDataParallel wants it."""
+    """A LAG in training; `forward` is called once a step, as DistributedDataParallel needs it."""
 
     def __init__(self, lag: LAG) -> None:
         super().__init__()
         self.lag = lag
 
-    def forward(self, views: Views, kept: Tensor | None) -> Answers:
-        """The answers to B views.
+    def forward(self, views: Views, kept: Tensor | None) -> TrainingOutput:
+        """Return the output for B views.
 
         Args:
-            kept: numbers of the views whose crops are looked at (K,), at least one; their features are scaled by B / K,
-                as in dropout. The crops of the others cost nothing. `None`: no crops at all.
+            kept: numbers of the views that keep their crops (K,), at least one; the crops of the others cost nothing.
+                The crop features are scaled by B / K, as in dropout. `None`: no crops at all.
         """
         features = self.lag.global_features(views)
         dropped = self.lag.fusion.without_crops(features)
-        alone = self.lag.forward_head(dropped)
+        global_logits = self.lag.forward_head(dropped)
         if kept is None:
-            return Answers(alone, alone, features)
+            return TrainingOutput(global_logits, global_logits, features)
         chosen = Views(*(part[kept] for part in views))
         fused = self.lag.fusion(features[kept], self.lag.crop_features(chosen), chosen.inside).features
         own, crops = fused.tensor_split([features.shape[1]], dim=1)
         fused = torch.cat([own, crops * (len(features) / len(kept))], dim=1)
         logits = self.lag.forward_head(dropped.index_copy(0, kept, fused.to(dropped.dtype)))
-        return Answers(logits, alone, features)
+        return TrainingOutput(logits, global_logits, features)

@@ -20,6 +20,7 @@ from lag_zoo.data.sources import open_data
 from lag_zoo.data.splits import split
 from lag_zoo.data.tables import read_manifest, write_manifest
 from lag_zoo.errors import DataError, InvalidConfigError, UnusedColumnWarning
+from lag_zoo.training import Stage
 from lag_zoo.training.batches import stage_frames
 
 
@@ -183,7 +184,7 @@ class TestExcluded:
         with pytest.raises(
             DataError, match=r"no val frames; its splits are test, train; 8 of 8 frames are excl"
         ):
-            stage_frames(every, "val", None)
+            stage_frames(every, "val", Stage(epochs=1))
         assert len(every.where(excluded=True)) == 8
 
 

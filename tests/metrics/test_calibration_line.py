@@ -1,4 +1,4 @@
-"""Slope and intercept of calibration against statsmodels, scipy, and what makes a likelihood the largest."""
+"""Slope and intercepts of calibration against R, statsmodels, scipy, and what makes a likelihood the largest."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.metrics.calibration import slope_and_intercept, slopes_and_intercepts
+from lag_zoo.metrics.calibration_line import (
+    offset_intercept,
+    offset_intercepts,
+    slope_and_intercept,
+    slopes_and_intercepts,
+)
 from lag_zoo.metrics.intervals import cluster_bootstraps, weighted_bootstraps
 
 PLACES = np.arange(200)
@@ -17,28 +22,37 @@ SATURATED = np.where(PLACES % 9 == 0, (PLACES + 0.5) / 200, np.where(PLACES % 2,
 
 
 @pytest.mark.parametrize(
-    ("probabilities", "truth", "expected"),
+    ("probabilities", "truth", "line", "offset"),
     [
-        (SPREAD, PLACES * 53 % 97 / 97 < SPREAD, (0.7493195835, 0.0510449520)),
-        (1 - SPREAD, PLACES * 53 % 97 / 97 < SPREAD, (-0.7493195835, 0.0510449520)),
+        (SPREAD, PLACES * 53 % 97 / 97 < SPREAD, (0.7493195835, 0.0510449520), 0.0574963566),
+        (1 - SPREAD, PLACES * 53 % 97 / 97 < SPREAD, (-0.7493195835, 0.0510449520), 0.0628570655),
         (
             np.array([0.2, 0.5, 0.9])[PLACES * PLACES % 7 % 3],
             PLACES * 29 % 11 < 4,
             (-0.0463398471, -0.5344556483),
+            -1.1127228516,
         ),
-        (SATURATED, (PLACES % 2 == 0) ^ (PLACES % 50 == 0), (0.1506230655, -0.4188640185)),
-        (np.array([0.1, 0.4, 0.3]), np.array([0, 0, 1]), (0.8849038796, 0.2408447014)),
+        (
+            SATURATED,
+            (PLACES % 2 == 0) ^ (PLACES % 50 == 0),
+            (0.1506230655, -0.4188640185),
+            -0.9585612358,  # by mpmath with 40 digits; R stops at -0.9585639
+        ),
+        (np.array([0.1, 0.4, 0.3]), np.array([0, 0, 1]), (0.8849038796, 0.2408447014), 0.3491498475),
     ],
     ids=["spread", "the wrong way round", "tied", "saturated", "three frames"],
 )
-def test_against_statsmodels(
-    probabilities: np.ndarray, truth: np.ndarray, expected: tuple[float, float]
+def test_against_r(
+    probabilities: np.ndarray, truth: np.ndarray, line: tuple[float, float], offset: float
 ) -> None:
-    """Expected by statsmodels 0.15.0, the parameters turned round:
+    """Expected by R 4.2.2, the line also by statsmodels 0.15.0:
 
-    GLM(truth.astype(float), add_constant(log(p) - log1p(-p)), family=families.Binomial()).fit(tol=1e-14, maxiter=200)
+    control <- glm.control(epsilon = 1e-14, maxit = 200)
+    coef(glm(truth ~ qlogis(p), binomial, control = control))
+    coef(glm(truth ~ 1, binomial, offset = qlogis(p), control = control))
     """
-    assert slope_and_intercept(probabilities, truth) == pytest.approx(expected, abs=1e-9)
+    assert slope_and_intercept(probabilities, truth) == pytest.approx(line, abs=1e-9)
+    assert offset_intercept(probabilities, truth) == pytest.approx(offset, abs=1e-9)
 
 
 def line_at(found: np.ndarray, odds: np.ndarray, truth: np.ndarray) -> tuple[float, np.ndarray]:
@@ -67,7 +81,7 @@ def test_nothing_fits_better(data: tuple[np.ndarray, np.ndarray]) -> None:
     thresholds = np.unique(odds)
     right = [np.where(odds > t, truth, ~truth)[odds != t] for t in thresholds]  # those on it may be of either
     if any(part.all() or not part.any() for part in right):
-        assert np.isnan(found).all(), "a threshold parts the labels"
+        assert not np.isfinite(found).any(), "a threshold parts the labels"
     else:
         assert np.abs(line_at(found, odds, truth)[1]).max() < 1e-9
 
@@ -79,7 +93,7 @@ def test_against_scipy() -> None:
             odds = rng.normal(0, rng.uniform(0.5, 4), n)
             truth = rng.uniform(size=n) < scipy.special.expit(rng.normal() * odds + rng.normal())
             found = np.array(slope_and_intercept(scipy.special.expit(odds), truth))
-            if np.isnan(found).any():
+            if not np.isfinite(found).all():
                 continue
             other = scipy.optimize.minimize(
                 line_at, [0, 0], args=(odds, truth), jac=True, method="BFGS", options={"gtol": 1e-10}
@@ -95,9 +109,56 @@ def test_a_weight_is_so_many_frames() -> None:
     found = slopes_and_intercepts(probabilities, truth, weights)
     each = [slope_and_intercept(np.repeat(probabilities, w), np.repeat(truth, w)) for w in weights]
     np.testing.assert_allclose(found, each, rtol=1e-9, atol=1e-9)
-    assert 0 < np.isnan(found[:, 0]).sum() < 60
+    assert 0 < np.isinf(found[:, 0]).sum() < 60
+    offsets = offset_intercepts(probabilities, truth, weights)
+    one_by_one = [
+        offset_intercept(np.repeat(probabilities, w), np.repeat(truth, w)) for w in weights if w.any()
+    ]
+    np.testing.assert_allclose(offsets[weights.any(axis=1)], one_by_one, rtol=1e-9, atol=1e-9)
     with pytest.raises(InvalidConfigError, match=r"of 9 frames; got the shape \(60, 8\)"):
         slopes_and_intercepts(probabilities, truth, weights[:, 1:])
+
+
+@given(told())
+def test_the_offset_intercept_makes_the_mean_right(data: tuple[np.ndarray, np.ndarray]) -> None:
+    probabilities, truth = scipy.special.expit(data[0]), data[1]
+    found = offset_intercept(probabilities, truth)
+    if truth.all() or not truth.any():
+        assert found == (np.inf if truth.all() else -np.inf)
+    else:
+        odds = scipy.special.logit(np.clip(probabilities, 1e-12, 1 - 1e-12))
+        assert scipy.special.expit(odds + found).mean() == pytest.approx(truth.mean(), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "truth", "expected"),
+    [
+        ([0.2, 0.3, 0.4, 0.8], [0, 0, 1, 1], (np.inf, np.inf)),  # parted between 0.3 and 0.4, below a half
+        ([0.2, 0.6, 0.7, 0.8], [0, 0, 1, 1], (np.inf, -np.inf)),
+        ([0.2, 0.6, 0.6, 0.8], [0, 0, 1, 1], (np.inf, -np.inf)),  # parted but for a tie
+        ([0.2, 0.4, 0.6, 0.8], [0, 0, 1, 1], (np.inf, np.nan)),  # in the middle
+        ([0.2, 0.3, 0.4, 0.8], [1, 1, 0, 0], (-np.inf, -np.inf)),  # the wrong way round
+        ([0.3, 0.3, 0.3], [0, 1, 1], (np.nan, np.nan)),  # one probability
+        ([0.3, 0.4, 0.5], [1, 1, 1], (np.nan, np.nan)),  # one label
+    ],
+)
+def test_where_a_threshold_parts_the_labels(
+    probabilities: list[float], truth: list[int], expected: tuple[float, float]
+) -> None:
+    np.testing.assert_array_equal(slope_and_intercept(np.array(probabilities), np.array(truth)), expected)
+
+
+def test_an_infinite_intercept_is_where_slightly_penalised_fits_go() -> None:
+    odds, truth = np.array([-2.0, 0.0, 0.5, 3.0]), np.array([0, 0, 1, 1])
+    for moved, sign in ((odds, -1), (odds - 1, 1)):
+
+        def loss(line: np.ndarray, odds: np.ndarray = moved) -> float:
+            return line_at(line, odds, truth)[0] + 1e-7 * float(line[0] ** 2)
+
+        fitted = scipy.optimize.minimize(loss, [1.0, 0.0], method="BFGS").x
+        found = slope_and_intercept(scipy.special.expit(moved), truth)
+        assert np.sign(found).tolist() == np.sign(fitted).tolist() == [1, sign]
+        assert np.isinf(found).all()
 
 
 def test_all_resamples_at_once_are_one_by_one() -> None:

@@ -8,18 +8,10 @@ import scipy.stats
 import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.calibration import calibration_curve
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.metrics import calibration, confusion, intervals, levels, ranking, thresholds, usefulness
-
-
-@st.composite
-def scored(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    """Scores with ties, and a truth with both labels."""
-    truth = draw(st.lists(st.booleans(), min_size=4, max_size=40).filter(lambda t: 1 < sum(t) < len(t) - 1))
-    scores = draw(st.lists(st.integers(0, 12), min_size=len(truth), max_size=len(truth)))
-    return np.array(scores) / 12, np.array(truth)
+from lag_zoo.metrics import calibration, intervals, levels, ranking
+from tests.metrics.scored import scored
 
 
 def clustered(
@@ -83,42 +75,6 @@ class TestRanking:
         assert np.isnan(ranking.auroc(np.arange(3.0), np.ones(3)))
         assert np.isnan(ranking.auprc(np.arange(3.0), np.zeros(3)))
         assert np.isnan(ranking.delong_interval(np.arange(3.0), np.array([1, 0, 0]))).all()
-
-
-class TestConfusion:
-    @given(scored(), st.floats(0, 1))
-    def test_against_scikit_learn(self, data: tuple[np.ndarray, np.ndarray], threshold: float) -> None:
-        scores, truth = data
-        called = scores >= threshold
-        found = confusion.confusion_at(scores, truth, threshold)
-        (tn, fp), (fn, tp) = sklearn.metrics.confusion_matrix(truth, called, labels=[False, True])
-        assert found == (tp, fp, tn, fn)
-        numbers = confusion.rates(found)
-        assert numbers.accuracy == pytest.approx(sklearn.metrics.accuracy_score(truth, called))
-        assert numbers.sensitivity == pytest.approx(sklearn.metrics.recall_score(truth, called))
-        assert numbers.specificity == pytest.approx(sklearn.metrics.recall_score(~truth, ~called))
-        if called.any():
-            assert numbers.ppv == pytest.approx(sklearn.metrics.precision_score(truth, called))
-            assert numbers.f1 == pytest.approx(sklearn.metrics.f1_score(truth, called))
-        else:
-            assert np.isnan(numbers.ppv)
-
-    def test_a_published_example(self) -> None:
-        """Altman and Bland, Statistics Notes: Diagnostic tests 2, BMJ 1994;309:102: liver scans of 344 patients."""
-        found = confusion.rates(confusion.Confusion(tp=231, fp=32, tn=54, fn=27))
-        assert [round(x, 2) for x in (found.sensitivity, found.specificity, found.ppv, found.npv)] == [
-            0.90, 0.63, 0.88, 0.67,
-        ]  # fmt: skip
-        # The same note, at a prevalence of 0.25: predictive values of 0.45 and 0.95.
-        assert [round(x, 2) for x in confusion.at_prevalence(231 / 258, 54 / 86, 0.25)] == [0.45, 0.95]
-
-    @given(st.integers(1, 50), st.integers(1, 50), st.integers(1, 50), st.integers(1, 50))
-    def test_at_its_own_prevalence_nothing_changes(self, tp: int, fp: int, tn: int, fn: int) -> None:
-        found = confusion.rates(confusion.Confusion(tp, fp, tn, fn))
-        own = (tp + fn) / (tp + fp + tn + fn)
-        assert confusion.at_prevalence(found.sensitivity, found.specificity, own) == pytest.approx(
-            (found.ppv, found.npv)
-        )
 
 
 class TestIntervals:
@@ -202,141 +158,6 @@ class TestIntervals:
             intervals.cluster_bootstrap(np.mean, np.arange(5), np.zeros(4))
         with pytest.raises(InvalidConfigError, match="7 of 5 is no share"):
             intervals.wilson(7, 5)
-
-
-class TestThresholds:
-    @given(scored())
-    def test_youden_is_the_best_of_all(self, data: tuple[np.ndarray, np.ndarray]) -> None:
-        scores, truth = data
-        chosen = thresholds.choose_threshold("youden", scores, truth)
-
-        def youden(threshold: float) -> float:
-            found = confusion.rates(confusion.confusion_at(scores, truth, threshold))
-            return found.sensitivity + found.specificity
-
-        assert youden(chosen) == pytest.approx(max(youden(t) for t in [*np.unique(scores), 2.0]))
-
-    @given(scored(), st.sampled_from([0.5, 0.8, 0.95, 1.0]))
-    def test_a_sensitivity_is_reached_and_no_more_is_given_up(
-        self, data: tuple[np.ndarray, np.ndarray], wanted: float
-    ) -> None:
-        scores, truth = data
-        chosen = thresholds.choose_threshold(f"sens>={wanted}", scores, truth)
-        assert confusion.rates(confusion.confusion_at(scores, truth, chosen)).sensitivity >= wanted
-        higher = [t for t in np.unique(scores) if t > chosen]
-        assert all(
-            confusion.rates(confusion.confusion_at(scores, truth, t)).sensitivity < wanted for t in higher
-        )
-        chosen = thresholds.choose_threshold(f"spec>={wanted}", scores, truth)
-        assert confusion.rates(confusion.confusion_at(scores, truth, chosen)).specificity >= wanted
-        lower = [t for t in np.unique(scores) if t < chosen]
-        assert all(
-            confusion.rates(confusion.confusion_at(scores, truth, t)).specificity < wanted for t in lower
-        )
-
-    def test_rules(self) -> None:
-        assert thresholds.choose_threshold("0.5", np.zeros(1), np.zeros(1)) == 0.5
-        for rule in ("best", "sens>=2", "sens>0.9"):
-            with pytest.raises(InvalidConfigError, match="no rule"):
-                thresholds.choose_threshold(rule, np.arange(4.0), np.array([0, 1, 0, 1]))
-        with pytest.raises(InvalidConfigError, match="all 4 are alike"):
-            thresholds.choose_threshold("youden", np.arange(4.0), np.ones(4))
-
-
-class TestCalibration:
-    def test_frames_of_one_probability_are_in_one_bin(self) -> None:
-        """Whatever their order: sorted by label, they would else fill bins of their own."""
-        truth = np.arange(1000) < 300
-        assert calibration.ece(np.full(1000, 0.3), truth, equal_mass=True) == pytest.approx(0)
-        two = np.repeat([0.2, 0.7], 500)
-        found = calibration.reliability_curve(two, truth, equal_mass=True)
-        assert found.probability == pytest.approx([0.2, 0.7])
-        assert found.frames.tolist() == [500, 500]
-
-    @given(scored())
-    def test_against_scikit_learn(self, data: tuple[np.ndarray, np.ndarray]) -> None:
-        probabilities, truth = data
-        assert calibration.brier(probabilities, truth) == pytest.approx(
-            sklearn.metrics.brier_score_loss(truth, probabilities)
-        )
-        share, mean = calibration_curve(truth, probabilities, n_bins=10)
-        found = calibration.reliability_curve(probabilities, truth)
-        # scikit-learn closes its bins on the right, ours on the left: alike but for values on an edge.
-        if not np.isin(probabilities, np.linspace(0, 1, 11)[1:-1].round(12)).any():
-            assert found.share == pytest.approx(share)
-            assert found.probability == pytest.approx(mean)
-        assert found.frames.sum() == len(truth)
-        assert 0 <= calibration.ece(probabilities, truth, equal_mass=True) <= 1
-
-    def test_a_calibrated_model(self) -> None:
-        rng = np.random.default_rng(0)
-        probabilities = rng.uniform(0.02, 0.98, 40_000)
-        truth = rng.uniform(size=40_000) < probabilities
-        assert calibration.slope_and_intercept(probabilities, truth) == pytest.approx((1, 0), abs=0.05)
-        assert calibration.ece(probabilities, truth) < 0.02
-
-    @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-    @pytest.mark.parametrize("true", [0.4, 1.0, 3.0])
-    def test_a_temperature_is_found_again(self, task: str, true: float) -> None:
-        rng = np.random.default_rng(1)
-        logits = rng.normal(0, 2, (20_000, 3))
-        probabilities = calibration.probabilities_of(logits, task=task)  # type: ignore[arg-type]
-        if task == "multiclass":
-            targets = (probabilities.cumsum(1) < rng.uniform(size=(20_000, 1))).sum(1)
-        else:
-            targets = (rng.uniform(size=logits.shape) < probabilities).astype(int)
-            targets[rng.uniform(size=logits.shape) < 0.3] = -1
-        found = calibration.fit_temperature(logits * true, targets, task=task)  # type: ignore[arg-type]
-        assert found == pytest.approx(true, rel=0.05)
-
-    @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-    def test_a_shifted_prior_is_found_again(self, task: str) -> None:
-        rng = np.random.default_rng(2)
-        logits = rng.normal(0, 2, (20_000, 3))
-        moved = np.array([1.0, -2.0, 0.5])  # as a network that was trained on balanced batches would be off
-        probabilities = calibration.probabilities_of(logits + moved, task=task)  # type: ignore[arg-type]
-        if task == "multiclass":
-            targets = (probabilities.cumsum(1) < rng.uniform(size=(20_000, 1))).sum(1)
-        else:
-            targets = (rng.uniform(size=logits.shape) < probabilities).astype(int)
-        temperature, found = calibration.fit_temperature_and_intercepts(logits * 2, targets, task=task)  # type: ignore[arg-type]
-        assert temperature == pytest.approx(2, rel=0.05)
-        if task == "multiclass":  # only differences matter
-            found, moved = found - found.mean(), moved - moved.mean()
-        assert found == pytest.approx(moved, abs=0.1)
-
-    def test_likelihood(self) -> None:
-        rng = np.random.default_rng(0)
-        logits, targets = rng.normal(size=(50, 3)), rng.integers(0, 3, 50)
-        expected = sklearn.metrics.log_loss(targets, calibration.probabilities_of(logits, task="multiclass"))
-        assert calibration.negative_log_likelihood(logits, targets, task="multiclass") == pytest.approx(
-            expected
-        )
-
-    def test_bad_input(self) -> None:
-        with pytest.raises(InvalidConfigError, match="probabilities are from 0 to 1; got -1 to 3"):
-            calibration.brier(np.array([-1.0, 3.0]), np.array([0, 1]))
-        with pytest.raises(InvalidConfigError, match="label is known"):
-            calibration.fit_temperature(np.zeros((2, 1)), np.full((2, 1), -1), task="multilabel")
-        assert np.isnan(calibration.slope_and_intercept(np.array([0.3, 0.4]), np.ones(2))).all()
-
-
-class TestUsefulness:
-    def test_abstaining_on_the_uncertain(self) -> None:
-        rng = np.random.default_rng(0)
-        probabilities = rng.uniform(size=5000)
-        truth = rng.uniform(size=5000) < probabilities
-        curve = usefulness.referral_curve(probabilities, truth, threshold=0.5)
-        assert curve.accuracy[0] == pytest.approx(0.75, abs=0.02)
-        assert (np.diff(curve.accuracy) > -0.01).all()
-        assert curve.accuracy[-1] > 0.95
-
-    def test_net_benefit(self) -> None:
-        """Vickers and Elkin's definition: tp/n - fp/n * pt/(1 - pt)."""
-        probabilities, truth = np.array([0.1, 0.3, 0.6, 0.8]), np.array([0, 1, 0, 1])
-        curve = usefulness.decision_curve(probabilities, truth, thresholds=np.array([0.2, 0.5]))
-        assert curve.model == pytest.approx([2 / 4 - 1 / 4 * 0.25, 1 / 4 - 1 / 4])
-        assert curve.treat_all == pytest.approx([0.5 - 0.5 * 0.25, 0.5 - 0.5])
 
 
 class TestLevels:

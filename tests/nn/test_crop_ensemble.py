@@ -13,8 +13,11 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from lag_zoo.errors import InvalidConfigError, InvalidImageError
-from lag_zoo.nn import CropEnsemble, crop_ensemble
-from lag_zoo.nn.crop_ensemble import ConvNorm, _PooledReLU
+from lag_zoo.nn import CropEnsemble
+from lag_zoo.nn.fast import blocks
+from lag_zoo.nn.fast.conv_norm import ConvNorm
+from lag_zoo.nn.fast.fold_norms import fold_norms
+from lag_zoo.nn.fast.max_pool import replace_max_pools
 from tests.plain_lag import _column
 
 
@@ -29,23 +32,6 @@ from tests.plain_lag import _column
 def test_shapes(batch: int, count: int, size: int, dim: int, shared: bool) -> None:
     ensemble = CropEnsemble(count, size, embed_dim=dim, shared=shared).eval()
     assert ensemble(torch.rand(batch, count, 3, size, size)).shape == (batch, count, dim)
-
-
-@given(
-    height=st.integers(2, 9),
-    width=st.integers(2, 9),
-    layout=st.sampled_from([torch.contiguous_format, torch.channels_last]),
-    seed=st.integers(0, 99),
-)
-def test_pooling_without_a_gradient_is_torchs(
-    height: int, width: int, layout: torch.memory_format, seed: int
-) -> None:
-    x = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(seed))
-    x[0, 0, 0, 0] = torch.nan
-    x = x.contiguous(memory_format=layout)
-    with torch.no_grad():
-        found = _PooledReLU()(x)
-    torch.testing.assert_close(found, _PooledReLU()(x), rtol=0, atol=0, equal_nan=True)
 
 
 def test_own_weights_equal_separate_columns() -> None:
@@ -65,26 +51,26 @@ def test_shared_weights_see_each_crop_alone() -> None:
 
 
 @pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("limit", [1, 400_000, crop_ensemble._BLOCK])
+@pytest.mark.parametrize("limit", [1, 400_000, 24 << 20])
 def test_blocks_without_a_gradient_change_nothing(
     shared: bool, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crop_ensemble, "_BLOCK", limit)
+    monkeypatch.setattr(blocks, "LIMIT", limit)
     ensemble = CropEnsemble(5, 33, shared=shared, widths=(4, 24, 8, 8)).eval()
     crops = torch.rand(7, 5, 3, 33, 33)
     expected = ensemble(crops)
     largest: list[int] = []
-    for conv in (m for m in ensemble.blocks if isinstance(m, ConvNorm)):
+    for conv in ensemble.blocks[::2]:
         conv.register_forward_hook(lambda _m, _x, y: largest.append(y.nbytes if len(y) > 1 else 0))
     with torch.no_grad():
         torch.testing.assert_close(ensemble(crops), expected)
         assert ensemble(crops[:0]).shape == (0, 5, 64)
     assert max(largest) <= limit
-    assert len(largest) > 6 or limit == crop_ensemble._BLOCK
+    assert len(largest) > 6 or limit > 400_000
 
 
 def test_statistics_are_taken_of_all_crops_without_a_gradient_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crop_ensemble, "_BLOCK", 1)
+    monkeypatch.setattr(blocks, "LIMIT", 1)
     crops = torch.rand(3, 10, 3, 32, 32)
     with_gradient, without = CropEnsemble(10, 32).train(), CropEnsemble(10, 32).train()
     without.load_state_dict(with_gradient.state_dict())
@@ -103,8 +89,8 @@ def test_shared_weights_take_any_number_and_own_weights_do_not() -> None:
 
 def test_layout_is_the_figures() -> None:
     ensemble = CropEnsemble()
-    convolutions = [m for m in ensemble.modules() if isinstance(m, ConvNorm)]
-    assert [(c[0].in_channels, c[0].out_channels) for c in convolutions] == [
+    convolutions = [m for m in ensemble.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
+    assert [(conv.in_channels, conv.out_channels) for conv in convolutions] == [
         (3, 16),
         (16, 32),
         (32, 64),
@@ -138,13 +124,29 @@ def settled() -> tuple[CropEnsemble, torch.Tensor]:
     return ensemble.eval(), crops
 
 
-def as_by_layers(ensemble: CropEnsemble, crops: torch.Tensor) -> torch.Tensor:
-    """What it says when every layer is called by itself, as torch's Sequential does."""
+def layer_by_layer(ensemble: CropEnsemble) -> CropEnsemble:
+    """A copy in which torch's own Sequential calls convolution and norm, one after the other."""
     ensemble = copy.deepcopy(ensemble)
     for module in ensemble.modules():
         if isinstance(module, ConvNorm):
             module.__class__ = nn.Sequential  # type: ignore[assignment]
-    return ensemble(crops)  # type: ignore[no-any-return]
+    return ensemble
+
+
+def fused(ensemble: CropEnsemble) -> CropEnsemble:
+    """A copy with all that `LAG.fuse` does to it."""
+    ensemble = copy.deepcopy(ensemble).eval()
+    fold_norms(ensemble, lambda: ensemble(torch.zeros(1, 1, 3, 32, 32)))
+    replace_max_pools(ensemble)
+    return ensemble
+
+
+def test_fused_no_norm_is_left() -> None:
+    ensemble, crops = settled()
+    fast = fused(ensemble)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
+    with torch.no_grad():
+        torch.testing.assert_close(fast(crops), ensemble(crops), atol=1e-5, rtol=0)
 
 
 def _freeze(ensemble: CropEnsemble) -> None:
@@ -195,23 +197,34 @@ def test_layers_put_in_place_of_others_are_asked(change: Callable[[CropEnsemble]
     ensemble, crops = settled()
     plain = ensemble(crops)
     change(ensemble)
-    expected = as_by_layers(ensemble, crops)
+    expected = layer_by_layer(ensemble)(crops)
     torch.testing.assert_close(ensemble(crops), expected, atol=1e-5, rtol=0)
     if change not in (_freeze, _synchronise, _normalise_weights):  # these say the same otherwise
         assert not torch.allclose(expected, plain, atol=1e-3)
-    ensemble.eval()
-    expected = as_by_layers(ensemble, crops)
-    ensemble.fold()
-    torch.testing.assert_close(ensemble(crops), expected, atol=1e-5, rtol=0)
+    expected = layer_by_layer(ensemble.eval())(crops)
+    torch.testing.assert_close(fused(ensemble)(crops), expected, atol=1e-5, rtol=0)
 
 
-def test_hooks_see_what_they_saw_in_training() -> None:
+def test_in_evaluation_a_norm_is_folded() -> None:
     ensemble, crops = settled()
-    seen: list[torch.Size] = []
+    passed: list[object] = []
+    for norm in (module for module in ensemble.modules() if isinstance(module, nn.BatchNorm2d)):
+        norm.forward = passed.append  # type: ignore[method-assign, assignment]
     plain = ensemble(crops)
-    ensemble.last[0].register_forward_hook(lambda _, __, output: seen.append(output.shape))
-    torch.testing.assert_close(ensemble(crops), plain, atol=1e-5, rtol=0)
-    assert seen == [(12, 64, 4, 4)]
+    assert not passed
+    torch.testing.assert_close(plain, layer_by_layer(settled()[0])(crops), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("run", [lambda ensemble: ensemble, fused], ids=["as built", "fused"])
+def test_a_hook_sees_what_it_saw_before(run: Callable[[CropEnsemble], CropEnsemble]) -> None:
+    ensemble, crops = settled()
+    seen: list[torch.Tensor] = []
+    ensemble.last[0].register_forward_hook(lambda _, __, output: seen.append(output))
+    network, apart = run(ensemble), layer_by_layer(ensemble)
+    seen.clear()
+    with torch.no_grad():
+        torch.testing.assert_close(network(crops), apart(crops), atol=1e-5, rtol=0)
+    torch.testing.assert_close(*seen, atol=1e-5, rtol=0)
 
 
 def test_pruned_weights_that_are_loaded_are_used() -> None:
@@ -226,7 +239,7 @@ def test_pruned_weights_that_are_loaded_are_used() -> None:
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::torch.jit.TracerWarning")
 def test_traced_it_takes_any_number_of_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     ensemble, crops = settled()
-    monkeypatch.setattr(crop_ensemble, "_BLOCK", 1)  # a row a block: as many as there are rows
+    monkeypatch.setattr(blocks, "LIMIT", 1)  # a row a block: as many as there are rows
     with torch.no_grad():
         traced = torch.jit.trace(ensemble, crops[:1])
         torch.testing.assert_close(traced(crops), ensemble(crops), atol=1e-5, rtol=0)

@@ -6,7 +6,7 @@ For tests of what depends on batches otherwise: that two processes train as one,
 import torch
 from torch import nn
 
-import lag_zoo.training.loop
+import lag_zoo.training.step
 from lag_zoo.cli import main
 
 
@@ -17,5 +17,5 @@ def freeze_all_norms(model: nn.Module) -> None:
 
 
 if __name__ == "__main__":
-    lag_zoo.training.loop.freeze_norms = freeze_all_norms  # type: ignore[assignment]
+    lag_zoo.training.step.freeze_norms = freeze_all_norms  # type: ignore[assignment]
     main()

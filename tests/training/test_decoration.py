@@ -87,8 +87,8 @@ def test_whatever_a_notebook_named_pictures_are_drawn(backend: str, root: Path) 
 def test_the_curves(until: int, title: str, tmp_path: Path) -> None:
     """Of each length, without a warning; a title is text, not mathematics."""
     plan = [
-        StagePlan(Stage(name="backbone", epochs=2, crops=False), 0, 4, 2),
-        StagePlan(Stage(name="crops", epochs=3), 2, 4, 2),
+        StagePlan(0, Stage(name="backbone", epochs=2, crops=False), 0, 4, 2),
+        StagePlan(1, Stage(name="crops", epochs=3), 2, 4, 2),
     ]
     rows: list[dict[str, Any]] = [
         {

@@ -184,13 +184,13 @@ class TestARun:
 
 KILLED = """
 import sys, os, signal
-from lag_zoo.training import finetune, loop
+from lag_zoo.training import finetune, run, step
 from lag_zoo.data.sources import open_data
 from tests.training.test_finetune import RECIPE
 
-loop.CHECKPOINT_STEPS = 2
+run.CHECKPOINT_STEPS = 2
 steps = 0
-seen = loop.Run._loss
+seen = step.StageSteps._take
 
 def count(*arguments):
     global steps
@@ -204,14 +204,14 @@ def stop():
         os.kill(os.getpid(), signal.SIGKILL)
     os.killpg(os.getpgrp(), signal.SIGINT)  # as a terminal does: workers too
 
-validated = loop.Run._validate
+validated = run.validation_logits
 
 def validate(*arguments, **options):
     if sys.argv[4] == "interrupt in validation" and steps == int(sys.argv[3]) - 1:
         stop()
     return validated(*arguments, **options)
 
-loop.Run._loss, loop.Run._validate = count, validate
+step.StageSteps._take, run.validation_logits = count, validate
 finetune(None, open_data(sys.argv[1]), sys.argv[2], recipe=RECIPE, device="cpu", workers=int(sys.argv[5]))
 """
 

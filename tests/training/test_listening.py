@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.training import Stage, cross_validate, finetune, loop
+from lag_zoo.training import Stage, cross_validate, display, finetune
 from tests.listening import Heard
 from tests.training.drawn_data import write_frames
 from tests.training.test_finetune import RECIPE
@@ -34,8 +34,8 @@ class StoppedAfter(Heard):
 def test_of_a_run(
     data: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(loop, "_WORTH_SAYING", 0.0)
-    monkeypatch.setattr(loop, "_LONG", 0.0)
+    monkeypatch.setattr(display, "WORTH_SAYING", 0.0)
+    monkeypatch.setattr(display, "LONG", 0.0)
     heard = Heard()
     left = data.with_column("excluded", ["blurred", *[""] * (len(data) - 1)])
     finetune(None, left, tmp_path / "run", recipe=RECIPE, device="cpu", listener=heard)
@@ -57,7 +57,8 @@ def test_of_a_run(
     assert heard.tasks["calibrating"] == [8, 8]
     assert [(row["epoch"], row["epochs"]) for row in heard.rows] == [(1, 3), (2, 3), (3, 3)]
     assert all(row["seconds"] > 0 for row in heard.rows)
-    pace, verdict = heard.said
+    pace, few, *_, verdict = heard.said
+    assert few.startswith("Calibrated on 8 frames, fewer than 50")
     assert pace.endswith("more for 1 epochs of the stage crops, on this machine")
     assert "8 frames of 4 patients" in verdict
     assert verdict == json.loads((tmp_path / "run" / "validation.json").read_text())["verdict"]

@@ -84,7 +84,7 @@ def test_accumulated_gradients_are_those_of_a_larger_batch(
     data: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Batch norms look at a batch, and the best epoch may differ by a hair: neither is what is asked here.
-    monkeypatch.setattr("lag_zoo.training.loop.freeze_norms", freeze_all_norms)
+    monkeypatch.setattr("lag_zoo.training.step.freeze_norms", freeze_all_norms)
     same = {"freeze_norm": True, "stages": [Stage(epochs=1)]}
     small = finetune(
         None, data, tmp_path / "a", recipe=RECIPE, device="cpu", batch_size=4, accumulate=2, **same

@@ -13,7 +13,8 @@ from sklearn.metrics import roc_auc_score
 
 from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.publishing import About
-from lag_zoo.training.verdict import Answers, mean_auroc, validation
+from lag_zoo.training.validation import ValidationLogits, mean_auroc
+from lag_zoo.training.verdict import summarise_validation
 
 BEST = Path("runs/1/best")
 
@@ -27,7 +28,7 @@ def manifest(patients: int, each: int, *, grouped: bool = True) -> Manifest:
     return Manifest(root=Path("."), label_names=("normal", "IM"), frames=tuple(frames))
 
 
-def answers(data: Manifest, with_crops: float, without: float) -> Answers:
+def answers(data: Manifest, with_crops: float, without: float) -> ValidationLogits:
     """Logits that follow the truth so closely, with crops and without."""
     generator = torch.Generator().manual_seed(1)
     truth = torch.from_numpy(data.targets()).float()
@@ -37,15 +38,15 @@ def answers(data: Manifest, with_crops: float, without: float) -> Answers:
         score = signal * truth + torch.randn(len(truth), generator=generator)
         return torch.stack([-score, score], dim=1)[numbers]
 
-    return Answers(logits(with_crops), logits(without), numbers)
+    return ValidationLogits(logits(with_crops), logits(without), numbers)
 
 
-def told(data: Manifest, given: Answers, *before: dict[str, Any]) -> dict[str, Any]:
+def told(data: Manifest, given: ValidationLogits, *before: dict[str, Any]) -> dict[str, Any]:
     targets = data.targets()[given.numbers.numpy()]
     areas = [mean_auroc(part.double().numpy(), targets, task=data.task) for part in given[:2]]
     row = {"epoch": 5, "stage": "crops", "val_loss": 0.5, "best": True}
     rows = [*before, {**row, "val_auroc": areas[0], "val_auroc_without_crops": areas[1]}]
-    return validation(rows, given, data, about=About(), best=BEST)
+    return summarise_validation(rows, given, data, about=About(), best=BEST)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +103,9 @@ def test_without_crops_or_without_a_number_there_is_no_verdict() -> None:
         "val_auroc_without_crops": None,
         "best": True,
     }
-    found = validation([row], answers(data, 1, 1), data, about=About(), best=BEST)
+    found = summarise_validation([row], answers(data, 1, 1), data, about=About(), best=BEST)
     assert (found["verdict"], found["crops_less_none"], found["epoch"]) == ("", None, 1)
-    found = validation([{**row, "best": False}], None, data, about=About(), best=BEST)
+    found = summarise_validation([{**row, "best": False}], None, data, about=About(), best=BEST)
     assert (found["verdict"], found["epoch"], found["frames"]) == ("", None, 0)
 
 

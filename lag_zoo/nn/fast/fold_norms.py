@@ -37,7 +37,7 @@ def fold_norms(network: nn.Module, run: Callable[[], object]) -> int:
     """
     pairs = _pairs(network, run)
     for norm, convolution in pairs.items():
-        fold(convolution, norm)
+        _fold(convolution, norm)
         for parent in network.modules():
             for name, child in parent.named_children():
                 if child is norm:
@@ -45,9 +45,12 @@ def fold_norms(network: nn.Module, run: Callable[[], object]) -> int:
     return len(pairs)
 
 
-@torch.no_grad()
-def fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    """Scales and shifts a convolution, in place, so that it does what both did in evaluation mode."""
+def folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the convolution that does what both do in evaluation mode.
+
+    Raises:
+        ValueError: the norm has no running statistics.
+    """
     mean, variance = norm.running_mean, norm.running_var
     if mean is None or variance is None:
         raise ValueError("a norm without running statistics cannot be folded")
@@ -59,9 +62,15 @@ def fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         shift = shift + norm.bias
     if convolution.bias is not None:
         shift = shift + convolution.bias * scale
-    weight = convolution.weight * scale[:, None, None, None]
+    dtype = convolution.weight.dtype
+    return convolution.weight * scale.to(dtype)[:, None, None, None], shift.to(dtype)
+
+
+@torch.no_grad()
+def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    weight, bias = folded(convolution, norm)
     convolution.weight.copy_(weight)
-    convolution.bias = nn.Parameter(shift.to(convolution.weight.dtype))
+    convolution.bias = nn.Parameter(bias)
 
 
 class _Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]

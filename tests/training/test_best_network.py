@@ -12,7 +12,7 @@ import lag_zoo
 from lag_zoo import files
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.listener import Advance, Listener
-from lag_zoo.training import finetune, loop
+from lag_zoo.training import finetune, run
 from tests.listening import EachEpoch
 from tests.networks import equal, small
 from tests.training.drawn_data import write_frames
@@ -43,7 +43,7 @@ def test_it_is_there_after_each_epoch_that_is_best(data: Manifest, tmp_path: Pat
     last = lag_zoo.create_model(f"local-dir:{best}", pretrained=True)
     assert equal(last, trained)
     assert last.weight_spec is not None
-    assert last.weight_spec.limits == ()
+    assert last.weight_spec.limits[0].startswith("Calibrated on 8 frames, fewer than 50")
     assert set(last.weight_spec.operating_points) == {"IM", "normal"}
 
 
@@ -85,7 +85,7 @@ def test_a_stage_that_has_found_nothing_better_yet_leaves_what_the_one_before_fo
 
             yield advance
 
-    monkeypatch.setattr(loop, "CHECKPOINT_STEPS", 1)
+    monkeypatch.setattr(run, "CHECKPOINT_STEPS", 1)
     for resume, step in ((False, 6 + 3), (True, 1)):
         how: dict[str, Any] = {"recipe": RECIPE, "device": "cpu", "resume": resume}
         with pytest.raises(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""The start of a run: the recipe's model with the data's labels, and its first weights."""
+"""The network that a run begins with: the recipe's model with the data's labels, and its first weights."""
 
 import dataclasses
 
@@ -16,9 +16,10 @@ _PLACES = ("hf-hub:", "local-dir:")
 
 
 def with_model(recipe: Recipe, model: str) -> Recipe:
-    """The recipe with another model; one that has weights of its own starts from these, not from its bare backbone's.
+    """Return the recipe with another model, which starts from weights of its own if it has any.
 
-    A place has; so has a name of the zoo whose weights this version vouches for.
+    A place has; so has a name of the zoo whose weights this version vouches for. A recipe that names
+    `backbone_weights`, or another start than the bare backbone's weights, keeps it.
 
     Raises:
         UnknownModelError: no such name.
@@ -29,7 +30,8 @@ def with_model(recipe: Recipe, model: str) -> Recipe:
     >>> with_model(load_recipe("finetune"), "lag_resnet18").pretrained
     'backbone'
     """
-    own = recipe.pretrained == BACKBONE and _has_weights(model)
+    open_start = recipe.pretrained == BACKBONE and recipe.backbone_weights is None
+    own = _has_weights(model) and open_start
     return recipe.changed({"model": model, "pretrained": True if own else recipe.pretrained})
 
 
@@ -38,10 +40,11 @@ def _has_weights(model: str) -> bool:
 
 
 def build_network(recipe: Recipe, manifest: Manifest) -> LAG:
-    """The recipe's model with the data's labels; in the order of the model's own, where these are the same.
+    """Build the recipe's model with the data's labels, in the order of the model's own where these are the same.
 
     Raises:
         WeightsNotFoundError: the backbone's weights cannot be had; the message says what a run can start from instead.
+        InvalidConfigError: the backbone's weights are given, and others would overwrite them.
     """
     own = _own_labels(recipe)
     names = own if own and set(own) == set(manifest.label_names) else manifest.label_names
@@ -49,12 +52,13 @@ def build_network(recipe: Recipe, manifest: Manifest) -> LAG:
         return create_model(
             recipe.model,
             pretrained=recipe.pretrained,
+            backbone_weights=recipe.backbone_weights,
             label_names=list(names),
             task=manifest.task,
             **recipe.fields,  # type: ignore[arg-type]
         )
     except WeightsNotFoundError as error:
-        if recipe.pretrained != BACKBONE:
+        if recipe.pretrained != BACKBONE or recipe.backbone_weights is not None:
             raise
         raise WeightsNotFoundError(
             f"the recipe starts from the weights of the backbone of {recipe.model}: {error.reason}",
@@ -63,7 +67,7 @@ def build_network(recipe: Recipe, manifest: Manifest) -> LAG:
 
 
 def named_network(model: LAG, manifest: Manifest) -> LAG:
-    """A ready network, whose outputs get the data's labels where they have no names.
+    """Return a ready network, with the data's labels as names of its outputs where these have none.
 
     Raises:
         DataError: it tells other kinds of labels, or another number of them, than the data have.
@@ -80,7 +84,7 @@ def named_network(model: LAG, manifest: Manifest) -> LAG:
 
 
 def _ways_on() -> str:
-    """Names the starts that need no network, as options of the command.
+    """Name the starts that need no network, as options of the command.
 
     In Python the same are `model` and `pretrained` of `finetune`.
     """
@@ -88,6 +92,7 @@ def _ways_on() -> str:
     ways = [f"start from weights inside the package, --model {' or '.join(inside)}"] if inside else []
     ways += [
         "start untrained, --set pretrained=false",
+        "start from a file of the backbone's weights, --backbone-weights FILE",
         "or fetch the weights where there is a network: what the cache holds needs none afterwards",
     ]
     return "; ".join(ways)
