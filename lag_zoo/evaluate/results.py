@@ -13,7 +13,7 @@ from lag_zoo.evaluate.operating_points import OperatingPoint
 from lag_zoo.evaluate.options import EvaluationOptions
 from lag_zoo.evaluate.units import Units
 from lag_zoo.metrics import calibration, influence
-from lag_zoo.metrics.clustered import fewer_groups, group_interval
+from lag_zoo.metrics.clustered import fewer_groups, group_interval, reliance
 from lag_zoo.metrics.confusion import Confusion
 from lag_zoo.metrics.influence import Influence
 from lag_zoo.metrics.intervals import INDEPENDENT, Interval, weighted_bootstraps
@@ -232,11 +232,6 @@ def _sample(contrast: Contrast, units: Units, called: np.ndarray, options: Evalu
     return Sample(probabilities, called.astype(bool), truth, failed, groups if units.grouped else None)
 
 
-def reliance(carriers: int) -> str | None:
-    """To be replaced."""
-    return None
-
-
 def _count(groups: np.ndarray | None) -> int | None:
     return None if groups is None else len(np.unique(groups))
 
@@ -252,28 +247,27 @@ def _confusion(sample: Sample) -> Confusion:
 
 
 def _unreliable(sample: Sample, units: Units) -> str:
-    """Say what few groups do to the intervals: with how many groups, and how often such intervals cover the truth."""
+    """Say that few groups with or without the label make the intervals doubtful, with their simulated coverage."""
     names = np.arange(len(sample.truth)) if sample.groups is None else sample.groups
-    counts = {
-        word: _count(names[part]) for word, part in (("with", sample.truth), ("without", ~sample.truth))
-    }
-    word, fewest = min(counts.items(), key=lambda item: item[1] or 0)
-    coverage = reliance(fewest or 0)
+    word, fewest = min(
+        (
+            (word, len(np.unique(names[part])))
+            for word, part in (("with", sample.truth), ("without", ~sample.truth))
+        ),
+        key=lambda found: found[1],
+    )
+    coverage = reliance(fewest)
     if coverage is None:
         return ""
-    return f"only {fewest} {unit_word(units, fewest or 0)} {word} it: not to be relied on ({coverage})"
+    return (
+        f"only {fewest} {unit_word(units, fewest)} {word} it: intervals not to be relied on (in simulations they held "
+        f"the truth {coverage[0]:.0%} to {coverage[1]:.0%} of the time)"
+    )
 
 
 def unit_word(units: Units, count: int) -> str:
-    """Return the word for the independent groups: patients where the data name groups, else the units themselves.
-
-    Groups are patients where these are known, else examinations.
-    """
-    word = (
-        "group"
-        if units.grouped
-        else {"frame": "frame", "exam": "examination", "patient": "patient"}[units.level]
-    )
+    """Return the word for independent groups: patients or examinations, or the units where the data name no groups."""
+    word = {"frame": "frame", "exam": "examination", "patient": "patient"}[units.grouping or units.level]
     return word if count == 1 else f"{word}s"
 
 

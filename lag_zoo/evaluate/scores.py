@@ -9,19 +9,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from lag_zoo.brief import brief
 from lag_zoo.errors import DataError, InvalidConfigError
-from lag_zoo.evaluate.units import Level, Units, frames_as_units, pooled_units
+from lag_zoo.evaluate.units import Grouping, Level, Units, frames_as_units, pooled_units
 from lag_zoo.files import write_whole
 from lag_zoo.metrics.levels import Pooling
 from lag_zoo.specs import Task
 from lag_zoo.tasks import TaskRules, rules_of, thresholds_of
-
-Grouping = Literal["patient", "exam"]
 
 SUBGROUPS = ("anatomy", "device", "modality", "centre", "sex", "age_band", "fold")
 """Columns whose values make subgroups."""

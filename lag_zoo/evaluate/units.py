@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lag_zoo.evaluate.scores import FrameTable, Scores
 
 Level = Literal["frame", "exam", "patient"]
+Grouping = Literal["patient", "exam"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class Units:
         rules: those of the task; `label_names`: of the C labels.
         probabilities: (m, C).
         known: (m, C) bool, where it is known whether the unit has the label; `truth`: (m, C) bool, where it has.
-        groups: (m,) the patient or examination of each; `grouped`: whether the data name them.
+        groups: (m,) the patient or examination of each; `grouping`: which of them, `None` where not known.
         thresholds: (m, C) the network's own, of each unit; NaN where a label has none.
         frames: (m,) frames of each.
         failed: units none of whose frames could be read, without probabilities, or `None`.
@@ -38,7 +39,7 @@ class Units:
     known: np.ndarray
     truth: np.ndarray
     groups: np.ndarray
-    grouped: bool
+    grouping: Grouping | None
     thresholds: np.ndarray
     frames: np.ndarray
     failed: "Failed | None" = None
@@ -47,6 +48,11 @@ class Units:
 
     def __len__(self) -> int:
         return len(self.probabilities)
+
+    @property
+    def grouped(self) -> bool:
+        """Whether the data name patients or examinations; else units are taken as independent."""
+        return self.grouping is not None
 
     @property
     def targets(self) -> np.ndarray:
@@ -92,7 +98,7 @@ def frames_as_units(scores: "Scores") -> Units:
         known=known,
         truth=truth,
         groups=scores.frames.groups,
-        grouped=scores.frames.grouping is not None,
+        grouping=scores.frames.grouping,
         thresholds=_thresholds(scores),
         frames=np.ones(len(scores), dtype=int),
         failed=failed,
@@ -124,7 +130,7 @@ def pooled_units(scores: "Scores", level: Level, pooling: Pooling) -> Units:
         known=known,
         truth=truth,
         groups=each.groups[first],
-        grouped=each.grouped,
+        grouping=each.grouping,
         # A group is in one fold as a whole, so the thresholds of its frames are the same.
         thresholds=each.thresholds[first],
         frames=counts,

@@ -20,8 +20,8 @@ from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImag
 from lag_zoo.factory import create_model
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import AUTO
-from lag_zoo.predict.answers import Failure, Prediction
 from lag_zoo.predict.engine import Engine, Precision
+from lag_zoo.predict.prediction import Failure, Prediction
 from lag_zoo.predict.prefetch import prefetch
 from lag_zoo.provenance import frame_digest, frames_behind
 from lag_zoo.tasks import decide, rules_of, thresholds_of
