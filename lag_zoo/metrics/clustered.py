@@ -228,19 +228,19 @@ def _ends(
         return value - reach, value + reach
     least, width = limits[0], limits[1] - limits[0]
     share, squared = (value - least) / width, squared / width**2
-    low, high = _wilson(share, z**2 / spread.effective)  # as if the frames of a group were copies
+    low, high = _wilson(share, spread.effective / z**2)  # as if the frames of a group were copies
     room = share * (1 - share)
     if room > 1e-12 and _ROUNDING < squared < float("inf"):
-        ends = _logit(share, np.sqrt(squared)) if statistic.ranks else _wilson(share, squared / room)
+        ends = _logit(share, np.sqrt(squared)) if statistic.ranks else _wilson(share, room / squared)
         low, high = max(low, ends[0]), min(high, ends[1])
     low, high = max(0.0, min(low, share)), min(1.0, max(high, share))  # but for rounding
     return least + width * low, least + width * high
 
 
 def _wilson(share: float, ratio: float) -> tuple[float, float]:
-    """Wilson's interval; `ratio`: squared quantile over the number of frames."""
-    middle = (share + ratio / 2) / (1 + ratio)
-    reach = float(np.sqrt(ratio * share * (1 - share) + ratio**2 / 4) / (1 + ratio))
+    """Wilson's interval; `ratio`: number of frames over the squared quantile, 0 for the widest interval."""
+    middle = (ratio * share + 1 / 2) / (ratio + 1)
+    reach = float(np.sqrt(ratio * share * (1 - share) + 1 / 4) / (ratio + 1))
     return middle - reach, middle + reach
 
 

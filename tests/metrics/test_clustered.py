@@ -260,6 +260,16 @@ def test_a_single_carrying_group_still_has_an_interval() -> None:
     assert difference.p > 0.3
 
 
+@given(st.integers(1, 10**12), st.booleans(), st.booleans())
+def test_one_group_that_outweighs_all_others(weight: int, first: bool, last: bool) -> None:
+    """Is nearly a group alone: the interval is as wide as that of one, and no number overflows."""
+    hit, weights = np.array([first, not first, last]), np.array([weight, 1.0, 1.0])
+    statistic = influence.ratio(hit * weights, weights)
+    found = group_interval(statistic, np.array([0, 1, 2]), 3)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.high - found.low > (0.75 if weight > 100 else 0.5)
+
+
 def test_what_does_not_exist_is_nan() -> None:
     nobody, groups = np.zeros(6, bool), np.arange(6)
     for found in (

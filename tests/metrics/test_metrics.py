@@ -185,6 +185,13 @@ class TestIntervals:
         with pytest.raises(InvalidConfigError, match="7 of 5 is no share"):
             intervals.wilson(7, 5)
 
+    def test_a_single_group_has_a_value_and_no_limits(self) -> None:
+        (found,) = intervals.weighted_bootstraps(
+            lambda w: (w * [1.0, 3.0]).sum(1, keepdims=True), np.zeros(2)
+        )
+        assert (found.value, found.n, found.groups, found.undefined) == (4.0, 2, 1, 0)
+        assert np.isnan([found.low, found.high]).all()
+
 
 class TestLevels:
     def test_pooling(self) -> None:
