@@ -80,7 +80,9 @@ FIELDS = [
 ]
 NUMBERS = [bound for *_, bounds in FIELDS if bounds for bound in (bounds.low, bounds.high)]
 VALUES = (
-    st.sampled_from([None, True, False, "", "no", "none", "acc", "auroc", "all", "1", "nbi", [], [1], {"a": 1}])
+    st.sampled_from(
+        [None, True, False, "", "no", "none", "acc", "auroc", "all", "1", "nbi", [], [1], {"a": 1}]
+    )
     | st.integers(-(2**40), 2**40)
     | st.floats(allow_subnormal=False)
     | st.sampled_from(NUMBERS).flatmap(lambda n: st.sampled_from([n, int(n), n - 1, n + 1, n * (1 + 1e-9)]))
