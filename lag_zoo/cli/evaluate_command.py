@@ -1,4 +1,4 @@
-"""`lag-zoo evaluate MODEL DATA`: the numbers of a network, or of anybody's predictions, on frames not seen before."""
+"""`lag-zoo evaluate`: the numbers of a network on frames that it has not seen, or of anybody's predictions."""
 
 from collections.abc import Mapping
 from pathlib import Path

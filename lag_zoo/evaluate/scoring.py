@@ -15,7 +15,7 @@ from lag_zoo.evaluate.scores import IN_TRAINING_DATA, Calibration, Flow, FrameTa
 from lag_zoo.nn import LAG
 from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.predict.engine import Engine, Precision
-from lag_zoo.provenance import frame_digest, frames_behind
+from lag_zoo.provenance import KnownFrames, frames_behind
 from lag_zoo.tasks import rules_of
 from lag_zoo.views import Views, ViewSampler
 
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
 class _Frames(torch.utils.data.Dataset[Seen]):
     """The frames of a manifest as a network sees them."""
 
-    def __init__(self, manifest: Manifest, sampler: ViewSampler, skip: bool, known: frozenset[str]) -> None:
+    def __init__(self, manifest: Manifest, sampler: ViewSampler, skip: bool, known: KnownFrames) -> None:
         self.paths = [str(path) for path in manifest.paths()]
         self.sampler, self.skip, self.known = sampler, skip, known
 
@@ -56,7 +56,7 @@ class _Frames(torch.utils.data.Dataset[Seen]):
             if self.skip:
                 return Seen(None, index, False)
             raise
-        return Seen(self.sampler(pixels), index, bool(self.known) and frame_digest(pixels) in self.known)
+        return Seen(self.sampler(pixels), index, self.known.holds(pixels))
 
 
 def score(
@@ -96,7 +96,7 @@ def score(
     manifest = manifest.with_label_names(model.label_names or manifest.label_names)
     chosen = manifest.where(split=split)
     origin = lag.load_report
-    known = frozenset[str]() if origin is None else frames_behind(origin.trained_on, origin.path)
+    known = KnownFrames() if origin is None else frames_behind(origin.trained_on, origin.path)
     sampler = ViewSampler.from_config(
         lag.config, with_coverage=False, with_crops=not isinstance(model, GlobalPath)
     )

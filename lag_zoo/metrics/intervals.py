@@ -142,18 +142,22 @@ def weighted_bootstraps(
 ) -> list[Interval]:
     """`cluster_bootstraps`, on the same resamples, of statistics that take many of them at once.
 
+    A single group cannot be resampled: its limits are NaN.
+
     >>> values = np.array([1.0, 2.0, 6.0, 7.0])
     >>> (mean,) = weighted_bootstraps(lambda w: w @ values[:, None] / w.sum(1, keepdims=True), np.array([0, 0, 1, 1]))
     >>> mean.value, mean.low, mean.high
     (4.0, 1.5, 6.5)
     """
-    n = len(groups)
+    n, estimates = len(groups), statistics(np.ones((1, len(groups))))[0]
+    if len(np.unique(groups)) < 2:
+        return _intervals(estimates, np.empty((0, len(estimates))), groups, level, carriers)
     place, drawn_groups = _drawn_groups(groups, n_resamples, seed)
     drawn = (np.bincount(numbers, minlength=n)[place] for numbers in drawn_groups)
     values = []
     while block := list(itertools.islice(drawn, max(1, _AT_ONCE // n))):
         values.append(statistics(np.array(block)))
-    return _intervals(statistics(np.ones((1, n)))[0], np.concatenate(values), groups, level, carriers)
+    return _intervals(estimates, np.concatenate(values), groups, level, carriers)
 
 
 def _intervals(
