@@ -2,7 +2,7 @@
 
     python -m recipes.polyp.frame_hashes ROOT
 
-ROOT is the folder of Kvasir-SEG, with `images/`. `lag-zoo predict` marks these frames "apparent".
+ROOT is the folder of Kvasir-SEG, with `images/`. `lag-zoo predict` marks these frames `in_training_data`.
 """
 
 import sys
