@@ -23,7 +23,7 @@ from lag_zoo.errors import (
     UnreadableImageError,
 )
 from lag_zoo.evaluate import evaluate, score
-from lag_zoo.evaluate.scores import APPARENT
+from lag_zoo.evaluate.scores import IN_TRAINING_DATA
 from lag_zoo.training import Recipe, Stage, finetune, list_recipes, load_recipe
 from tests.listening import EachEpoch
 from tests.networks import equal
@@ -111,7 +111,7 @@ class TestARun:
         finetune(None, rare, tmp_path / "run", recipe=RECIPE, device="cpu", balance="sampling")
         saved = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True)
         scores = score(saved, rare, split="val", workers=0)
-        assert list(np.bincount(scores.targets)) == [4, 2]
+        assert list(np.bincount(scores.frames.targets)) == [4, 2]
         # What makes the labels likeliest has their frequency, on average.
         assert scores.probabilities.mean(axis=0) == pytest.approx([4 / 6, 2 / 6], abs=0.01)
 
@@ -322,10 +322,10 @@ class TestFramesThatTheRunKnows:
         finetune(None, half, tmp_path / "run", recipe=RECIPE, device="cpu", cache=cache)
         place = f"local-dir:{tmp_path / 'run' / 'best'}"
         best = lag_zoo.create_model(place, pretrained=True)
-        assert APPARENT not in score(best, half, split="test", workers=0).columns
+        assert IN_TRAINING_DATA not in score(best, half, split="test", workers=0).frames.columns
         anew = data.with_column("split", ["test"] * len(data))
         scores = score(best, anew, workers=0)
-        assert scores.columns[APPARENT] == ("",) * 12 + ("yes",) * 12
+        assert scores.frames.columns[IN_TRAINING_DATA] == ("",) * 12 + ("yes",) * 12
         report = evaluate(scores, operating_point="stored", n_resamples=100)
         assert all(row.apparent for row in report.rows)
         assert any("were trained on 12 of these frames, or chosen by them" in w for w in report.warnings)
@@ -342,7 +342,8 @@ class TestFramesThatTheRunKnows:
         other = other.with_frames(other.frames[24:])
         finetune(place, other, tmp_path / "more", recipe=RECIPE, fields={}, pretrained=True, device="cpu")
         more = lag_zoo.create_model(f"local-dir:{tmp_path / 'more' / 'best'}", pretrained=True)
-        assert score(more, data, split=None, workers=0).columns[APPARENT] == ("yes",) * len(data)
+        columns = score(more, data, split=None, workers=0).frames.columns
+        assert columns[IN_TRAINING_DATA] == ("yes",) * len(data)
 
     def test_are_not_published_with_the_weights(self, data: Manifest, tmp_path: Path) -> None:
         finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
