@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lag_zoo.evaluate.called import CALLED_TITLES, CalledResult
 from lag_zoo.evaluate.contrasts import REST
 from lag_zoo.evaluate.results import CALIBRATION_TITLES, METRICS, LabelResult, Metric
-from lag_zoo.evaluate.summary import counted, group_word
+from lag_zoo.evaluate.summary import counted
 from lag_zoo.metrics.intervals import Difference, Interval
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _of_groups(report: "Report") -> Callable[[int | None, int], str]:
     def of(groups: int | None, count: int) -> str:
         if groups is None or report.grouping is None or (report.level == report.grouping and groups == count):
             return ""
-        return f"({counted(groups, group_word(report))})"
+        return f"({counted(groups, report.grouping)})"
 
     return of
 
