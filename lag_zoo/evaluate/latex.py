@@ -5,6 +5,7 @@ its own, turned.
 """
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -128,7 +129,7 @@ def _lines(row: Sequence[Cell], notes: list[str]) -> Iterator[str]:
     """The line of the values, and that of what stands below them; remarks join the notes under the table."""
     over = []
     for cell in row:
-        text = escape(cell.text)
+        text = escape(cell.text) if cell is row[0] else _minus(escape(cell.text))
         for note in (cell.remark, cell.rule):
             if note:
                 if note not in notes:
@@ -137,12 +138,12 @@ def _lines(row: Sequence[Cell], notes: list[str]) -> Iterator[str]:
         over.append(text)
     yield f"{' & '.join(over)} \\\\"
     if any(cell.more for cell in row):
-        yield f"{' & '.join(_below(cell) for cell in row)} \\\\[2pt]"
+        yield f"{' & '.join(_minus(escape(cell.more)) for cell in row)} \\\\[2pt]"
 
 
-def _below(cell: Cell) -> str:
-    """What stands below a value, its limits parted by a dash."""
-    return escape(cell.more).replace(" to ", "--")
+def _minus(text: str) -> str:
+    """Set the hyphens before numbers as minus signs."""
+    return re.sub(r"(?<!\w)-(?=[\d$])", "$-$", text)
 
 
 def _mark(place: int) -> str:
