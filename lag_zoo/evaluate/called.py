@@ -48,8 +48,11 @@ class CalledResult:
 
     @property
     def shares(self) -> tuple[tuple[float, ...], ...]:
-        """The confusion matrix in shares of each true label (C, C); NaN in the row of a label that no unit has."""
-        counts = np.array(self.confusion or (), dtype=float)
+        """The confusion matrix in shares of each true label (C, C); NaN in the row of a label that no unit has; empty
+        without a matrix."""
+        if self.confusion is None:
+            return ()
+        counts = np.array(self.confusion, dtype=float)
         with np.errstate(invalid="ignore", divide="ignore"):
             return tuple(map(tuple, (counts / counts.sum(axis=1, keepdims=True)).tolist()))
 

@@ -13,6 +13,7 @@ from lag_zoo.evaluate.operating_points import OperatingPoint
 from lag_zoo.evaluate.options import EvaluationOptions
 from lag_zoo.evaluate.units import Units
 from lag_zoo.metrics import calibration, influence
+from lag_zoo.metrics.calibration_curve import INTEGRATED, integrated_errors
 from lag_zoo.metrics.clustered import fewer_groups, group_interval, reliance
 from lag_zoo.metrics.confusion import Confusion
 from lag_zoo.metrics.influence import Influence
@@ -97,6 +98,9 @@ entry here, and its influence in `lag_zoo.metrics.influence`."""
 CALIBRATION_TITLES = {
     "brier": "Brier",
     "ece": "ECE",
+    "ici": "ICI",
+    "e50": "E50",
+    "e90": "E90",
     "observed_over_expected": "O:E",
     "offset_intercept": "offset intercept",
     "slope": "slope",
@@ -127,8 +131,8 @@ class LabelResult:
         measures: the numbers of `METRICS`, each with its interval; NaN where one does not exist.
         unreliable: why the intervals are not to be relied on, with the simulated coverage; empty: no reason.
         at_prevalence: predictive values at a prevalence that was asked for.
-        calibration: the measures of `lag_zoo.metrics.calibration`, each with its interval; empty without both classes
-            or without probabilities.
+        calibration: the measures of `lag_zoo.metrics.calibration` and of the smooth curve, each with its interval; empty
+            without both classes or without probabilities.
         curves: the points of the pictures; `None` without both classes or without probabilities.
         frames_and_label: of examinations and patients: whether those with the label have more frames.
     """
@@ -284,7 +288,11 @@ def _calibration(sample: Sample, options: EvaluationOptions) -> dict[str, Interv
     groups = np.arange(len(sample.truth)) if sample.groups is None else sample.groups
 
     def measured(weights: np.ndarray) -> np.ndarray:
-        return calibration.calibration_measures(sample.probabilities, sample.truth, weights, bins=BINS)
+        probabilities, truth = sample.probabilities, sample.truth
+        return np.hstack([
+            calibration.calibration_measures(probabilities, truth, weights, bins=BINS),
+            integrated_errors(probabilities, truth, weights, groups=groups),
+        ])  # fmt: skip
 
     drawn = weighted_bootstraps(
         measured,
@@ -298,15 +306,19 @@ def _calibration(sample: Sample, options: EvaluationOptions) -> dict[str, Interv
             one._replace(groups=None, method=f"bootstrap, {options.n_resamples} resamples, {INDEPENDENT}")
             for one in drawn
         ]
-    found = dict(zip(calibration.MEASURES, drawn, strict=True))
-    return {**found, "ece": _reflected(found["ece"])}
+    found = dict(zip((*calibration.MEASURES, *INTEGRATED), drawn, strict=True))
+    return {key: _reflected(one) if key in _ERRORS else one for key, one in found.items()}
+
+
+_ERRORS = ("ece", *INTEGRATED)
 
 
 def _reflected(interval: Interval) -> Interval:
     """The basic bootstrap interval, cut at 0: resampling adds to an error that cannot be negative, so that percentiles
     lie above it. Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2."""
-    low, high = (max(0.0, 2 * interval.value - end) for end in (interval.high, interval.low))
-    return interval._replace(low=low, high=high, method=f"{interval.method}, of ECE reflected")
+    # numpy's maximum leaves a limit that does not exist NaN.
+    low, high = (float(np.maximum(0, 2 * interval.value - end)) for end in (interval.high, interval.low))
+    return interval._replace(low=low, high=high, method=f"{interval.method}, reflected")
 
 
 def _association(contrast: Contrast, units: Units) -> Association | None:
