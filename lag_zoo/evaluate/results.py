@@ -285,12 +285,13 @@ def _at_prevalence(sample: Sample, options: EvaluationOptions) -> AtPrevalence |
 
 
 def _calibration(sample: Sample, options: EvaluationOptions) -> dict[str, Interval]:
-    groups = np.arange(len(sample.truth)) if sample.groups is None else sample.groups
+    probabilities, truth = sample.probabilities, sample.truth
+    groups = np.arange(len(truth)) if sample.groups is None else sample.groups
 
-    def measured(weights: np.ndarray) -> np.ndarray:
-        probabilities, truth = sample.probabilities, sample.truth
+    def measured(weights: np.ndarray, *, firth: bool = True) -> np.ndarray:
+        # Firth's penalty gives a resample a line even where a threshold parts its labels: none is lost.
         return np.hstack([
-            calibration.calibration_measures(probabilities, truth, weights, bins=BINS),
+            calibration.calibration_measures(probabilities, truth, weights, bins=BINS, firth=firth),
             integrated_errors(probabilities, truth, weights, groups=groups),
         ])  # fmt: skip
 
@@ -299,8 +300,10 @@ def _calibration(sample: Sample, options: EvaluationOptions) -> dict[str, Interv
         groups,
         n_resamples=options.n_resamples,
         seed=options.seed,
-        carriers=fewer_groups(sample.truth, groups),
+        carriers=fewer_groups(truth, groups),
     )
+    likeliest = measured(np.ones((1, len(truth))), firth=False)[0]
+    drawn = [one._replace(value=float(value)) for one, value in zip(drawn, likeliest, strict=True)]
     if sample.groups is None:
         drawn = [
             one._replace(groups=None, method=f"bootstrap, {options.n_resamples} resamples, {INDEPENDENT}")
