@@ -211,10 +211,16 @@ def _tell_copies(
 
 def opened(source: Path, columns: list[str] | None, labels: str | None) -> "Manifest":
     """The data behind a command's arguments."""
-    from lag_zoo.data.manifest import Column
     from lag_zoo.data.sources import open_data
 
-    renamed: dict[str, Column] = {}
+    return open_data(source, columns=renamed(columns), labels=named(labels))
+
+
+def renamed(columns: list[str] | None) -> dict[str, "Column"]:
+    """Which column is which, of the texts of `--column`."""
+    from lag_zoo.data.manifest import Column
+
+    found: dict[str, Column] = {}
     for text in columns or ():
         old, mark, new = text.partition("=")
         if not mark or new not in (*get_args(Column), "image", "label"):
@@ -222,9 +228,13 @@ def opened(source: Path, columns: list[str] | None, labels: str | None) -> "Mani
                 f"--column {text}: say which column is which, as case_id=patient; a manifest's columns are image, "
                 f"label, {', '.join(get_args(Column))}"
             )
-        renamed[old] = cast("Column", new)
-    names = [name.strip() for name in labels.split(",")] if labels else None
-    return open_data(source, columns=renamed, labels=names)
+        found[old] = cast("Column", new)
+    return found
+
+
+def named(names: str | None) -> list[str] | None:
+    """The names that stand in a text by commas."""
+    return [name.strip() for name in names.split(",")] if names else None
 
 
 def _require_same_split(parts: "Manifest", output: Path) -> None:

@@ -121,7 +121,7 @@ def score(
         logits=logits[seen],
         frames=frame_table(_those(chosen, seen), of_training[seen]),
         calibration=_calibration(model),
-        flow=_flow(manifest, chosen, split, seen),
+        flow=flow_of(manifest, chosen, split, seen),
     )
 
 
@@ -195,7 +195,14 @@ def _calibration(model: LAG | GlobalPath) -> Calibration:
     return Calibration(temperature=weights.temperature, operating_points=dict(weights.operating_points))
 
 
-def _flow(manifest: Manifest, chosen: Manifest, split: str | None, seen: np.ndarray) -> Flow:
+def flow_of(manifest: Manifest, chosen: Manifest, split: str | None, seen: np.ndarray) -> Flow:
+    """Return the flow of frames from a manifest to those that have logits.
+
+    Args:
+        manifest: the whole of it.
+        chosen: its frames of `split` that are not excluded; of `None`, all of these.
+        seen: (n,) bool, those of the chosen frames that have logits.
+    """
     # `lag-zoo data split` deals no excluded frames; they were left out before, and belong to the flow of frames.
     whole = manifest.with_frames(
         f for f in manifest.frames if split in (None, f.split) or (f.excluded and not f.split)
