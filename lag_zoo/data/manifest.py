@@ -282,7 +282,8 @@ class Manifest:
             raise DataError(
                 f"{self.source} has the labels {list(self.label_names)}, and {list(names)} are expected"
             )
-        own = [names.index(name) for name in self.label_names]
+        place = {name: number for number, name in enumerate(names)}
+        own = [place[name] for name in self.label_names]
         moved = [rules_of(self.task).among(frame.labels, own, len(names)) for frame in self.frames]
         frames = (
             dataclasses.replace(frame, labels=labels)
