@@ -112,7 +112,7 @@ def test_no_generator_of_the_process_moves(policy: Policy) -> None:
 
 @settings(max_examples=25)
 @given(count=st.integers(1, 60), size=st.integers(16, 200))
-def test_the_share_is_a_share_and_no_more_than_the_crops_could_cover(count: int, size: int) -> None:
+def test_the_coverage_is_no_more_than_the_crops_could_cover(count: int, size: int) -> None:
     views = ViewSampler(global_size=64, num_crops=count, crop_size=size)(FRAMES)
     assert ((views.coverage >= 0) & (views.coverage <= 1)).all()
     most = count * size**2 / SAMPLER.field(FRAMES).area()
