@@ -72,7 +72,7 @@ def test_without_crops_the_rest_is_the_same(mask: bool) -> None:
     assert (views.boxes.shape, views.inside.shape, views.coverage.tolist()) == ((4, 0, 4), (4, 0), 4 * [0])
 
 
-def test_without_the_share_the_rest_is_the_same() -> None:
+def test_without_the_coverage_the_rest_is_the_same() -> None:
     views = dataclasses.replace(SAMPLER, with_coverage=False)(FRAMES)
     assert views.coverage.isnan().all()
     assert equal(views._replace(coverage=SAMPLER(FRAMES).coverage), SAMPLER(FRAMES))
