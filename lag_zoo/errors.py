@@ -26,6 +26,7 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     ├── HubWarning                                  the Hub failed and a cached copy is used
     ├── UnusedColumnWarning                         a column of a manifest that is not read
     ├── DoubtfulIdsWarning                          ids that may name one patient twice
+    ├── NearCopiesWarning                           near-copies in more than one split
     ├── UngroupedDataWarning                        frames without a patient or an examination
     ├── UnevenSplitWarning                          splits of other sizes than asked for
     └── PluginWarning                               a plugin that could not be loaded
@@ -161,6 +162,10 @@ class HubWarning(LagZooWarning):
 
 class UnusedColumnWarning(LagZooWarning):
     """A column of a manifest that is not read although its name resembles one that is."""
+
+
+class NearCopiesWarning(LagZooWarning):
+    """Near-copies in more than one split: what is measured on them is too good."""
 
 
 class DoubtfulIdsWarning(LagZooWarning):
