@@ -38,13 +38,17 @@ def html(
     """
     drawn = _pictures(report) if pictures is None else pictures
     encoded = {name: base64.b64encode(picture).decode("ascii") for name, picture in drawn.items()}
-    return _environment(escape=True).get_template("report.html").render(
-        **_context(report),
-        pictures=encoded,
-        curves=[name for name in encoded if name != CONFUSION],
-        long_titles={metric.title: metric.name for metric in METRICS},
-        number=number,
-        mistakes=mistakes,
+    return (
+        _environment(escape=True)
+        .get_template("report.html")
+        .render(
+            **_context(report),
+            pictures=encoded,
+            curves=[name for name in encoded if name != CONFUSION],
+            long_titles={metric.title: metric.name for metric in METRICS},
+            number=number,
+            mistakes=mistakes,
+        )
     )
 
 

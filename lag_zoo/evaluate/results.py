@@ -35,12 +35,12 @@ class Sample(NamedTuple):
 
     @property
     def right(self) -> np.ndarray:
-        """Which units were called as they are (n,) bool."""
+        """Units that were called as they are (n,) bool."""
         return np.asarray((self.called == self.truth) & ~self.failed)
 
     @property
     def calls(self) -> np.ndarray:
-        """Which units were called one way or the other (n,) bool: all but the failed."""
+        """Units that were called one way or the other (n,) bool: all but the failed."""
         return ~self.failed
 
     def answered(self) -> "Sample":
@@ -92,7 +92,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("auroc", "AUROC", "area under the ROC curve", _ranked(influence.auroc), True),
     Metric("auprc", "AUPRC", "average precision", _ranked(influence.auprc), True),
 )
-"""What every contrast is measured by, in the order of the tables; the first five in the paper's order. To add one: an
+"""The measures of every contrast, in the order of the tables; the first five in the paper's order. To add one: an
 entry here, and its influence in `lag_zoo.metrics.influence`."""
 
 CALIBRATION_TITLES = {
@@ -164,7 +164,7 @@ class LabelResult:
 
     @property
     def has_both_classes(self) -> bool:
-        """Whether some units have the label and some lack it."""
+        """True where some units have the label and some lack it."""
         return 0 < self.positives < self.n
 
 
