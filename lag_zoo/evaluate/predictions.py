@@ -83,7 +83,7 @@ class Predicted:
         )
 
     def _answered(self, chosen: Manifest) -> np.ndarray:
-        """Mark the frames that have a prediction (n,) bool; of labels each for itself, an empty call is one: none holds."""
+        """Mark the frames with a prediction (n,) bool; of labels each for itself, an empty call is one: none holds."""
         columns = self._predictions.columns
         if columns == [CALLED] and self.manifest.task == "multilabel":
             return np.ones(len(chosen), bool)

@@ -61,31 +61,6 @@ def test_nothing_of_a_group_is_on_two_sides(data: Manifest) -> None:
 
 def test_each_frame_once_and_done_folds_stay_done(cv: CrossValidated, data: Manifest, tmp_path: Path) -> None:
     seen: list[Mapping[str, Any]] = []
-<<<<<<< HEAD
-    recipes = {"short": SHORT, "plain": dataclasses.replace(SHORT, stages=(Stage(epochs=1, crops=False),))}
-    found = cross_validate(
-        recipes, data, tmp_path, folds=2, inner=0.3, device="cpu", listener=EachEpoch(seen.append)
-    )
-    assert len(seen) == 4
-    (scores,) = found["short"]
-    assert sorted(scores.frames.images) == sorted(f.image for f in data.frames)
-    limits = scores.calibration.thresholds
-    assert limits is not None
-    assert limits.shape == scores.logits.shape
-    report = evaluate(scores, operating_point="stored", n_resamples=100)
-    assert report.rows[0].rule == "of each fold, from its inner validation frames"
-    (tmp_path / "short" / "repeat1" / "fold2" / "scores.csv").unlink()
-    again = cross_validate(
-        recipes, data, tmp_path, folds=2, inner=0.3, device="cpu", listener=EachEpoch(seen.append)
-    )
-    assert len(seen) == 4, "its training was done"
-    assert np.array_equal(again["short"][0].logits, scores.logits)
-    (row, _) = compare(scores, found["plain"][0])
-    assert row.difference.value == pytest.approx(row.one - row.other)
-    same = compare(scores, again["short"][0])[0].difference
-    assert (same.value, same.p) == (0, 1)
-    assert same.low < 0 < same.high, "they might differ on other patients"
-=======
     shutil.copytree(cv.folder, tmp_path / "cv")
 
     def again() -> dict[str, Any]:
@@ -109,7 +84,6 @@ def test_each_frame_once_and_done_folds_stay_done(cv: CrossValidated, data: Mani
     same = compare(scores, anew)[0].difference
     assert same.value == 0
     assert np.isnan(same.p), "where nothing differs nothing can be tested"
->>>>>>> training
 
 
 def test_a_folder_of_another_recipe_or_other_data_is_refused(cv: CrossValidated, data: Manifest) -> None:
@@ -139,11 +113,6 @@ def test_what_was_left_out_is_told_and_subgroups_are_kept(tmp_path: Path) -> Non
         flow = report.flow
         assert (flow.found, flow.excluded, flow.unreadable, report.analysed) == (24, 1, ("3_1.png",), 22)
         assert (flow.found_groups, report.analysed_groups) == (12, 12)
-<<<<<<< HEAD
-        assert flow.skipped is not None
-        assert flow.skipped.targets.tolist() == [1]
-=======
->>>>>>> training
         assert [part.value for part in report.subgroups if part.column == "anatomy"] == ["antrum", "corpus"]
 
 

@@ -25,11 +25,7 @@ from lag_zoo.errors import (
 )
 from lag_zoo.evaluate import evaluate, score
 from lag_zoo.evaluate.scores import IN_TRAINING_DATA
-<<<<<<< HEAD
-from lag_zoo.training import Recipe, Stage, finetune, list_recipes, load_recipe
-=======
 from lag_zoo.training import Stage, finetune, list_recipes, load_recipe
->>>>>>> training
 from tests.listening import EachEpoch
 from tests.networks import equal
 from tests.training.drawn_data import write_frames
@@ -98,28 +94,10 @@ class TestARun:
         saved = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True)
         scores = score(saved, rare, split="val", workers=0)
         assert list(np.bincount(scores.frames.targets)) == [4, 2]
-<<<<<<< HEAD
-        # What makes the labels likeliest has their frequency, on average.
-        assert scores.probabilities.mean(axis=0) == pytest.approx([4 / 6, 2 / 6], abs=0.01)
-
-    def test_moves_no_global_state(self, data: Manifest, tmp_path: Path) -> None:
-        before = torch.get_rng_state()
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
-        assert torch.equal(torch.get_rng_state(), before)
-
-    def test_a_ready_network(self, data: Manifest, tmp_path: Path) -> None:
-        model = lag_zoo.LAG(
-            "mobilenetv3_small_050", label_names=["IM", "normal"], global_size=32, num_crops=2, crop_size=32
-        )
-        trained = finetune(model, data, tmp_path / "run", recipe=RECIPE, device="cpu")
-        assert trained is model
-        assert trained.label_names == ("IM", "normal")
-=======
         # On average the probabilities have the labels' frequency, or with half a frame more of each: the fit's prior.
         average = scores.probabilities.mean(axis=0)
         assert 4.5 / 7 - 0.01 < average[0] < 4 / 6 + 0.01
         assert average.sum() == pytest.approx(1)
->>>>>>> training
 
     @pytest.mark.parametrize("name", list_recipes())
     def test_every_recipe_that_ships(self, name: str, tmp_path: Path) -> None:
@@ -322,15 +300,8 @@ class TestFramesThatTheRunKnows:
         assert all(row.apparent for row in report.rows)
         assert any("were trained on 12 of these frames, or chosen by them" in w for w in report.warnings)
         predictor = lag_zoo.Predictor(place)
-<<<<<<< HEAD
-        assert [p.in_training_data for p in predictor([data.path(data.frames[n]) for n in (0, 12)])] == [
-            False,
-            True,
-        ]
-=======
         found = predictor([data.path(data.frames[n]) for n in (0, 12)])
         assert [prediction.in_training_data for prediction in found] == [False, True]
->>>>>>> training
 
     def test_pass_to_what_is_trained_on_from_there(
         self, whole_run: WholeRun, data: Manifest, tmp_path: Path
@@ -340,14 +311,9 @@ class TestFramesThatTheRunKnows:
         other = other.with_frames(other.frames[24:])
         finetune(place, other, tmp_path / "more", recipe=SHORT, fields={}, pretrained=True, device="cpu")
         more = lag_zoo.create_model(f"local-dir:{tmp_path / 'more' / 'best'}", pretrained=True)
-<<<<<<< HEAD
-        columns = score(more, data, split=None, workers=0).frames.columns
-        assert columns[IN_TRAINING_DATA] == ("yes",) * len(data)
-=======
         assert score(more, data, split=None, workers=0).frames.columns[IN_TRAINING_DATA] == ("yes",) * len(
             data
         )
->>>>>>> training
 
     def test_are_not_published_with_the_weights(self, whole_run: WholeRun, data: Manifest) -> None:
         listed = (whole_run.folder / "frames.txt").read_text().splitlines()
