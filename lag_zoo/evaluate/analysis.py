@@ -38,11 +38,12 @@ class Analysis:
 
     Raises:
         InvalidConfigError: a threshold that has no honest source, a level that the data do not name, a positive label
-            that is none, or units of one group alone.
+            that is none, calls that cannot be pooled so, or units of one group alone.
     """
 
     def __init__(self, scores: Scores, options: EvaluationOptions, validation: Scores | None = None) -> None:
         _require_positive(scores, options)
+        _require_pooling_of_calls(scores, options)
         self.scores, self.options, self.validation = scores, options, validation
         self.units = scores.at(options.level, options.pooling)
         _require_groups(self.units, scores)
@@ -86,6 +87,8 @@ class Analysis:
             yield Subgroup(column, value or "not known", len(part), counts, rows)
 
     def _rule(self) -> str:
+        if self.scores.calls_only:
+            return "as the scores have it"
         if self.units.rules.exclusive:
             return "the likeliest of the labels that reach their threshold, else the likeliest"
         return "each label that reaches its threshold"
@@ -149,6 +152,16 @@ def _require_positive(scores: Scores, options: EvaluationOptions) -> None:
         raise InvalidConfigError(
             f"a positive label is for two labels that exclude each other; here are {len(scores.label_names)} labels "
             f"({scores.task}), and each has a row of its own"
+        )
+
+
+def _require_pooling_of_calls(scores: Scores, options: EvaluationOptions) -> None:
+    """Refuse to take the largest of calls: an examination of frames that are called otherwise has two largest."""
+    several = scores.calls_only and scores.rules.exclusive and len(scores.label_names) > 2
+    if several and options.level != "frame" and options.pooling != "mean":
+        raise InvalidConfigError(
+            f"calls of {len(scores.label_names)} labels cannot be pooled by {options.pooling}, for frames of one "
+            f"{options.level} may be called otherwise: pool by mean, the label that is called most often"
         )
 
 

@@ -1,5 +1,6 @@
 """Operating points: the threshold of each label, how it was chosen, and on what."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from lag_zoo.tasks import DEFAULT_THRESHOLD, decide
 
 OF_EACH_FOLD = "of each fold, from its inner validation frames"
 UNSET = "0.5: none is stored"
+AS_CALLED = "as called"
 TRAINED_ON = ("train", "val")
 """Splits whose frames a network trained on the same manifest has seen, or was chosen by."""
 
@@ -52,7 +54,9 @@ class OperatingPoints:
     def __init__(
         self, scores: Scores, units: Units, options: EvaluationOptions, validation: Scores | None
     ) -> None:
-        self.options = options
+        if scores.calls_only:  # there is no threshold to choose: a call is a probability of 0 or 1
+            options = dataclasses.replace(options, operating_point=str(DEFAULT_THRESHOLD), apparent=False)
+        self.options, self._calls_only = options, scores.calls_only
         self.stored = options.operating_point == STORED or (
             options.operating_point == AUTO and _has_stored(scores)
         )
@@ -121,6 +125,8 @@ class OperatingPoints:
 
     def _choose(self, contrast: Contrast) -> OperatingPoint:
         rule, none = self.options.operating_point, np.empty(0)
+        if self._calls_only:
+            return OperatingPoint(DEFAULT_THRESHOLD, AS_CALLED, False, none)
         if self.stored:
             return OperatingPoint(DEFAULT_THRESHOLD, "0.5: none is stored for pairs", False, none)
         if rule == AUTO:

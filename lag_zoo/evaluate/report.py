@@ -13,11 +13,13 @@ from lag_zoo.evaluate.analysis import Analysis, Subgroup
 from lag_zoo.evaluate.called import CalledResult
 from lag_zoo.evaluate.comparison import NetworkComparison
 from lag_zoo.evaluate.options import EvaluationOptions
+from lag_zoo.evaluate.raters import Raters
 from lag_zoo.evaluate.remarks import remarks
 from lag_zoo.evaluate.results import LabelResult
 from lag_zoo.evaluate.scores import Flow, Scores
 from lag_zoo.evaluate.summary import summary
 from lag_zoo.evaluate.units import Level
+from lag_zoo.listener import Listener
 from lag_zoo.metrics.levels import Pooling
 
 if TYPE_CHECKING:
@@ -43,9 +45,10 @@ class Report:
         warnings: what a reader has to know before the numbers.
         baselines: (name, rows) of simple things on the same frames, see `lag_zoo.evaluate.baselines`.
         comparisons: other networks on the same frames, see `lag_zoo.evaluate.comparison`.
+        raters: how far several raters agree, see `lag_zoo.evaluate.raters`; `None` where there are none.
         paper_table: rows in the form of the paper's tables, Markdown; empty where not asked for.
         mistakes: the worst ones as pictures, which end report.html; `None` where not asked for.
-        scores: that were evaluated; none of these four is in report.json.
+        scores: that were evaluated; none of these three is in report.json.
     """
 
     title: str = "Evaluation"
@@ -66,21 +69,22 @@ class Report:
     warnings: tuple[str, ...]
     baselines: tuple[tuple[str, tuple[LabelResult, ...]], ...] = ()
     comparisons: tuple[NetworkComparison, ...] = ()
+    raters: Raters | None = None
     paper_table: str = ""
     mistakes: "tuple[Mistake, ...] | None" = None
     scores: Scores | None = None
 
     __repr__ = brief
 
-    def save(self, folder: str | os.PathLike[str]) -> list[str]:
-        """Write report.json, report.md, report.html, tables, figures and the scores; return the names of the files.
+    def save(self, folder: str | os.PathLike[str], *, listener: Listener = Listener()) -> list[str]:
+        """Write report.json, report.md, report.html, tables.csv, tables.tex, figures and the scores; return the names.
 
         Raises:
             OSError: the folder cannot be written.
         """
         from lag_zoo.evaluate.saving import save_report
 
-        return save_report(self, folder)
+        return save_report(self, folder, listener=listener)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report for JSON; a number that does not exist is `None`.

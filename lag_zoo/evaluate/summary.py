@@ -68,7 +68,8 @@ def _of_called_label(report: "Report", called: "CalledResult") -> str:
 
 
 def _of_one_label(report: "Report", row: "LabelResult") -> str:
-    without, parts = row.n - row.positives, []
+    without = row.n - row.positives
+    parts: list[str] = []
     if row.positives:
         rate = _rate(row.measures["sensitivity"], named=True)
         parts.append(f"called in {rate} of the {counted(row.positives, report.level)} with it (sensitivity)")

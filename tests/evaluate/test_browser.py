@@ -8,14 +8,14 @@ import pytest
 import torch
 
 import lag_zoo
-from lag_zoo.evaluate import evaluate
-from lag_zoo.evaluate.beside import with_others
+from lag_zoo.evaluate import Analysis, EvaluationOptions, evaluate
+from lag_zoo.evaluate.comparison import with_comparisons
 from lag_zoo.evaluate.mistakes import Mistake, worst_mistakes
 from lag_zoo.evaluate.pages import html, number
-from lag_zoo.evaluate.report import Report
+from lag_zoo.evaluate.report import Report, report_of
 from lag_zoo.metrics.intervals import Difference, Interval
 from tests.evaluate.browser import NEEDED, Tab, browser
-from tests.evaluate.test_beside import drawn
+from tests.evaluate.drawn_scores import of_skill
 from tests.evaluate.test_mistakes import said
 from tests.training.drawn_data import write_frames
 
@@ -35,9 +35,10 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    good, poor = drawn(2.0), drawn(0.5, seed=1)
-    others = {OTHER: (poor, evaluate(poor, n_resamples=100))}
-    return with_others(evaluate(good, n_resamples=100, prevalence=0.1), good, others, n_resamples=100)
+    options = EvaluationOptions(n_resamples=100, prevalence=0.1)
+    good, poor = (Analysis(scores, options) for scores in (of_skill(2.0), of_skill(0.5, seed=1)))
+    report = with_comparisons(report_of(good), good, {OTHER: poor})
+    return dataclasses.replace(report, title=TITLE)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def mistakes(tmp_path_factory: pytest.TempPathFactory) -> list[Mistake]:
 @pytest.fixture(scope="module")
 def page(report: Report, mistakes: list[Mistake], tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("page") / "report.html"
-    file.write_text(html(report, title=TITLE, mistakes=mistakes), encoding="utf-8")
+    file.write_text(html(report, mistakes=mistakes), encoding="utf-8")
     return file
 
 
@@ -90,7 +91,7 @@ def test_it_shows_the_numbers(tab: Tab, page: Path, report: Report, mistakes: li
         (shown,) = [r for r in rows if r[:3] == (row.label, row.against, str(row.n)) and len(r) == 14]
         assert shown[6:] == tuple(cell(interval) for interval in row.measures.values())
         assert (row.label, row.against, *(str(count) for count in row.confusion)) in [r[:6] for r in rows]
-    (other,) = report.beside
+    (other,) = report.comparisons
     for row, differences in zip(other.rows, other.differences, strict=True):
         (shown,) = [r for r in rows if r[:2] == (row.label, OTHER)]
         assert shown[4] == cell(row.measures["auroc"])
@@ -117,7 +118,7 @@ def test_a_browser_sees_what_is_wrong(tab: Tab, report: Report, tmp_path: Path) 
     )
     file = tmp_path / "report.html"
     one = dataclasses.replace(report, rows=report.rows[:1], pairs=())
-    file.write_text(html(one, title="t").replace("</body>", wrong), encoding="utf-8")
+    file.write_text(html(one).replace("</body>", wrong), encoding="utf-8")
     tab.open(file, width=1280)
     assert 0 in tab.ask(PICTURES)
     assert [url.rsplit("/")[-1] for url in tab.fetched()] == ["gone.png"]

@@ -330,7 +330,10 @@ class TestFramesThatTheRunKnows:
         assert all(row.apparent for row in report.rows)
         assert any("were trained on 12 of these frames, or chosen by them" in w for w in report.warnings)
         predictor = lag_zoo.Predictor(place)
-        assert [p.apparent for p in predictor([data.path(data.frames[n]) for n in (0, 12)])] == [False, True]
+        assert [p.in_training_data for p in predictor([data.path(data.frames[n]) for n in (0, 12)])] == [
+            False,
+            True,
+        ]
 
     def test_pass_to_what_is_trained_on_from_there(self, data: Manifest, tmp_path: Path) -> None:
         place = f"local-dir:{tmp_path / 'run' / 'best'}"
