@@ -123,8 +123,8 @@ def _calibration(report: "Report", rows: Sequence[LabelResult]) -> Section:
     intervals = [interval for row in rows for interval in row.calibration.values()]
     after = [
         f"Logits were divided by {tables.number(report.temperature)}. ECE: ten bins of equally many. ICI, E50 and E90: "
-        "mean, median and 90th percentile of the distance between the smooth curve and the diagonal. O:E: observed over "
-        "expected. Offset intercept: calibration in the large. Slope and intercept: the joint logistic line.",
+        "mean, median and 90th percentile of the distance between the smooth curve and the diagonal. O:E: observed "
+        "over expected. Offset intercept: calibration in the large. Slope and intercept: the joint logistic line.",
         f"{_methods(intervals)} The intervals of ECE, ICI, E50 and E90 are reflected about the value."
         f"{_undefined(rows, 'calibration')}",
     ]

@@ -103,7 +103,7 @@ def _of_each_label(report: "Report", rows: Sequence["LabelResult"]) -> str:
 
 
 def _rates_of(row: "LabelResult", *, first: bool) -> str:
-    parts = []
+    parts: list[str] = []
     for key, exists in (("sensitivity", row.positives), ("specificity", row.n - row.positives)):
         if exists:
             parts.append(f"a {key} of {_rate(row.measures[key], named=first and not parts)}")
