@@ -258,7 +258,7 @@ def _measures(row: LabelResult, metrics: Sequence[Metric]) -> list[Cell]:
 
 
 def _of_true(count: int, share: float) -> Cell:
-    return Cell(str(count), f"({share:.0%})" if math.isfinite(share) else "")
+    return Cell(str(count), f"({share:.0%})" if count else "")
 
 
 def _counts(row: LabelResult) -> list[Cell]:
