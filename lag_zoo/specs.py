@@ -504,7 +504,7 @@ class ModelSpec(Spec):
 
     @property
     def measured_results(self) -> tuple[Measurement, ...]:
-        """What this repository's own code measured on the default weights."""
+        """Measurements of the default weights by this repository's own code."""
         return self.weights[0].results if self.weights else ()
 
     @property

@@ -17,7 +17,7 @@ from lag_zoo.data import Frame, Manifest, write_manifest
 from lag_zoo.data.cache_folder import Order, write_order
 from lag_zoo.data.cache_shards import CachedFrame, ShardWriter
 from lag_zoo.errors import TrainingError
-from lag_zoo.evaluate.scores import FrameTable, Scores
+from lag_zoo.evaluate.scores import Scores
 from lag_zoo.files import write_whole, write_whole_folder
 from lag_zoo.predict.resumable import ResumableOutput
 from lag_zoo.training.run_folder import RunFolder
@@ -28,14 +28,7 @@ from tests.networks import small
 
 FRAMES = tuple(Frame(image=f"{n}.jpg", labels=(n % 2,)) for n in range(4))
 MANIFEST = Manifest(root=Path("."), label_names=("normal", "IM"), frames=FRAMES)
-SCORES = Scores(
-    label_names=("normal", "IM"),
-    task="multiclass",
-    frames=FrameTable(
-        images=("a.jpg", "b.jpg"), targets=np.array([0, 1]), groups=np.array(["a", "b"]), grouping=None
-    ),
-    logits=np.eye(2),
-)
+SCORES = Scores.from_arrays(np.eye(2), [0, 1], label_names=("normal", "IM"), images=("a.jpg", "b.jpg"))
 
 
 def converted(folder: Path) -> None:

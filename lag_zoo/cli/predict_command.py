@@ -39,7 +39,7 @@ _WIDE = 200
 
 
 class Format(StrEnum):
-    """How the answers are written."""
+    """The form of the output."""
 
     TABLE = "table"
     JSON = "json"
@@ -204,7 +204,7 @@ def _format(asked: Format | None, output: Path | None) -> Format:
 
 
 def _about(predictor: "Predictor") -> dict[str, Any]:
-    """What answers depend on, besides the images."""
+    """Everything besides the images that the predictions depend on."""
     weights = predictor.model.weight_spec
     return {
         "model": predictor.name,

@@ -19,7 +19,7 @@ from lag_zoo.views import to_pixels
 from lag_zoo.views.pixels import ADDRESS
 
 SUFFIXES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".png", ".bmp", ".webp"})
-"""How the names of image files end, in lower case."""
+"""Endings of image files, in lower case."""
 
 MAX_PIXELS = 80_000_000
 """Pixels of a file above which it is refused unread: no scope's frame, and below the size that PIL itself warns of."""

@@ -25,7 +25,7 @@ from lag_zoo.files import write_whole
 from lag_zoo.weights.digests import digest_of
 
 BASE_URL = "https://raw.githubusercontent.com/fengcherenxi/LAG/main/data"
-"""Where the frames lie; below it, each by its name in `SHA256`."""
+"""Address of the frames; below it, each by its name in `SHA256`."""
 
 SHA256: Mapping[str, str] = {
     "WLI_normal/1.TIF": "d3ae87e88952fef08b7f9efbb5ef4e693619759eb8dca741f0f17e3fdbf07dfb",
