@@ -1,13 +1,13 @@
 """The tables of a report as cells: Markdown, HTML and LaTeX show the same ones."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lag_zoo.evaluate.called import CALLED_TITLES, CalledResult
 from lag_zoo.evaluate.contrasts import REST
 from lag_zoo.evaluate.results import CALIBRATION_TITLES, METRICS, LabelResult, Metric
-from lag_zoo.evaluate.summary import counted, group_word
+from lag_zoo.evaluate.summary import counted
 from lag_zoo.metrics.intervals import Difference, Interval
 
 if TYPE_CHECKING:
@@ -21,14 +21,17 @@ _TWO_DIGITS = ("observed_over_expected", "offset_intercept", "slope", "intercept
 
 
 class Cell(NamedTuple):
-    """A cell: its text, what follows in brackets (an interval, a number of patients), and a remark on the whole row."""
+    """A cell of a table.
+
+    Attributes:
+        text: the value; `more`: what follows in brackets, an interval or a number of patients.
+        rule: of a threshold, how it was chosen; `remark`: on the whole row.
+    """
 
     text: str
     more: str = ""
+    rule: str = ""
     remark: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.text} {self.more}" if self.more else self.text
 
 
 class Table(NamedTuple):
@@ -55,8 +58,8 @@ def number(value: float, digits: int = 3) -> str:
 def with_interval(interval: Interval | Difference, digits: int = 3) -> Cell:
     """Format a value with its interval; a dash where it does not exist.
 
-    >>> str(with_interval(Interval(0.9, 0.85, 0.95, 100, 20, "bootstrap")))
-    '0.900 (0.850 to 0.950)'
+    >>> with_interval(Interval(0.9, 0.85, 0.95, 100, 20, "bootstrap"))[:2]
+    ('0.900', '(0.850 to 0.950)')
     """
     value, low, high = (number(x, digits) for x in (interval.value, interval.low, interval.high))
     if value == "-":
@@ -70,7 +73,7 @@ def label_table(report: "Report", rows: Sequence[LabelResult], metrics: Sequence
     return Table(header, tuple(_label_row(report, row, rows, metrics) for row in rows))
 
 
-def thresholds_of_one_rule(rows: Sequence[LabelResult]) -> str:
+def rule_of_all(rows: Sequence[LabelResult]) -> str:
     """Return how the thresholds were chosen, where that is the same for all rows; else nothing: it stands in each."""
     rules = {row.rule for row in rows}
     return rules.pop() if len(rules) == 1 else ""
@@ -145,10 +148,15 @@ def networks_table(report: "Report") -> Table:
             (REPORTED, row),
             *((other.name, other.rows[place]) for other in report.comparisons),
         ):
-            threshold = (
-                Cell("as given") if report.calls_only else Cell(number(one.threshold), f"({one.rule})")
+            rows.append(
+                (
+                    Cell(name_of(row)),
+                    Cell(name),
+                    Cell(str(one.n)),
+                    _threshold(report, one, one.rule),
+                    *_measures(one, MAIN),
+                )
             )
-            rows.append((Cell(name_of(row)), Cell(name), Cell(str(one.n)), threshold, *_measures(one, MAIN)))
     return Table(("label", "network", "n", "threshold", *(metric.title for metric in MAIN)), tuple(rows))
 
 
@@ -170,6 +178,13 @@ def accuracies_table(report: "Report") -> Table:
         if other.called is not None and other.accuracy is not None
     ]
     return Table(("network", "accuracy of the called label", "the reported one's less it"), tuple(rows))
+
+
+def of_groups(report: "Report", groups: int | None, count: int) -> str:
+    """Say in brackets how many patients or examinations units are of; nothing where these are the units."""
+    if groups is None or report.grouping is None or (report.level == report.grouping and groups == count):
+        return ""
+    return f"({counted(groups, report.grouping)})"
 
 
 def name_of(row: LabelResult) -> str:
@@ -194,26 +209,21 @@ def has_infinite_limit(intervals: Iterable[Interval]) -> bool:
 def _label_row(
     report: "Report", row: LabelResult, rows: Sequence[LabelResult], metrics: Sequence[Metric]
 ) -> tuple[Cell, ...]:
-    of = _of_groups(report)
-    apparent = " apparent" if row.apparent else ""
-    rule = "" if thresholds_of_one_rule(rows) else f"({row.rule})"
+    without = row.n - row.positives
     return (
         Cell(name_of(row), remark=row.unreliable),
-        Cell(str(row.n), of(row.groups, row.n)),
-        Cell(f"{row.positives}, {row.prevalence:.1%}", of(row.groups_with, row.positives)),
-        Cell(str(row.n - row.positives), of(row.groups_without, row.n - row.positives)),
-        Cell("as given") if report.calls_only else Cell(number(row.threshold) + apparent, rule),
+        Cell(str(row.n), of_groups(report, row.groups, row.n)),
+        Cell(f"{row.positives}, {row.prevalence:.1%}", of_groups(report, row.groups_with, row.positives)),
+        Cell(str(without), of_groups(report, row.groups_without, without)),
+        _threshold(report, row, "" if rule_of_all(rows) else row.rule),
         *_measures(row, metrics),
     )
 
 
-def _of_groups(report: "Report") -> Callable[[int | None, int], str]:
-    def of(groups: int | None, count: int) -> str:
-        if groups is None or report.grouping is None or (report.level == report.grouping and groups == count):
-            return ""
-        return f"({counted(groups, group_word(report))})"
-
-    return of
+def _threshold(report: "Report", row: LabelResult, rule: str) -> Cell:
+    if report.calls_only:
+        return Cell("as given")
+    return Cell(number(row.threshold), "apparent" if row.apparent else "", rule)
 
 
 def _measures(row: LabelResult, metrics: Sequence[Metric]) -> list[Cell]:

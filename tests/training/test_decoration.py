@@ -16,15 +16,9 @@ from lag_zoo.errors import LagZooWarning
 from lag_zoo.training import Stage, finetune, run_folder
 from lag_zoo.training.curves import draw_curves
 from lag_zoo.training.plan import StagePlan
-from tests.training.drawn_data import write_frames
-from tests.training.test_finetune import RECIPE
+from tests.training.tiny import RECIPE
 
 STAGES = [Stage(epochs=1, crops=False)]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return write_frames(tmp_path_factory.mktemp("frames"))
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,7 @@ from lag_zoo.data.manifest import Manifest
 from lag_zoo.training import Stage, cross_validate, display, finetune
 from tests.listening import Heard
 from tests.training.drawn_data import write_frames
-from tests.training.test_finetune import RECIPE
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return write_frames(tmp_path_factory.mktemp("frames"))
+from tests.training.tiny import RECIPE
 
 
 class StoppedAfter(Heard):

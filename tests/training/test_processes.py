@@ -12,7 +12,7 @@ import pytest
 from lag_zoo.training import Recipe
 from tests.launch import LAUNCH
 from tests.training.drawn_data import write_frames
-from tests.training.test_finetune import RECIPE
+from tests.training.tiny import RECIPE
 
 
 @pytest.mark.slow

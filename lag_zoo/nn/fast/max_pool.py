@@ -38,7 +38,7 @@ def replace_max_pools(network: nn.Module) -> int:
 
 
 def _is_plain(module: nn.Module) -> bool:
-    """Whether this is `nn.MaxPool2d(2)`, however it was written."""
+    """Tell whether this is `nn.MaxPool2d(2)`, however it was written."""
     if type(module) is not nn.MaxPool2d:
         return False
     settings = (module.kernel_size, module.stride, module.padding, module.dilation)
