@@ -9,7 +9,9 @@ do where exactly so many patients have the label: the numbers in `lag_zoo.metric
 import argparse
 import itertools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +21,7 @@ from scipy.special import expit, logit
 from lag_zoo.metrics import clustered, influence
 from lag_zoo.metrics.influence import Influence
 
-RESAMPLES, BOOTSTRAPPED = 400, 200  # resamples of a bootstrap, studies of a cell in which it is tried
+RESAMPLES, BOOTSTRAPPED = 400, 100  # resamples of a bootstrap, studies of a cell in which it is tried
 ROUNDING = 1e-9  # the true AUROC of perfect separation is 1 but for that
 DIFFERENCE = "difference of "
 Ends = tuple[float, float]
@@ -42,7 +44,8 @@ class Design:
     rounded: bool = False
 
 
-class Study(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Study:
     """Scores of two networks, truth and patient of each frame (n,)."""
 
     scores: np.ndarray
@@ -153,6 +156,12 @@ MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], Influence]] = {
 }
 
 
+@lru_cache(maxsize=16)
+def measured(study: Study, name: str, *, other: bool = False) -> Influence:
+    """A measure of the network, or of the other."""
+    return MEASURES[name](study.other if other else study.scores, study.truth)
+
+
 def weighted(
     name: str, scores: np.ndarray, truth: np.ndarray, groups: np.ndarray, drawn: np.ndarray
 ) -> np.ndarray:
@@ -216,9 +225,10 @@ def at_the_ends(value: float, groups: int) -> Ends:
     return found.low, found.high
 
 
+@lru_cache(maxsize=4)
 def linearised(name: str, study: Study) -> tuple[float, float, float]:
     """Value, variance and degrees of freedom, for an AUROC Obuchowski's and Satterthwaite's, else of the carriers."""
-    found = MEASURES[name](study.scores, study.truth)
+    found = measured(study, name)
     sums = [np.bincount(study.groups, part.effect) for part in found.parts]
     counts = [len(np.unique(study.groups[part.weight > 0])) for part in found.parts]
     sums = [one * np.sqrt(count / (count - 1)) for one, count in zip(sums, counts, strict=True)]
@@ -257,7 +267,7 @@ def korn_graubard(name: str, study: Study) -> Ends:
 
 def square_and_add(name: str, study: Study) -> Ends:
     """A difference from the intervals of both and their correlation: Zou and Donner, Statistics in Medicine 2008."""
-    one, other = (MEASURES[name](scores, study.truth) for scores in study[:2])
+    one, other = measured(study, name), measured(study, name, other=True)
     first, second = (
         clustered.group_interval(found, study.groups, len(study.truth)) for found in (one, other)
     )
@@ -275,10 +285,10 @@ def square_and_add(name: str, study: Study) -> Ends:
 
 def here(name: str, study: Study, *, paired: bool = False) -> Ends:
     """The interval of the library."""
-    one, other = (MEASURES[name](scores, study.truth) for scores in study[:2])
-    of = study.groups, len(study.truth)
-    found = clustered.group_difference(one, other, *of) if paired else clustered.group_interval(one, *of)
-    return found.low, found.high
+    one, of = measured(study, name), (study.groups, len(study.truth))
+    if not paired:
+        return clustered.group_interval(one, *of)[1:3]
+    return clustered.group_difference(one, measured(study, name, other=True), *of)[1:3]
 
 
 def intervals(measure: str, study: Study, *, resampled: bool) -> dict[str, Ends]:
@@ -324,9 +334,11 @@ def _cell(found: np.ndarray) -> Cell:
     return Cell(float(found[:, 0].mean()), float(np.median(found[:, 1])))
 
 
-def tables(designs: list[Design], measures: list[str], runs: int) -> Iterator[str]:
+def tables(designs: list[Design], measures: list[str], runs: int, processes: int) -> Iterator[str]:
     """Markdown, a table a measure: coverage / median width."""
-    cells = {design.name: simulated(design, measures, runs) for design in designs}
+    with ProcessPoolExecutor(processes) as pool:
+        found = pool.map(simulated, designs, itertools.repeat(measures), itertools.repeat(runs))
+        cells = dict(zip((design.name for design in designs), found, strict=True))
     few = min(runs, BOOTSTRAPPED)
     yield (
         f"{runs} studies a cell (standard error of a coverage of 0.95: {np.sqrt(0.95 * 0.05 / runs):.3f}), "
@@ -408,10 +420,15 @@ def main() -> None:
     parser.add_argument(
         "--runs", type=int, default=1000, help="simulated studies of each cell (default: 1000)"
     )
+    parser.add_argument("--processes", type=int, default=1, help="cells simulated at a time (default: 1)")
     parser.add_argument("--carriers", action="store_true", help="by the number of patients with the label")
     asked = parser.parse_args()
     measures = [*MEASURES, *(f"{DIFFERENCE}{name}" for name in PAIRED)]
-    lines = by_carriers(asked.runs) if asked.carriers else tables([*GRID, *OWN], measures, asked.runs)
+    lines = (
+        by_carriers(asked.runs)
+        if asked.carriers
+        else tables([*GRID, *OWN], measures, asked.runs, asked.processes)
+    )
     for line in lines:
         print(line, flush=True)
 

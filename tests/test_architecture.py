@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MAP = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-NAMES = sorted(set(re.findall(r"`(lag_zoo(?:\.\w+)+)`", MAP)) - {p for p in re.findall(r"`(\S+\.py)`", MAP)})
+NAMES = sorted(set(re.findall(r"`(lag_zoo(?:\.\w+)+)`", MAP)) - set(re.findall(r"`(\S+\.py)`", MAP)))
 PATHS = sorted(set(re.findall(r"`(lag_zoo/[\w/.]+)`", MAP)))
 
 

@@ -31,7 +31,7 @@ _CUTOUT = 4 * 8  # bytes of one cutout's int64
 
 
 class CachedFrame(NamedTuple):
-    """What is kept of a frame: its pixels (3, H, W), its global view (3, G, G), both uint8, and its field of view."""
+    """A frame as it is kept: pixels (3, H, W) and global view (3, G, G), both uint8, and the field of view."""
 
     pixels: Tensor
     global_view: Tensor
@@ -39,7 +39,7 @@ class CachedFrame(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a frame lies in its shard: its first byte, its height and width, and the cutouts of its field."""
+    """Place of a frame in its shard: first byte, height and width, and the cutouts of its field."""
 
     at: int
     height: int

@@ -13,6 +13,7 @@ from lag_zoo.evaluate.operating_points import OperatingPoint
 from lag_zoo.evaluate.options import EvaluationOptions
 from lag_zoo.evaluate.units import Units
 from lag_zoo.metrics import calibration, influence
+from lag_zoo.metrics.calibration_curve import INTEGRATED, integrated_errors
 from lag_zoo.metrics.clustered import fewer_groups, group_interval, reliance
 from lag_zoo.metrics.confusion import Confusion
 from lag_zoo.metrics.influence import Influence
@@ -34,12 +35,12 @@ class Sample(NamedTuple):
 
     @property
     def right(self) -> np.ndarray:
-        """Which units were called as they are (n,) bool."""
+        """Units that were called as they are (n,) bool."""
         return np.asarray((self.called == self.truth) & ~self.failed)
 
     @property
     def calls(self) -> np.ndarray:
-        """Which units were called one way or the other (n,) bool: all but the failed."""
+        """Units that were called one way or the other (n,) bool: all but the failed."""
         return ~self.failed
 
     def answered(self) -> "Sample":
@@ -91,12 +92,15 @@ METRICS: tuple[Metric, ...] = (
     Metric("auroc", "AUROC", "area under the ROC curve", _ranked(influence.auroc), True),
     Metric("auprc", "AUPRC", "average precision", _ranked(influence.auprc), True),
 )
-"""What every contrast is measured by, in the order of the tables; the first five in the paper's order. To add one: an
+"""The measures of every contrast, in the order of the tables; the first five in the paper's order. To add one: an
 entry here, and its influence in `lag_zoo.metrics.influence`."""
 
 CALIBRATION_TITLES = {
     "brier": "Brier",
     "ece": "ECE",
+    "ici": "ICI",
+    "e50": "E50",
+    "e90": "E90",
     "observed_over_expected": "O:E",
     "offset_intercept": "offset intercept",
     "slope": "slope",
@@ -127,8 +131,8 @@ class LabelResult:
         measures: the numbers of `METRICS`, each with its interval; NaN where one does not exist.
         unreliable: why the intervals are not to be relied on, with the simulated coverage; empty: no reason.
         at_prevalence: predictive values at a prevalence that was asked for.
-        calibration: the measures of `lag_zoo.metrics.calibration`, each with its interval; empty without both classes
-            or without probabilities.
+        calibration: the measures of `lag_zoo.metrics.calibration` and of the smooth curve, each with its interval; empty
+            without both classes or without probabilities.
         curves: the points of the pictures; `None` without both classes or without probabilities.
         frames_and_label: of examinations and patients: whether those with the label have more frames.
     """
@@ -160,7 +164,7 @@ class LabelResult:
 
     @property
     def has_both_classes(self) -> bool:
-        """Whether some units have the label and some lack it."""
+        """True where some units have the label and some lack it."""
         return 0 < self.positives < self.n
 
 
@@ -281,32 +285,43 @@ def _at_prevalence(sample: Sample, options: EvaluationOptions) -> AtPrevalence |
 
 
 def _calibration(sample: Sample, options: EvaluationOptions) -> dict[str, Interval]:
-    groups = np.arange(len(sample.truth)) if sample.groups is None else sample.groups
+    probabilities, truth = sample.probabilities, sample.truth
+    groups = np.arange(len(truth)) if sample.groups is None else sample.groups
 
-    def measured(weights: np.ndarray) -> np.ndarray:
-        return calibration.calibration_measures(sample.probabilities, sample.truth, weights, bins=BINS)
+    def measured(weights: np.ndarray, *, firth: bool = True) -> np.ndarray:
+        # Firth's penalty gives a resample a line even where a threshold parts its labels: none is lost.
+        return np.hstack([
+            calibration.calibration_measures(probabilities, truth, weights, bins=BINS, firth=firth),
+            integrated_errors(probabilities, truth, weights, groups=groups),
+        ])  # fmt: skip
 
     drawn = weighted_bootstraps(
         measured,
         groups,
         n_resamples=options.n_resamples,
         seed=options.seed,
-        carriers=fewer_groups(sample.truth, groups),
+        carriers=fewer_groups(truth, groups),
     )
+    likeliest = measured(np.ones((1, len(truth))), firth=False)[0]
+    drawn = [one._replace(value=float(value)) for one, value in zip(drawn, likeliest, strict=True)]
     if sample.groups is None:
         drawn = [
             one._replace(groups=None, method=f"bootstrap, {options.n_resamples} resamples, {INDEPENDENT}")
             for one in drawn
         ]
-    found = dict(zip(calibration.MEASURES, drawn, strict=True))
-    return {**found, "ece": _reflected(found["ece"])}
+    found = dict(zip((*calibration.MEASURES, *INTEGRATED), drawn, strict=True))
+    return {key: _reflected(one) if key in _ERRORS else one for key, one in found.items()}
+
+
+_ERRORS = ("ece", *INTEGRATED)
 
 
 def _reflected(interval: Interval) -> Interval:
     """The basic bootstrap interval, cut at 0: resampling adds to an error that cannot be negative, so that percentiles
     lie above it. Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2."""
-    low, high = (max(0.0, 2 * interval.value - end) for end in (interval.high, interval.low))
-    return interval._replace(low=low, high=high, method=f"{interval.method}, of ECE reflected")
+    # numpy's maximum leaves a limit that does not exist NaN.
+    low, high = (float(np.maximum(0, 2 * interval.value - end)) for end in (interval.high, interval.low))
+    return interval._replace(low=low, high=high, method=f"{interval.method}, reflected")
 
 
 def _association(contrast: Contrast, units: Units) -> Association | None:

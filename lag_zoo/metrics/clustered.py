@@ -158,7 +158,7 @@ def group_difference(
         return Difference(nan, nan, nan, nan, n, count, _method(statistic, None, count), carriers=0)
     spread = _spread(statistic._replace(alike=one.alike and other.alike), place)
     value, method = statistic.value, _method(statistic, spread, count)
-    if spread.variance < _ROUNDING and abs(value) < 1e-12:
+    if max(spread.variance, spread.least) < _ROUNDING and abs(value) < 1e-12:
         reach = _normal(level) ** 2 / (spread.effective + _normal(level) ** 2)
         return Difference(0.0, -reach, reach, 1.0, n, count, method, carriers=spread.carriers)
     low, high = _ends(statistic, spread, _DIFFERENCE, level)
@@ -228,19 +228,19 @@ def _ends(
         return value - reach, value + reach
     least, width = limits[0], limits[1] - limits[0]
     share, squared = (value - least) / width, squared / width**2
-    low, high = _wilson(share, z**2 / spread.effective)  # as if the frames of a group were copies
+    low, high = _wilson(share, spread.effective / z**2)  # as if the frames of a group were copies
     room = share * (1 - share)
     if room > 1e-12 and _ROUNDING < squared < float("inf"):
-        ends = _logit(share, np.sqrt(squared)) if statistic.ranks else _wilson(share, squared / room)
+        ends = _logit(share, np.sqrt(squared)) if statistic.ranks else _wilson(share, room / squared)
         low, high = max(low, ends[0]), min(high, ends[1])
     low, high = max(0.0, min(low, share)), min(1.0, max(high, share))  # but for rounding
     return least + width * low, least + width * high
 
 
 def _wilson(share: float, ratio: float) -> tuple[float, float]:
-    """Wilson's interval; `ratio`: squared quantile over the number of frames."""
-    middle = (share + ratio / 2) / (1 + ratio)
-    reach = float(np.sqrt(ratio * share * (1 - share) + ratio**2 / 4) / (1 + ratio))
+    """Wilson's interval; `ratio`: number of frames over the squared quantile, 0 for the widest interval."""
+    middle = (ratio * share + 1 / 2) / (ratio + 1)
+    reach = float(np.sqrt(ratio * share * (1 - share) + 1 / 4) / (ratio + 1))
     return middle - reach, middle + reach
 
 
@@ -252,19 +252,18 @@ def _logit(share: float, reach: float) -> tuple[float, float]:
 
 def _p(value: float, spread: _Spread) -> float:
     """The two-sided p of no difference: 1 less the level at which the interval begins to hold 0."""
-    widest = 2 * scipy.stats.norm.sf(abs(value) * np.sqrt(spread.effective))
-    room = 1 - value**2
-    if room < 1e-12 or not spread.freedom or max(spread.variance, spread.least) < _ROUNDING:
-        return float(widest)
-    scaled = abs(value) * np.sqrt(room)
+    as_copies = float(2 * scipy.stats.norm.sf(abs(value) * np.sqrt(spread.effective)))
+    scaled = abs(value) * np.sqrt(1 - value**2)
+    if scaled < 1e-12 or not spread.freedom or max(spread.variance, spread.least) < _ROUNDING:
+        return as_copies
     with np.errstate(divide="ignore"):
-        by_group = 2 * scipy.stats.t.sf(scaled / np.sqrt(spread.variance), spread.freedom)
-        alone = 2 * scipy.stats.norm.sf(scaled / np.sqrt(spread.least)) if spread.least else 0.0
-    return float(min(max(by_group, alone), widest) if scaled else 1.0)
+        by_group = float(2 * scipy.stats.t.sf(scaled / np.sqrt(spread.variance), spread.freedom))
+        alone = float(2 * scipy.stats.norm.sf(scaled / np.sqrt(spread.least)))
+    return min(max(by_group, alone), as_copies)
 
 
 def fewer_groups(truth: np.ndarray, groups: np.ndarray | None) -> int:
-    """How many groups have the label, or lack it in any frame: the fewer."""
+    """Count the groups with the label in any frame, and those without it in any: the fewer."""
     truth = np.asarray(truth, bool)
     names = np.arange(len(truth)) if groups is None else np.asarray(groups)
     return min(len(np.unique(names[truth])), len(np.unique(names[~truth])))

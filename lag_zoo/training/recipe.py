@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from lag_zoo.bounds import Between, hold
 from lag_zoo.errors import InvalidConfigError, extra
 from lag_zoo.specs import Json, Spec
-from lag_zoo.training.keys import INERT, Between, hold, keys_of
+from lag_zoo.training.keys import INERT, keys_of
 
 Balance = Literal["none", "weights", "sampling", "modality"]
 Precision = Literal["no", "bf16", "fp16"]
@@ -45,7 +46,7 @@ class Stage(Spec):
 
     def __post_init__(self) -> None:
         self._hold_types()
-        hold(self)
+        hold(type(self), vars(self))
         if self.alignment and self.modality:
             raise InvalidConfigError(
                 f"stage {self.name}: alignment draws modalities together, and the stage sees {self.modality} alone"
@@ -130,7 +131,7 @@ class Recipe(Spec):
         self._hold_types()
         if not self.stages:
             raise InvalidConfigError("Recipe.stages: at least one is needed")
-        hold(self)
+        hold(type(self), vars(self))
 
     @property
     def epochs(self) -> int:

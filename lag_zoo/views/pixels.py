@@ -87,7 +87,7 @@ def check_frames(frames: Tensor) -> Tensor:
 
 
 def not_pixels(thing: object, expected: str) -> InvalidImageError:
-    """The error for something that holds no pixels: what was expected, what came, and what reads it.
+    """The error for an object without pixels; the message names the function that reads it, such as `read_image`.
 
     >>> not_pixels("frame.png", "pixels are expected")
     InvalidImageError("pixels are expected; got the path 'frame.png': lag_zoo.data.read_image(path) reads it")
@@ -97,7 +97,7 @@ def not_pixels(thing: object, expected: str) -> InvalidImageError:
         shown = repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
         if ADDRESS.match(text):
             came = f"the address {shown}: fetch it, and lag_zoo.data.read_image(data) reads its bytes"
-        elif _is_folder(text):
+        elif os.path.isdir(text):
             came = f"the folder {shown}: lag_zoo.data.find_images([folder]) lists its images, read_image reads each"
         else:
             came = f"the path {shown}: lag_zoo.data.read_image(path) reads it"
@@ -108,13 +108,6 @@ def not_pixels(thing: object, expected: str) -> InvalidImageError:
     else:
         came = type(thing).__name__
     return InvalidImageError(f"{expected}; got {came}")
-
-
-def _is_folder(path: str) -> bool:
-    try:
-        return os.path.isdir(path)
-    except ValueError:  # a name that cannot be one
-        return False
 
 
 def _from_pil(image: Image.Image) -> npt.NDArray[np.generic]:

@@ -12,15 +12,18 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from typer.testing import CliRunner
 
 import lag_zoo
-import lag_zoo.evaluate.baselines as floors_module
+import lag_zoo.evaluate.baselines as baselines_module
 from lag_zoo.cli.app import app
 from lag_zoo.data import Manifest, write_manifest
 from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
-from lag_zoo.evaluate import Scores, evaluate, score
+from lag_zoo.evaluate import EvaluationOptions, Scores, evaluate, score
 from lag_zoo.evaluate.baselines import _metadata, baselines, baselines_out_of_fold, with_baselines
 from lag_zoo.evaluate.pages import html, markdown
+from tests.evaluate.drawn_scores import with_frames
 from tests.networks import small
 from tests.training.drawn_data import write_frames
+
+OPTIONS = EvaluationOptions(n_resamples=100)
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -43,11 +46,11 @@ def score_of(data: Manifest, split: str) -> Scores:
 def areas(data: Manifest) -> dict[str, float]:
     scores = score_of(data, "val")
     found = baselines(data, scores, small(global_size=32).config)
-    report = with_baselines(evaluate(scores, n_resamples=100), found, n_resamples=100)
-    assert all(len(rows) == 2 for _, rows in report.baselines)
-    assert "untrained backbone, linear probe" in markdown(report, title="t")
-    assert "untrained backbone, linear probe" in html(report, title="t")
-    return {name: rows[1].measures["auroc"].value for name, rows in report.baselines}
+    report = with_baselines(evaluate(scores, n_resamples=100), found, OPTIONS)
+    assert all(len(rows) == 1 for _, rows in report.baselines)
+    assert "untrained backbone, linear probe" in markdown(report)
+    assert "untrained backbone, linear probe" in html(report)
+    return {name: rows[0].measures["auroc"].value for name, rows in report.baselines}
 
 
 def test_colours_are_found_by_colours(data: Manifest) -> None:
@@ -65,9 +68,9 @@ def test_a_leak_in_the_files(data: Manifest) -> None:
     report = with_baselines(
         evaluate(scores, n_resamples=100),
         baselines(data, scores, small(global_size=32).config),
-        n_resamples=100,
+        OPTIONS,
     )
-    assert report.warnings[0].startswith("Leak: metadata alone tells normal with an AUROC of 1.000")
+    assert report.warnings[0].startswith("Leak: metadata alone ranks IM with an AUROC of 1.000")
 
 
 def test_metadata_know_the_device(tmp_path: Path) -> None:
@@ -89,7 +92,8 @@ def test_metadata_know_the_device(tmp_path: Path) -> None:
 def test_by_patient(data: Manifest) -> None:
     scores = score_of(data, "val")
     found = baselines(data, scores, small(global_size=32).config)
-    report = with_baselines(evaluate(scores, level="patient", n_resamples=100), found, n_resamples=100)
+    by_patient = dataclasses.replace(OPTIONS, level="patient")
+    report = with_baselines(evaluate(scores, by_patient), found, by_patient)
     assert {row.n for _, rows in report.baselines for row in rows} == {report.rows[0].n} == {12}
 
 
@@ -124,16 +128,16 @@ def test_not_exclusive_labels(data: Manifest) -> None:
     )
     scores = score(model, both, split="val", workers=0)
     found = baselines(both, scores, model.config)
-    report = with_baselines(evaluate(scores, n_resamples=100), found, n_resamples=100)
+    report = with_baselines(evaluate(scores, n_resamples=100), found, OPTIONS)
     assert dict(report.baselines)["colour statistics"][0].measures["auroc"].value > 0.9
 
 
 def of_two_folds(data: Manifest) -> Scores:
     """Scores as a cross-validation gives them; the folds are by patient."""
     parts = [score_of(data, split) for split in data.splits]
-    scores = parts[0].joined(parts[1:])
-    return dataclasses.replace(
-        scores, fold=tuple(f"fold{1 + int(group[1:]) // 2 % 2}" for group in scores.groups)
+    scores = parts[0].join(parts[1:])
+    return with_frames(
+        scores, fold=tuple(f"fold{1 + int(group[1:]) // 2 % 2}" for group in scores.frames.groups)
     )
 
 
@@ -142,20 +146,20 @@ def test_out_of_fold_is_each_fold_by_the_others(data: Manifest) -> None:
     scores = of_two_folds(data)
     found = baselines_out_of_fold(data, scores, small(global_size=32).config)
     assert list(found) == list(baselines(data, score_of(data, "val"), small(global_size=32).config))
-    fold = dict(zip(scores.images, scores.fold, strict=True))
+    fold = dict(zip(scores.frames.images, scores.frames.fold, strict=True))
     split = data.with_column(
         "split", ["val" if fold[frame.image] == "fold1" else "train" for frame in data.frames]
     )
     alone = baselines(split, score_of(split, "val"), small(global_size=32).config)
     for name, whole in found.items():
-        assert sorted(whole.images) == sorted(scores.images)
-        places = [whole.images.index(image) for image in alone[name].images]
+        assert sorted(whole.frames.images) == sorted(scores.frames.images)
+        places = [whole.frames.images.index(image) for image in alone[name].frames.images]
         np.testing.assert_allclose(whole.logits[places], alone[name].logits, atol=1e-9)
 
 
 def test_regressions_take_one_thread(data: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     """And what is outside them as many as before."""
-    fit, seen = floors_module._fit, []
+    fit, seen = baselines_module._fit, []
 
     def threads() -> set[int]:
         return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
@@ -164,11 +168,11 @@ def test_regressions_take_one_thread(data: Manifest, monkeypatch: pytest.MonkeyP
         seen.append(threads())
         return fit(features, targets)
 
-    monkeypatch.setattr(floors_module, "_fit", watched)
+    monkeypatch.setattr(baselines_module, "_fit", watched)
     train = {frame.image for frame in data.frames if frame.split == "train"}
     known = {frame.image: {"labels": np.array(frame.labels, float)} for frame in data.frames}
     with threadpool_limits(2, user_api="blas"):
-        floors_module._fitted(data, known, train, score_of(data, "val"))
+        baselines_module._fitted(data, known, train, score_of(data, "val"))
         assert threads() == {2}
     assert seen == [{1}]
 
@@ -211,6 +215,6 @@ def test_the_command(data: Manifest, tmp_path: Path) -> None:
         "val",
         "--baselines",
     ]
-    done = CliRunner().invoke(app, [*arguments, "--n_resamples", "100"], catch_exceptions=False)
+    done = CliRunner().invoke(app, [*arguments, "--n-resamples", "100"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert "| colour statistics | normal | rest |" in done.output
+    assert "| colour statistics | IM | normal |" in done.output

@@ -15,7 +15,9 @@ from lag_zoo.data.manifest import Manifest
 from lag_zoo.evaluate import evaluate
 from lag_zoo.evaluate.mistakes import GAP, Mistake, worst_mistakes
 from lag_zoo.evaluate.pages import html
-from lag_zoo.evaluate.scores import Scores, score
+from lag_zoo.evaluate.scores import Scores
+from lag_zoo.evaluate.scoring import score
+from tests.evaluate.drawn_scores import with_frames
 from tests.training.drawn_data import SIZE, write_frames
 
 
@@ -44,7 +46,7 @@ def test_the_furthest_from_the_threshold_come_first(model: lag_zoo.LAG, data: Ma
     scores = said(model, data)
     report = evaluate(scores, n_resamples=100)
     found = [m for m in worst_mistakes(model, data, scores, report, count=3) if m.label == "IM"]
-    probabilities, truth = scores.probabilities[:, 1], scores.targets == 1
+    probabilities, truth = scores.probabilities[:, 1], scores.frames.targets == 1
     positives = sorted(
         (p for p, t in zip(probabilities, truth, strict=True) if p >= 0.5 and not t), reverse=True
     )
@@ -92,12 +94,12 @@ def test_what_is_blanked_for_the_network_is_blanked_here(data: Manifest) -> None
 
 def test_unknown_labels_are_no_mistakes(model: lag_zoo.LAG, data: Manifest) -> None:
     scores = said(model, data)
-    marks = np.stack([scores.targets == 0, scores.targets == 1], axis=1).astype(int)
+    marks = np.stack([scores.frames.targets == 0, scores.frames.targets == 1], axis=1).astype(int)
     marks[:4] = -1
-    several = dataclasses.replace(scores, task="multilabel", targets=marks)
+    several = dataclasses.replace(with_frames(scores, targets=marks), task="multilabel")
     found = worst_mistakes(model, data, several, evaluate(several, n_resamples=100), count=99)
     assert found
-    assert not {m.image for m in found} & set(scores.images[:4])
+    assert not {m.image for m in found} & set(scores.frames.images[:4])
     assert {m.reference for m in found} == {"not normal", "IM", "not IM"}
 
 
@@ -106,14 +108,14 @@ def test_the_page_says_that_it_holds_frames(model: lag_zoo.LAG, data: Manifest) 
     scores = said(model, data)
     report = evaluate(scores, n_resamples=100)
     mistakes = worst_mistakes(model, data, scores, report, count=2)
-    plain = html(report, title="t")
+    plain = html(report)
     assert "parts of frames" not in plain
     assert "worst mistakes" not in plain
-    assert not any(image in plain for image in scores.images)
-    page = html(report, title="t", mistakes=mistakes)
+    assert not any(image in plain for image in scores.frames.images)
+    page = html(report, mistakes=mistakes)
     assert "parts of frames" in page
-    assert page.count("<figure>") == len(mistakes) == 8
-    assert "no frame was called wrongly" in html(report, title="t", mistakes=[])
+    assert page.count("<figure>") == len(mistakes) == 4
+    assert "no frame was called wrongly" in html(report, mistakes=[])
 
 
 def test_a_frame_that_is_gone(model: lag_zoo.LAG, tmp_path: Path) -> None:

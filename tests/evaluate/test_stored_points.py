@@ -1,17 +1,20 @@
 """Operating points that are stored for some labels only: what is called instead, and that the report says so."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.evaluate import Report, Scores, evaluate
-from lag_zoo.evaluate.beside import with_others
-from lag_zoo.evaluate.contrasts import EvaluationOptions, against_rest, answers
+from lag_zoo.evaluate import Analysis, Calibration, EvaluationOptions, Report, Scores, evaluate
+from lag_zoo.evaluate.comparison import with_comparisons
 from lag_zoo.evaluate.pages import markdown
+from lag_zoo.evaluate.report import report_of
+from tests.evaluate.drawn_scores import with_frames
 
-STORED = EvaluationOptions("stored", "frame", "maximum", None, False, None, 100, 0)
+STORED = EvaluationOptions(operating_point="stored", n_resamples=20)
 
 
 def scores_of(
@@ -19,16 +22,13 @@ def scores_of(
 ) -> Scores:
     n = len(logits)
     targets = np.arange(n) % len(names)
-    return Scores(
+    return Scores.from_arrays(
+        logits,
+        targets if task == "multiclass" else np.eye(len(names), dtype=int)[targets],
         label_names=names,
         task=task,  # type: ignore[arg-type]
-        images=tuple(map(str, range(n))),
-        logits=logits,
-        targets=targets if task == "multiclass" else np.eye(len(names), dtype=int)[targets],
-        groups=(np.arange(n) // 4).astype(str),
-        grouping="patient",
-        operating_points=points,
-        found=n,
+        groups=np.arange(n) // 4 if n > 4 else None,
+        calibration=Calibration(operating_points=points),
     )
 
 
@@ -37,8 +37,8 @@ def drawn(names: tuple[str, ...], points: dict[str, float], *, task: str = "mult
     return scores_of(rng.normal(size=(96, len(names))), names, points, task=task)
 
 
-def stored(scores: Scores) -> Report:
-    return evaluate(scores, operating_point="stored", n_resamples=20)
+def stored(scores: Scores, **changes: object) -> Report:
+    return evaluate(scores, STORED, **changes)
 
 
 @given(
@@ -55,26 +55,40 @@ def test_of_two_labels_each_frame_is_called_one(
     if 0 <= tied < len(logits):
         point = float(scores.probabilities[tied, number])
     scores = scores_of(scores.logits, scores.label_names, {scores.label_names[number]: point})
-    found = [answers(contrast, scores, STORED) for contrast in against_rest(scores)]
-    called = [one.probabilities >= one.thresholds for one in found]
+    called = []
+    for positive in scores.label_names:
+        analysis = Analysis(scores, dataclasses.replace(STORED, positive=positive))
+        (contrast,) = analysis.contrasts
+        called.append(analysis.called(contrast))
+        threshold = analysis.points.of(contrast, analysis.units).each
+        assert (called[-1] == (contrast.probabilities >= threshold)).all(), "at the threshold that is told"
     assert (called[number] == (scores.probabilities[:, number] >= point)).all()
     assert (called[0] != called[1]).all()
 
 
 def test_two_labels() -> None:
-    names = ("mucosa", "polyp")
-    scores = drawn(names, {"polyp": 0.3})
-    mucosa, polyp = (report := stored(scores)).rows
+    scores = drawn(("mucosa", "polyp"), {"polyp": 0.3})
+    (polyp,) = (report := stored(scores)).rows
+    (mucosa,) = stored(scores, positive="mucosa").rows
+    assert (polyp.label, polyp.against, mucosa.label, mucosa.against) == (
+        "polyp",
+        "mucosa",
+        "mucosa",
+        "polyp",
+    )
     assert (polyp.threshold, polyp.rule) == (0.3, "stored with the weights")
     assert mucosa.threshold == pytest.approx(0.7)
     assert mucosa.rule == "stored with the weights for polyp: where that is not called"
     (tp, fp, tn, fn) = polyp.confusion
     assert mucosa.confusion == (tn, fn, tp, fp)
-    assert "stored with the weights" in markdown(report, title="t")
+    assert "stored with the weights" in markdown(report)
     assert not any("No operating point" in warning for warning in report.warnings)
-    again = with_others(report, scores, {"the same": (scores, report)}, n_resamples=20)
+    analysis = Analysis(scores, STORED)
+    again = with_comparisons(report_of(analysis), analysis, {"the same": analysis})
     assert all(
-        difference.value == 0 for differences in again.beside[0].differences for difference in differences
+        difference.value == 0
+        for differences in again.comparisons[0].differences
+        for difference in differences
     )
 
 
@@ -95,11 +109,13 @@ def test_labels_that_do_not_exclude_each_other_have_no_complement() -> None:
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
 def test_where_none_is_stored_it_is_refused(task: str) -> None:
     for points in ({}, {"another": 0.5}):
-        with pytest.raises(InvalidConfigError, match="no operating point of GA is stored"):
+        with pytest.raises(InvalidConfigError, match="no operating point of GA, IM is stored"):
             stored(drawn(("GA", "IM"), points, task=task))
 
 
 def test_on_frames_that_training_used_the_complement_is_apparent_too() -> None:
-    scores = drawn(("mucosa", "polyp"), {"polyp": 0.3})
-    scores = Scores(**{**vars(scores), "parts": ("train",) * 96})
-    assert all(row.apparent and "apparent" in row.rule for row in stored(scores).rows)
+    scores = with_frames(drawn(("mucosa", "polyp"), {"polyp": 0.3}), fold=("train",) * 96)
+    for positive in scores.label_names:
+        (row,) = stored(scores, positive=positive).rows
+        assert row.apparent
+        assert "apparent" in row.rule

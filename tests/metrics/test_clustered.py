@@ -139,6 +139,15 @@ def test_copies_of_a_frame_are_one_frame(groups: int, copies: int, data: st.Data
     assert found.carriers == groups
 
 
+@pytest.mark.parametrize("frames_each", [1, 5])
+def test_a_mean_without_limits_is_students_of_the_means_of_the_groups(frames_each: int) -> None:
+    values = np.random.default_rng(0).gamma(2.0, size=(12, frames_each))
+    expected = scipy.stats.ttest_1samp(values.mean(axis=1), 0).confidence_interval()
+    mean = influence.ratio(values.ravel(), np.ones(values.size))
+    found = group_interval(mean, np.arange(12).repeat(frames_each), values.size, limits=None)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
 @given(st.integers(0, 10_000))
 def test_the_interval_lies_within_the_limits_and_holds_the_value(seed: int) -> None:
     scores, _, truth, groups = frames(
@@ -231,6 +240,15 @@ def test_networks_that_agree_on_every_frame() -> None:
     assert carrying.low == pytest.approx(-carrying.high)
 
 
+def test_gains_and_losses_that_cancel_in_each_group_leave_a_width() -> None:
+    groups = np.arange(30).repeat(4)
+    one = np.arange(120) % 4 == 0
+    other = np.arange(120) % 4 == 1
+    found = share_difference(one, other, np.ones(120, bool), groups)
+    assert (found.value, found.p) == (0, 1)
+    assert found.high == pytest.approx(1.96 * np.sqrt(0.5 / 120), rel=0.02)  # as of independent frames
+
+
 def test_a_single_carrying_group_still_has_an_interval() -> None:
     groups = np.arange(6).repeat(5)
     truth = groups == 2
@@ -240,6 +258,16 @@ def test_a_single_carrying_group_still_has_an_interval() -> None:
         assert found.high - found.low > 0.6
     difference = auroc_difference(scores, -scores, truth, groups)
     assert difference.p > 0.3
+
+
+@given(st.integers(1, 10**12), st.booleans(), st.booleans())
+def test_one_group_that_outweighs_all_others(weight: int, first: bool, last: bool) -> None:
+    """Is nearly a group alone: the interval is as wide as that of one, and no number overflows."""
+    hit, weights = np.array([first, not first, last]), np.array([weight, 1.0, 1.0])
+    statistic = influence.ratio(hit * weights, weights)
+    found = group_interval(statistic, np.array([0, 1, 2]), 3)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.high - found.low > (0.75 if weight > 100 else 0.5)
 
 
 def test_what_does_not_exist_is_nan() -> None:
@@ -333,8 +361,7 @@ def test_the_benchmark_knows_the_true_values_and_covers_them() -> None:
     few = drawn(Design("few", 12, 0.5, 0.5, rounded=True), np.random.default_rng(0))
     counts = np.random.default_rng(1).multinomial(12, np.full(12, 1 / 12), 5)
     for name, measure in MEASURES.items():
-        for count, found in zip(
-            counts, weighted(name, *few[::2], few.groups, counts.astype(float)), strict=True
-        ):
+        resampled = weighted(name, few.scores, few.truth, few.groups, counts.astype(float))
+        for count, found in zip(counts, resampled, strict=True):
             chosen = np.arange(len(few.truth)).repeat(count[few.groups])
             assert found == pytest.approx(measure(few.scores[chosen], few.truth[chosen]).value)
