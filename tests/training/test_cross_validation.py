@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from lag_zoo.cli.app import app
 from lag_zoo.data.manifest import Manifest
+from lag_zoo.data.sources import open_data
 from lag_zoo.data.splits import folds
 from lag_zoo.errors import InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate import compare, evaluate
@@ -62,10 +63,11 @@ def test_nothing_of_a_group_is_on_two_sides(data: Manifest) -> None:
 def test_each_frame_once_and_done_folds_stay_done(cv: CrossValidated, data: Manifest, tmp_path: Path) -> None:
     seen: list[Mapping[str, Any]] = []
     shutil.copytree(cv.folder, tmp_path / "cv")
+    read = open_data(data.root / "data.csv")  # as the command has it
 
     def again() -> dict[str, Any]:
         return cross_validate(
-            RECIPES, data, tmp_path / "cv", folds=2, device="cpu", listener=EachEpoch(seen.append)
+            RECIPES, read, tmp_path / "cv", folds=2, device="cpu", listener=EachEpoch(seen.append)
         )
 
     found = again()
