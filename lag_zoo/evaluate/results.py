@@ -130,8 +130,8 @@ class LabelResult:
         measures: the numbers of `METRICS`, each with its interval; NaN where one does not exist.
         unreliable: why the intervals are not to be relied on, with the simulated coverage; empty: no reason.
         at_prevalence: predictive values at a prevalence that was asked for.
-        calibration: the measures of `lag_zoo.metrics.calibration` and of the smooth curve, each with its interval; empty
-            without both classes or without probabilities.
+        calibration: the measures of `lag_zoo.metrics.calibration` and `calibration_curve`, each with its interval;
+            empty without both classes or without probabilities.
         curves: the points of the pictures; `None` without both classes or without probabilities.
         frames_and_label: of examinations and patients: whether those with the label have more frames.
     """
