@@ -5,8 +5,8 @@
 
 DATA is a Kvasir-SEG folder with manifest.csv; OUT holds parts of its frames, and is scratch. Each LAG is screened on
 the first fold; the two best by their validation frames there, and the plain backbones, are trained on all five. Parts
-are the tasks' names, guards and baselines; by default all. Without the runs of a screening made before, its finalists are
-the words of OUT/finalists.txt.
+are the tasks' names, guards and baselines; by default all. Without the runs of a screening made before, its finalists
+are the words of OUT/finalists.txt.
 """
 
 import argparse
