@@ -3,13 +3,15 @@
 Studies are drawn of which the truth is known: scores are normal, `icc` of their variance is the patient's own, 2 to 8
 frames a patient, labels by patient or by frame; a frame above 0 is called. In each study the intervals of the library
 (the first column) are computed, and beside them the best others that were tried. `--carriers` prints how the intervals
-do where exactly so many patients have the label: the numbers in `lag_zoo.metrics.reliance`.
+do where exactly so many patients have the label: the numbers in `lag_zoo.metrics.clustered.RELIANCE`.
 """
 
 import argparse
 import itertools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +21,9 @@ from scipy.special import expit, logit
 from lag_zoo.metrics import clustered, influence
 from lag_zoo.metrics.influence import Influence
 
-RESAMPLES, BOOTSTRAPPED = 400, 200  # resamples of a bootstrap, studies of a cell in which it is tried
+RESAMPLES, BOOTSTRAPPED = 400, 100  # resamples of a bootstrap, studies of a cell in which it is tried
+ROUNDING = 1e-9  # the true AUROC of perfect separation is 1 but for that
+DIFFERENCE = "difference of "
 Ends = tuple[float, float]
 
 
@@ -40,7 +44,8 @@ class Design:
     rounded: bool = False
 
 
-class Study(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Study:
     """Scores of two networks, truth and patient of each frame (n,)."""
 
     scores: np.ndarray
@@ -125,7 +130,7 @@ def truths(design: Design, prevalence: float) -> dict[str, float]:
                 "F1": 2 * prevalence * rate[0] / (called + prevalence),
             }
         )
-    differences = {f"difference of {name}": found[0][name] - found[1][name] for name in PAIRED}
+    differences = {f"{DIFFERENCE}{name}": found[0][name] - found[1][name] for name in PAIRED}
     return {**found[0], **differences}
 
 
@@ -149,6 +154,12 @@ MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], Influence]] = {
     "AUPRC": influence.auprc,
     "F1": lambda scores, truth: influence.f1(scores > 0, truth),
 }
+
+
+@lru_cache(maxsize=16)
+def measured(study: Study, name: str, *, other: bool = False) -> Influence:
+    """A measure of the network, or of the other."""
+    return MEASURES[name](study.other if other else study.scores, study.truth)
 
 
 def weighted(
@@ -193,18 +204,20 @@ def count_of(name: str, study: Study) -> int:
     return len(np.unique(study.groups[~study.truth])) if name == "specificity" else fewer(study)
 
 
-def bootstrap(name: str, study: Study, *, all_groups: bool, paired: bool = False) -> Ends:
-    """The cluster bootstrap with percentiles expanded by Student's t of so many groups."""
+def bootstraps(name: str, study: Study, *, paired: bool) -> dict[str, Ends]:
+    """The cluster bootstrap with percentiles expanded by Student's t, of the carrying groups and of all."""
     count = int(study.groups.max()) + 1
     drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(float)
     values = weighted(name, study.scores, study.truth, study.groups, drawn)
     if paired:
         values = values - weighted(name, study.other, study.truth, study.groups, drawn)
     values = values[np.isfinite(values)]
-    groups = count if all_groups else count_of(name, study)
-    tail = scipy.stats.norm.sf(np.sqrt(groups / (groups - 1)) * scipy.stats.t.ppf(0.975, groups - 1))
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
+    found = {}
+    for by, groups in (("carriers", count_of(name, study)), ("all groups", count)):
+        tail = scipy.stats.norm.sf(np.sqrt(groups / (groups - 1)) * scipy.stats.t.ppf(0.975, groups - 1))
+        low, high = np.quantile(values, [tail, 1 - tail])
+        found[f"bootstrap, {by}"] = (float(low), float(high))
+    return found
 
 
 def at_the_ends(value: float, groups: int) -> Ends:
@@ -212,9 +225,10 @@ def at_the_ends(value: float, groups: int) -> Ends:
     return found.low, found.high
 
 
+@lru_cache(maxsize=4)
 def linearised(name: str, study: Study) -> tuple[float, float, float]:
-    """Value, variance, and degrees of freedom: Obuchowski's with Satterthwaite's for an AUROC, else of the carriers."""
-    found = MEASURES[name](study.scores, study.truth)
+    """Value, variance and degrees of freedom, for an AUROC Obuchowski's and Satterthwaite's, else of the carriers."""
+    found = measured(study, name)
     sums = [np.bincount(study.groups, part.effect) for part in found.parts]
     counts = [len(np.unique(study.groups[part.weight > 0])) for part in found.parts]
     sums = [one * np.sqrt(count / (count - 1)) for one, count in zip(sums, counts, strict=True)]
@@ -253,7 +267,7 @@ def korn_graubard(name: str, study: Study) -> Ends:
 
 def square_and_add(name: str, study: Study) -> Ends:
     """A difference from the intervals of both and their correlation: Zou and Donner, Statistics in Medicine 2008."""
-    one, other = (MEASURES[name](scores, study.truth) for scores in study[:2])
+    one, other = measured(study, name), measured(study, name, other=True)
     first, second = (
         clustered.group_interval(found, study.groups, len(study.truth)) for found in (one, other)
     )
@@ -269,36 +283,25 @@ def square_and_add(name: str, study: Study) -> Ends:
     return difference - down, difference + reach(first.high - first.value, second.value - second.low)
 
 
-def here(name: str, study: Study) -> Ends:
-    found = clustered.group_interval(
-        MEASURES[name](study.scores, study.truth), study.groups, len(study.truth)
-    )
-    return found.low, found.high
+def here(name: str, study: Study, *, paired: bool = False) -> Ends:
+    """The interval of the library."""
+    one, of = measured(study, name), (study.groups, len(study.truth))
+    if not paired:
+        return clustered.group_interval(one, *of)[1:3]
+    return clustered.group_difference(one, measured(study, name, other=True), *of)[1:3]
 
 
-def difference_here(name: str, study: Study) -> Ends:
-    one, other = (MEASURES[name](scores, study.truth) for scores in study[:2])
-    found = clustered.group_difference(one, other, study.groups, len(study.truth))
-    return found.low, found.high
-
-
-def methods(measure: str) -> dict[str, Callable[[Study], Ends]]:
-    """The intervals of a measure by name, the library's own first; bootstraps begin with that word."""
-    paired = measure.startswith("difference of ")
-    name = measure.removeprefix("difference of ")
-    found: dict[str, Callable[[Study], Ends]] = {
-        "library": lambda study: (difference_here if paired else here)(name, study)
-    }
+def intervals(measure: str, study: Study, *, resampled: bool) -> dict[str, Ends]:
+    """The intervals of a measure by method, the library's own first."""
+    name, paired = measure.removeprefix(DIFFERENCE), measure.startswith(DIFFERENCE)
+    found = {"library": here(name, study, paired=paired)}
     if paired:
-        found["square-and-add"] = lambda study: square_and_add(name, study)
+        found["square-and-add"] = square_and_add(name, study)
     else:
-        label = "Obuchowski, logit, t" if name == "AUROC" else "logit, t"
-        found[label] = lambda study: by_logit(name, study)
+        found["logit, t"] = by_logit(name, study)
     if measure in ("sensitivity", "specificity"):
-        found["Korn-Graubard"] = lambda study: korn_graubard(name, study)
-    found["bootstrap, carriers"] = lambda study: bootstrap(name, study, all_groups=False, paired=paired)
-    found["bootstrap, all groups"] = lambda study: bootstrap(name, study, all_groups=True, paired=paired)
-    return found
+        found["Korn-Graubard"] = korn_graubard(name, study)
+    return found | (bootstraps(name, study, paired=paired) if resampled else {})
 
 
 class Cell(NamedTuple):
@@ -309,8 +312,7 @@ class Cell(NamedTuple):
 def simulated(design: Design, measures: list[str], runs: int) -> dict[str, dict[str, Cell]]:
     """Coverage and median width, by measure and method."""
     rng = np.random.default_rng(2024)
-    held: dict[tuple[str, str], list[tuple[bool, float]]] = {}
-    tried = {measure: methods(measure) for measure in measures}
+    held: dict[str, dict[str, list[tuple[bool, float]]]] = {measure: {} for measure in measures}
     true = truths(design, expected_prevalence(design))
     for run in range(runs):
         study = drawn(design, rng)
@@ -318,37 +320,33 @@ def simulated(design: Design, measures: list[str], runs: int) -> dict[str, dict[
             design.giant
         ):  # the share of frames with the label hangs on one patient: truth at the share of the study
             true = truths(design, float(study.truth.mean()))
-        for measure, by_name in tried.items():
-            for name, interval in by_name.items():
-                if name.startswith("bootstrap") and run >= BOOTSTRAPPED:
-                    continue
-                low, high = interval(study)
-                # The true value of perfect separation is 1 but for rounding.
-                holds = low - 1e-9 <= true[measure] <= high + 1e-9
-                held.setdefault((measure, name), []).append((holds, high - low))
+        for measure, of_measure in held.items():
+            for name, (low, high) in intervals(measure, study, resampled=run < BOOTSTRAPPED).items():
+                holds = low - ROUNDING <= true[measure] <= high + ROUNDING
+                of_measure.setdefault(name, []).append((holds, high - low))
     return {
-        measure: {
-            name: Cell(
-                float(np.mean([holds for holds, _ in held[measure, name]])),
-                float(np.median([width for _, width in held[measure, name]])),
-            )
-            for name in by_name
-        }
-        for measure, by_name in tried.items()
+        measure: {name: _cell(np.array(found, float)) for name, found in of_measure.items()}
+        for measure, of_measure in held.items()
     }
 
 
-def tables(designs: list[Design], measures: list[str], runs: int) -> Iterator[str]:
+def _cell(found: np.ndarray) -> Cell:
+    return Cell(float(found[:, 0].mean()), float(np.median(found[:, 1])))
+
+
+def tables(designs: list[Design], measures: list[str], runs: int, processes: int) -> Iterator[str]:
     """Markdown, a table a measure: coverage / median width."""
-    cells = {design.name: simulated(design, measures, runs) for design in designs}
+    with ProcessPoolExecutor(processes) as pool:
+        found = pool.map(simulated, designs, itertools.repeat(measures), itertools.repeat(runs))
+        cells = dict(zip((design.name for design in designs), found, strict=True))
     few = min(runs, BOOTSTRAPPED)
     yield (
         f"{runs} studies a cell (standard error of a coverage of 0.95: {np.sqrt(0.95 * 0.05 / runs):.3f}), "
         f"bootstraps in {few} of them with {RESAMPLES} resamples (standard error {np.sqrt(0.95 * 0.05 / few):.3f}). "
-        "Each entry: coverage / median width."
+        "An entry: coverage / median width. `logit, t` of an AUROC is Obuchowski's variance with Satterthwaite's t."
     )
     for measure in measures:
-        names = list(methods(measure))
+        names = list(cells[designs[0].name][measure])
         yield f"\n### {measure[0].upper()}{measure[1:]}\n"
         yield f"| prevalence, ICC, labels, patients | {' | '.join(names)} |"
         yield f"| --- |{' --- |' * len(names)}"
@@ -396,11 +394,11 @@ def by_carriers(runs: int) -> Iterator[str]:
             for measure, cell in coverage_here(design, measures, runs).items():
                 found[measure].append(cell)
         row = []
-        for measure in measures:
-            held = [cell.coverage for cell in found[measure]]
+        for of_measure in found.values():
+            held = [cell.coverage for cell in of_measure]
             row += [
                 f"{min(held):.3f} to {max(held):.3f}",
-                f"{np.median([c.width for c in found[measure]]):.2f}",
+                f"{np.median([cell.width for cell in of_measure]):.2f}",
             ]
         yield f"| {carriers} | {' | '.join(row)} |"
 
@@ -408,15 +406,13 @@ def by_carriers(runs: int) -> Iterator[str]:
 def coverage_here(design: Design, measures: list[str], runs: int) -> dict[str, Cell]:
     """Coverage and median width of the library's own intervals."""
     rng, true = np.random.default_rng(2024), truths(design, expected_prevalence(design))
-    ends = np.array(
-        [[here(name, study) for name in measures] for study in (drawn(design, rng) for _ in range(runs))]
-    )
-    held = [(ends[:, i, 0] <= true[name]) & (true[name] <= ends[:, i, 1]) for i, name in enumerate(measures)]
-    widths = np.median(ends[:, :, 1] - ends[:, :, 0], axis=0)
-    return {
-        name: Cell(float(hold.mean()), float(width))
-        for name, hold, width in zip(measures, held, widths, strict=True)
-    }
+    studies = [drawn(design, rng) for _ in range(runs)]
+    found = {}
+    for name in measures:
+        ends = np.array([here(name, study) for study in studies])
+        held = (ends[:, 0] <= true[name] + ROUNDING) & (true[name] - ROUNDING <= ends[:, 1])
+        found[name] = _cell(np.stack([held, ends[:, 1] - ends[:, 0]], axis=1))
+    return found
 
 
 def main() -> None:
@@ -424,10 +420,15 @@ def main() -> None:
     parser.add_argument(
         "--runs", type=int, default=1000, help="simulated studies of each cell (default: 1000)"
     )
+    parser.add_argument("--processes", type=int, default=1, help="cells simulated at a time (default: 1)")
     parser.add_argument("--carriers", action="store_true", help="by the number of patients with the label")
     asked = parser.parse_args()
-    measures = [*MEASURES, *(f"difference of {name}" for name in PAIRED)]
-    lines = by_carriers(asked.runs) if asked.carriers else tables([*GRID, *OWN], measures, asked.runs)
+    measures = [*MEASURES, *(f"{DIFFERENCE}{name}" for name in PAIRED)]
+    lines = (
+        by_carriers(asked.runs)
+        if asked.carriers
+        else tables([*GRID, *OWN], measures, asked.runs, asked.processes)
+    )
     for line in lines:
         print(line, flush=True)
 

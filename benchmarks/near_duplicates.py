@@ -1,19 +1,21 @@
-"""How many near-copies the hash finds at each distance, and how many other pairs it takes for some.
+"""How many near-copies the hashes find at each distance, how many other pairs they take for some, and the time.
 
-By `python -m benchmarks.near_duplicates`, on Kvasir-SEG, whose manifest names groups of near-copies as far as they were
-found. They are few, and others are among the rest: the nearest pairs that it does not name are listed, to be looked at.
-So a copy of each frame is made in each of several ways, too, and the distance to its original is counted. Last, the
-seconds for 50,000 random hashes, among which are no near-copies.
+    python -m benchmarks.near_duplicates
+
+On Kvasir-SEG, PolypGen, NeoPolyp and chromoendoscopy of the stomach. Frames of different hospitals are never copies of
+each other, so pairs of them that are found are false. Pairs of one hospital are counted apart, for unknown copies are
+among them; the nearest that share no group are listed, to be looked at. Of every twelfth frame copies are made in each
+of several ways, and the distance to the original is counted. Then the list of the built-in weights' training frames:
+how many copies of these it knows, and of frames of the other hospitals it takes for some. Last, the seconds.
 """
 
 import io
-import itertools
 import os
-import random
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,19 +23,43 @@ import torchvision.transforms.v2.functional as F
 from PIL import Image
 from torch import Tensor
 
+from lag_zoo.catalogue.polyp import NAME
 from lag_zoo.data.images import read_image
-from lag_zoo.data.manifest import Manifest
-from lag_zoo.data.near_duplicates import DISTANCE, frame_hash, near_duplicates
-from lag_zoo.data.sources import open_data
+from lag_zoo.data.tables import read_manifest
+from lag_zoo.likeness import (
+    BITS,
+    CUTS,
+    DISTANCE,
+    Hashes,
+    _positions,
+    frame_hashes,
+    looks_like,
+    near_duplicates,
+    signs,
+)
+from lag_zoo.provenance import known_frames
 
-DISTANCES = range(25)
-LISTED = 22  # up to how many bits
-MANY = 50_000
+SETS = {"kvasir_seg": ("label", "group"), "polypgen": ("centre", "group"), "neopolyp": ("label", "group"),
+        "chgastro": ("label", "group")}  # fmt: skip
+DISTANCES = (10, 16, 22, 26, 30, 32, 34, 36, 38, 42, 46, 50)
+EACH = 12  # of how many frames one is copied
+LISTED = 12
+MANY = 5000
 
 
-def recompressed(frame: Tensor) -> Tensor:
+class Seen(NamedTuple):
+    """One frame: its data set, name and group, its hashes, and those of its copies."""
+
+    data: str
+    name: str
+    group: str
+    hashes: Hashes
+    copies: list[Hashes]
+
+
+def recompressed(frame: Tensor, quality: int = 40) -> Tensor:
     buffer = io.BytesIO()
-    Image.fromarray(frame.permute(1, 2, 0).numpy()).save(buffer, "JPEG", quality=40)
+    Image.fromarray(frame.permute(1, 2, 0).contiguous().numpy()).save(buffer, "JPEG", quality=quality)
     return torch.from_numpy(np.array(Image.open(buffer))).permute(2, 0, 1)
 
 
@@ -41,16 +67,15 @@ def resized(frame: Tensor) -> Tensor:
     return F.resize(frame, [frame.shape[1] // 2, frame.shape[2] // 2], antialias=True)
 
 
-def brightened(frame: Tensor) -> Tensor:
-    return (frame.float() * 1.15).clamp(0, 255).to(torch.uint8)
-
-
-def cut(share: float) -> Callable[[Tensor], Tensor]:
-    """A copy that lacks this share of each side."""
+def cut(*shares: float) -> Callable[[Tensor], Tensor]:
+    """A copy that lacks such a share left, above, right and below."""
 
     def apply(frame: Tensor) -> Tensor:
-        y, x = (round(size * share) for size in frame.shape[1:])
-        return frame[:, y : frame.shape[1] - y, x : frame.shape[2] - x]
+        height, width = frame.shape[1:]
+        left, top, right, bottom = (
+            round(share * side) for share, side in zip(shares, (width, height) * 2, strict=True)
+        )
+        return frame[:, top : height - bottom, left : width - right]
 
     return apply
 
@@ -58,57 +83,118 @@ def cut(share: float) -> Callable[[Tensor], Tensor]:
 COPIES: dict[str, Callable[[Tensor], Tensor]] = {
     "JPEG at 40": recompressed,
     "half size": resized,
-    "15% brighter": brightened,
-    "1% cut": cut(0.01),
-    "2% cut": cut(0.02),
-    "4% cut": cut(0.04),
+    "15% brighter": lambda frame: (frame.float() * 1.15).clamp(0, 255).to(torch.uint8),
     "border": lambda frame: F.pad(frame, [frame.shape[2] // 8, 5, 5, 20]),
+    "mirrored": lambda frame: frame.flip(-1),
+    "quarter turn": lambda frame: frame.rot90(1, (1, 2)),
+    "half turn": lambda frame: frame.rot90(2, (1, 2)),
+    "2% cut": cut(*[0.02] * 4),
+    "5% cut": cut(*[0.05] * 4),
+    "10% cut": cut(*[0.1] * 4),
+    "12% cut": cut(*[0.12] * 4),
+    "10% cut, mirrored, JPEG at 60": lambda frame: recompressed(cut(*[0.1] * 4)(frame).flip(-1), 60),
+    "10% cut left and above only": cut(0.1, 0.1, 0, 0),
 }
 
 
-def hashed(path: Path) -> list[int]:
-    """The hashes of a frame and of its copies."""
+def seen(job: tuple[str, str, str, bool]) -> Seen:
+    data, path, group, copied = job
     frame = read_image(path)
-    return [frame_hash(frame), *(frame_hash(copy(frame)) for copy in COPIES.values())]
+    copies = [frame_hashes(copy(frame).contiguous()) for copy in COPIES.values()] if copied else []
+    return Seen(data, Path(path).name, group, frame_hashes(frame), copies)
 
 
-def listed(manifest: Manifest, hashes: list[int]) -> None:
-    """Prints the nearest pairs that share no group."""
-    groups, paths = manifest.groups(), manifest.paths()
-    print("\nthe nearest pairs that share no group")
-    for bits, i, j in sorted(
-        ((a ^ b).bit_count(), i, j) for (i, a), (j, b) in itertools.combinations(enumerate(hashes), 2)
-    ):
-        if bits > LISTED:
-            break
-        if groups[i] != groups[j]:
-            print(f"{bits:3d} bits: {paths[i].name} {paths[j].name}")
+def jobs(shared: Path) -> list[tuple[str, str, str, bool]]:
+    found = []
+    for data, (label, group) in SETS.items():
+        manifest = read_manifest(shared / data / "manifest.csv", columns={label: "label", group: "exam"})
+        for number, frame in enumerate(manifest.frames):
+            found.append((data, str(manifest.path(frame)), frame.exam, number % EACH == 0))
+    return found
+
+
+def distances(frames: list[Hashes], whole: Tensor) -> np.ndarray:
+    """The bits (frames, whole) in which frames differ from whole ones, in the best position and cut."""
+    rows = []
+    for hashes in frames:
+        agreeing = (_positions(signs(hashes)) @ whole.T).amax(0)
+        rows.append((BITS - agreeing.numpy()) / 2)
+    return np.array(rows)
+
+
+def print_found(frames: list[Seen]) -> None:
+    whole = signs([frame.hashes[0] for frame in frames])
+    apart = distances([frame.hashes for frame in frames], whole)
+    apart = np.minimum(apart, apart.T)
+    one, other = np.triu_indices(len(frames), 1)
+    pairs = apart[one, other]
+    data, group = np.array([f.data for f in frames]), np.array([f.group for f in frames])
+    hospitals = data[one] != data[other]
+    same = ~hospitals & (group[one] == group[other])
+    rest = ~hospitals & ~same
+    copied = [(number, frame) for number, frame in enumerate(frames) if frame.copies]
+    copies = np.array([
+        [
+            min(
+                distances([frame.hashes], signs([copy[0]]))[0, 0],
+                distances([copy], whole[number : number + 1])[0, 0],
+            )
+            for copy in frame.copies
+        ]
+        for number, frame in copied
+    ])  # fmt: skip
+    print(
+        f"{len(frames)} frames; {hospitals.sum()} pairs of two hospitals, {rest.sum()} of one and two groups, "
+    )
+    print(f"{same.sum()} of one group; copies of {len(copied)} frames; bits used: {DISTANCE} of {BITS}\n")
+    print("| bits | two hospitals | one hospital, two groups | " + " | ".join(COPIES) + " |")
+    print("| --- " * (3 + len(COPIES)) + "|")
+    for bits in DISTANCES:
+        shares = " | ".join(f"{share:.0%}" for share in (copies <= bits).mean(axis=0))
+        print(f"| {bits} | {(pairs[hospitals] <= bits).sum()} | {(pairs[rest] <= bits).sum()} | {shares} |")
+    print("\nthe nearest pairs of one hospital that share no group")
+    for place in np.argsort(np.where(rest, pairs, BITS))[:LISTED]:
+        a, b = frames[one[place]], frames[other[place]]
+        print(f"{pairs[place]:3.0f} bits: {a.data} {a.name} {b.name}")
+
+
+def print_known(frames: list[Seen]) -> None:
+    known = signs([value for value in known_frames(NAME).hashes.values() if value is not None])
+    own = [frame for frame in frames if frame.data == "kvasir_seg" and frame.copies]
+    print(f"\nby the list of the training frames of {NAME}, of {len(own)} of them")
+    for number, name in enumerate(COPIES):
+        print(f"{name}: {sum(looks_like(frame.copies[number], known) for frame in own) / len(own):.0%} known")
+    others = [frame for frame in frames if frame.data != "kvasir_seg"]
+    print(
+        f"of {len(others)} frames of other hospitals: {sum(looks_like(f.hashes, known) for f in others)} known"
+    )
+
+
+def print_seconds(shared: Path) -> None:
+    torch.set_num_threads(1)
+    for data in ("kvasir_seg", "polypgen"):
+        paths = sorted((shared / data / "images").iterdir())[:10]
+        images = [read_image(path) for path in paths]
+        start = time.process_time()
+        for image in images:
+            frame_hashes(image)
+        spent = (time.process_time() - start) / len(images)
+        print(f"a frame of {data}: {1000 * spent:.0f} ms of one core")
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 256, (MANY, len(CUTS), BITS // 8), np.uint8)
+    many = [tuple(int.from_bytes(row.tobytes(), "big") for row in frame) for frame in bits]
+    start = time.process_time()
+    near_duplicates(many)
+    print(f"{MANY} random hashes compared: {time.process_time() - start:.0f} s of one core")
 
 
 def main() -> None:
     shared = Path(os.environ.get("LAG_ZOO_SHARED") or Path(__file__).resolve().parents[2] / "shared")
-    manifest = open_data(shared / "kvasir_seg" / "manifest.csv", columns={"group": "exam"})
-    with ThreadPoolExecutor() as pool:
-        hashes = list(pool.map(hashed, manifest.paths()))
-    own = [of_frame[0] for of_frame in hashes]
-    distances = np.array([(a ^ b).bit_count() for a, b in itertools.combinations(own, 2)])
-    known = np.array([a == b for a, b in itertools.combinations(manifest.groups(), 2)])
-    copies = np.array([[(copy ^ first).bit_count() for copy in rest] for first, *rest in hashes])
-    print(
-        f"{len(hashes)} frames, {len(known)} pairs, {known.sum()} of them known near-copies; bits used: {DISTANCE}\n"
-    )
-    print("| bits | known found | other pairs | " + " | ".join(COPIES) + " |")
-    print("| --- " * (3 + len(COPIES)) + "|")
-    for bits in DISTANCES:
-        near = distances <= bits
-        shares = " | ".join(f"{share:.1%}" for share in (copies <= bits).mean(axis=0))
-        print(f"| {bits} | {(near & known).sum()} | {(near & ~known).sum()} | {shares} |")
-    listed(manifest, own)
-    drawn = random.Random(0)
-    many = [drawn.getrandbits(128) for _ in range(MANY)]
-    start = time.perf_counter()
-    found = near_duplicates(many)
-    print(f"\n{MANY} random hashes: {len(found)} groups in {time.perf_counter() - start:.1f} s")
+    with ProcessPoolExecutor() as pool:
+        frames = list(pool.map(seen, jobs(shared), chunksize=8))
+    print_found(frames)
+    print_known(frames)
+    print_seconds(shared)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ _HOMES = {
     "WeightSpec": "specs",
     "create_model": "factory",
     "create_transform": "factory",
+    "evaluate_predictions": "evaluate",
     "find_field_of_view": "views",
     "finetune": "training",
     "list_models": "registry",
@@ -55,6 +56,7 @@ __all__ = [
     "WeightSpec",
     "create_model",
     "create_transform",
+    "evaluate_predictions",
     "find_field_of_view",
     "finetune",
     "list_models",
@@ -70,6 +72,7 @@ __all__ = [
 if typing.TYPE_CHECKING:
     from lag_zoo.catalogue.reported import reported_results
     from lag_zoo.errors import LagZooError
+    from lag_zoo.evaluate import evaluate_predictions
     from lag_zoo.factory import create_model, create_transform, register_with_timm
     from lag_zoo.nn import LAG, CropEnsemble
     from lag_zoo.predict import Prediction, Predictor

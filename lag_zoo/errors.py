@@ -12,9 +12,10 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     ├── DataError              (ValueError)         data that cannot be used as they are
     ├── TrainingError          (RuntimeError)       training that cannot go on
     ├── DownloadError          (OSError)            data that could not be fetched
+    ├── PredictionError        (OSError)            predictions that cannot be written
     ├── WeightsError
     │   ├── WeightsNotFoundError  (FileNotFoundError)  no weights where they were looked for
-    │   ├── WeightsIntegrityError (ValueError)         bytes that are not the ones vouched for
+    │   ├── WeightsIntegrityError (ValueError)         bytes with another SHA-256 than stated
     │   └── WeightsMismatchError  (ValueError)         weights of another network
     ├── PublishError           (OSError)            the Hub did not take a repository
     ├── ConformanceError       (AssertionError)     a model that breaks the zoo's conventions
@@ -23,9 +24,11 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     LagZooWarning              (UserWarning)
     ├── FieldOfViewWarning                          no lit area in a frame
     ├── HubWarning                                  the Hub failed and a cached copy is used
+    ├── UnusedColumnWarning                         a column of a manifest that is not read
     ├── DoubtfulIdsWarning                          ids that may name one patient twice
-    ├── UngroupedDataWarning                        frames of which nobody says whose they are
-    ├── UnevenSplitWarning                          splits of other shares than asked for
+    ├── NearCopiesWarning                           near-copies in more than one split
+    ├── UngroupedDataWarning                        frames without a patient or an examination
+    ├── UnevenSplitWarning                          splits of other sizes than asked for
     └── PluginWarning                               a plugin that could not be loaded
 """
 
@@ -90,11 +93,11 @@ class DownloadError(LagZooError, OSError):
 
 
 class TrainingError(LagZooError, RuntimeError):
-    """Training that cannot go on, such as a loss that is no number; the folder of the run is whole."""
+    """Training that cannot go on, for example after a loss of NaN; the folder of the run is whole."""
 
 
 class PredictionError(LagZooError, OSError):
-    """Answers that cannot be written; those before are kept, and the message says where."""
+    """Predictions that cannot be written; those before are kept, and the message says where."""
 
 
 class WeightsError(LagZooError):
@@ -110,7 +113,7 @@ class WeightsNotFoundError(WeightsError, FileNotFoundError):
 
 
 class WeightsIntegrityError(WeightsError, ValueError):
-    """A weights file whose bytes are not the ones that its specification vouches for."""
+    """A weights file with another SHA-256 than its specification states."""
 
 
 class WeightsMismatchError(WeightsError, ValueError):
@@ -131,7 +134,7 @@ class MissingExtraError(LagZooError, ImportError):
 
 @contextlib.contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Around imports that an extra of lag_zoo brings: names the extra where one is missing.
+    """Name the extra to install where an import inside this context is missing.
 
     >>> with extra("data"):
     ...     import no_such_module
@@ -154,11 +157,15 @@ class FieldOfViewWarning(LagZooWarning):
 
 
 class HubWarning(LagZooWarning):
-    """The Hub failed in the middle of an answer, and the cached copy is used."""
+    """A cached copy in place of a download that the Hub did not finish."""
 
 
 class UnusedColumnWarning(LagZooWarning):
-    """A column of a manifest that is not read, and whose name looks as if it should be."""
+    """A column of a manifest that is not read although its name resembles one that is."""
+
+
+class NearCopiesWarning(LagZooWarning):
+    """Near-copies in more than one split: what is measured on them is too good."""
 
 
 class DoubtfulIdsWarning(LagZooWarning):
@@ -170,7 +177,7 @@ class UngroupedDataWarning(LagZooWarning):
 
 
 class UnevenSplitWarning(LagZooWarning):
-    """Whole groups permit no split of the shares that were asked for."""
+    """Splits of other sizes than asked for, because groups stay whole."""
 
 
 class PluginWarning(LagZooWarning):

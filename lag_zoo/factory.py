@@ -1,25 +1,16 @@
-"""From a name to a network: build, load, and what goes with it."""
+"""From a name to a network: build, load, and the transform of its images."""
 
 import dataclasses
-import functools
 import os
-import warnings
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import torch
 
-from lag_zoo.errors import (
-    DuplicateModelError,
-    InvalidConfigError,
-    PluginWarning,
-    WeightsMismatchError,
-    did_you_mean,
-)
+from lag_zoo.errors import InvalidConfigError, WeightsMismatchError
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import present_device
-from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec, as_tuple
+from lag_zoo.specs import ConfigFields, LAGConfig, Policy, WeightSpec, as_tuple, require_known_fields
 from lag_zoo.timm_bridge import register_names
 from lag_zoo.views import FrameTransform, ViewSampler, ViewTransform
 from lag_zoo.weights.assembly import assemble
@@ -28,30 +19,6 @@ from lag_zoo.weights.files import read_weights
 from lag_zoo.weights.lookup import Reach, look_up, require_same_shapes
 from lag_zoo.weights.report import LoadReport
 from lag_zoo.weights.sources import Found
-
-
-class ConfigFields(TypedDict, total=False):
-    """The fields of `LAGConfig` that `create_model` takes by name."""
-
-    num_classes: int
-    label_names: Iterable[str]
-    task: Task
-    fusion: Fusion
-    num_crops: int
-    crop_size: int
-    crop_widths: Iterable[int]
-    crop_embed_dim: int
-    crop_se_ratio: float
-    shared_crops: bool
-    global_dim: int
-    hidden_dim: int
-    global_size: int
-    mean: Iterable[float]
-    std: Iterable[float]
-    policy: Policy
-    field_of_view: bool
-    mask_outside: bool
-    backbone_args: Mapping[str, Json]
 
 
 def create_model(
@@ -70,8 +37,8 @@ def create_model(
     """A network by its name in the zoo (`lag_resnet50_lci`, or with a tag of its weights), or `lag_<any timm name>`.
 
     Args:
-        name: see `lag_zoo.list_models`; or a place, `hf-hub:org/repo[@revision]` or `local-dir:path`, whose own
-            configuration says what the network is.
+        name: see `lag_zoo.list_models`; or a place, `hf-hub:org/repo[@revision]` or `local-dir:path`, for the
+            network that is described there.
         pretrained: `False`: untrained. `True`: with the weights that this version vouches for, else those in the
             repository `lag-zoo/<name>` (`LAG_ZOO_NAMESPACE` in place of `lag-zoo`): cached, or if the Hub, asked once
             and for at most five seconds, says that it has them. A place: with the weights there. `"backbone"`: only the
@@ -80,7 +47,7 @@ def create_model(
         revision: a branch, tag or commit of the repository.
         local_files_only: make no request; only what the cache holds.
         backbone_weights: a safetensors file of the backbone's weights, or `hf-hub:org/repo[:file]`.
-        backbone_prefix: what stands before the backbone's keys in that file, or a map of such beginnings.
+        backbone_prefix: the prefix of the backbone's keys in that file, or a map of prefixes.
         device: where the network goes.
         dtype: of its parameters.
         fields: fields of `LAGConfig`, in place of the model's own. With weights, other `label_names` or another
@@ -91,7 +58,7 @@ def create_model(
         InvalidConfigError: a field that does not exist or is out of range, an architecture without labels, a device
             that is not there, or a path that does not say so.
         WeightsNotFoundError: no weights there; the message says where they were looked for, why, and the ways on.
-        WeightsIntegrityError: bytes that are not the ones vouched for.
+        WeightsIntegrityError: bytes with another SHA-256 than the specification's.
         WeightsMismatchError: the weights are another network's, or `fields` give them other shapes or another meaning.
 
     >>> create_model("lag_mobilenetv3_small_100", label_names=["normal", "IM"]).num_classes
@@ -100,7 +67,6 @@ def create_model(
     >>> model.load_report.missing, model.load_report.replaced_labels
     (('head.weight', 'head.bias'), ('mucosa', 'polyp'))
     """
-    _register_once()
     reach = Reach(revision, None if cache_dir is None else Path(cache_dir), local_files_only)
     own_backbone = pretrained == "backbone" or backbone_weights is not None
     if own_backbone and pretrained not in (False, "backbone"):
@@ -151,9 +117,10 @@ def _load_backbone(
 
 
 def register_with_timm() -> None:
-    """Puts the zoo into timm's registry: `timm.create_model("lag_resnet50_lci")`, `timm.list_models(module="lag_zoo")`.
+    """Put the zoo into timm's registry: `timm.create_model("lag_resnet50_lci")`, `timm.list_models(module="lag_zoo")`.
 
-    The first model that `create_model` builds does it too.
+    Nothing else does: importing lag_zoo and building its models leave timm as it is. A second call adds what plugins
+    have brought since.
 
     Raises:
         DuplicateModelError: timm has a model of such a name already; then none is registered.
@@ -166,20 +133,10 @@ def register_with_timm() -> None:
     register_names(create_model)
 
 
-@functools.cache
-def _register_once() -> None:
-    try:
-        register_with_timm()
-    except (
-        DuplicateModelError
-    ) as error:  # a plugin's name; whoever builds a model here did not ask for timm's registry
-        warnings.warn(f"the zoo is not in timm's registry: {error}", PluginWarning, stacklevel=3)
-
-
 def create_transform(
     model: LAG | str, *, training: bool = False, views: bool = True
 ) -> FrameTransform | ViewTransform:
-    """The torchvision v2 transform that a network, or a model of the zoo by name, wants of its images.
+    """The torchvision v2 transform for the images of a network, or of a model of the zoo by name.
 
     Args:
         model: a network, or a name.
@@ -203,14 +160,8 @@ def create_transform(
 
 
 def _configured(name: str, base: LAGConfig, weights: WeightSpec | None, fields: ConfigFields) -> LAGConfig:
-    """The configuration of a model, with what the caller says in its place."""
-    known = ConfigFields.__annotations__
-    unknown = sorted(set(fields) - set(known))
-    if unknown:
-        raise InvalidConfigError(
-            f"create_model has no argument {', '.join(unknown)}.{did_you_mean(unknown[0], known)} Fields are "
-            f"{', '.join(known)}"
-        )
+    """The configuration of a model with the caller's fields in place of its own."""
+    require_known_fields(fields, "create_model")
     values = {f.name: getattr(base, f.name) for f in dataclasses.fields(base)}
     own_classes = values["num_classes"]
     values.update(fields)
@@ -233,7 +184,7 @@ def _configured(name: str, base: LAGConfig, weights: WeightSpec | None, fields: 
 
 
 def _refuse_other_meaning(config: LAGConfig, trained: LAGConfig, source: str) -> None:
-    """Refuses what no shape would show: weights that load, and then answer under other names or on other pixels."""
+    """Refuse weights that would load and then predict under other label names or on other pixels."""
     same_labels = set(config.label_names or ()) == set(trained.label_names or ())
     same_classes = same_labels and config.num_classes == trained.num_classes
     for field in ("mean", "std", *(("label_names", "task") if same_classes else ())):

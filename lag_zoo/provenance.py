@@ -1,12 +1,16 @@
-"""The frames that a model was trained on, by digest: what it says of them is apparent, not evidence.
+"""The frames that a model was trained on, by digest and by hash: what it says of them is apparent, not evidence.
 
-A list holds digests only, one a line; no picture can be had back from them. Lists of the zoo's own models ship with
-them; `finetune` leaves one in the folder of a run, beside its `best/`, and not in it: it is not published.
+A list holds a line a frame: its digest, and, where it has one, its hash (`lag_zoo.likeness`), by which a copy that was
+compressed again, resized or turned is known. From a digest no picture can be had back; a hash tells which of 12 x 12
+cells of a frame are brighter than their neighbours. Lists of the zoo's own models ship with them; `finetune` leaves one
+in the folder of a run, beside its `best/`, and not in it: it is not published.
 """
 
 import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -14,8 +18,10 @@ from torch import Tensor
 
 import lag_zoo.catalogue
 from lag_zoo.errors import InvalidImageError
+from lag_zoo.likeness import BITS, frame_hashes, looks_like, signs
 from lag_zoo.registry import list_models, model_info
 from lag_zoo.specs import DatasetRef
+from lag_zoo.views import FieldOfView
 
 FRAMES = "frames.txt"
 _DIGITS = 16
@@ -35,19 +41,63 @@ def frame_digest(pixels: Tensor) -> str:
     ]
 
 
-@functools.cache
-def known_frames(name: str) -> frozenset[str]:
-    """The digests of the frames that this model of the zoo was trained on; empty where no list is shipped.
+@dataclass(frozen=True)
+class KnownFrames:
+    """Frames that weights have seen.
 
-    >>> known_frames("lag_resnet50_lci")
-    frozenset()
+    Attributes:
+        hashes: the hash of each frame, by its digest; `None`: the list gives none.
     """
-    return _listed(Path(lag_zoo.catalogue.__file__).with_name(f"{name}_{FRAMES}"))
+
+    hashes: Mapping[str, int | None] = field(default_factory=dict)
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """The digests of the frames."""
+        return frozenset(self.hashes)
+
+    def holds(self, pixels: Tensor, *, field: FieldOfView | None = None) -> bool:
+        """True for the very pixels (3, H, W) of one of the frames, and for a near-copy of one that has a hash.
+
+        Args:
+            field: the field of view of the pixels, where it is known already.
+        """
+        if not self.hashes or pixels.dtype != torch.uint8:
+            return False
+        if frame_digest(pixels) in self.hashes:
+            return True
+        return len(self._signs) > 0 and looks_like(frame_hashes(pixels, field=field), self._signs)
+
+    @cached_property
+    def _signs(self) -> Tensor:
+        return signs([value for value in self.hashes.values() if value is not None])
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def to_text(self) -> str:
+        """The lines of a list, sorted; `read_frames` reads them."""
+        digits = BITS // 4
+        lines = (
+            digest if value is None else f"{digest} {value:0{digits}x}"
+            for digest, value in sorted(self.hashes.items())
+        )
+        return "".join(f"{line}\n" for line in lines)
 
 
-def frames_behind(seen: Iterable[DatasetRef], path: Path | None = None) -> frozenset[str]:
-    """The digests of the frames behind a set of weights: of each model of the zoo that was trained on one of these data
-    sets, and of the run whose `best/` the weights lie in.
+@functools.cache
+def known_frames(name: str) -> KnownFrames:
+    """The frames that this model of the zoo was trained on; none where no list is shipped.
+
+    >>> len(known_frames("lag_resnet50_lci"))
+    0
+    """
+    return read_frames(Path(lag_zoo.catalogue.__file__).with_name(f"{name}_{FRAMES}"))
+
+
+def frames_behind(seen: Iterable[DatasetRef], path: Path | None = None) -> KnownFrames:
+    """The frames behind a set of weights: of each model of the zoo that was trained on one of these data sets, and of
+    the run whose `best/` the weights lie in.
 
     Args:
         seen: the data sets behind the weights, `WeightSpec.seen_data`; compared by id.
@@ -57,17 +107,19 @@ def frames_behind(seen: Iterable[DatasetRef], path: Path | None = None) -> froze
     798
     """
     named = {data.id for data in seen}
-    shared = (
-        name
+    lists = [KnownFrames() if path is None else read_frames(path.absolute().parent.with_name(FRAMES))]
+    lists += [
+        known_frames(name)
         for name in list_models(pretrained=True)
         if named & {data.id for data in model_info(name).weights[0].seen_data}
-    )
-    of_run = frozenset[str]() if path is None else _listed(path.absolute().parent.with_name(FRAMES))
-    return of_run.union(*(known_frames(name) for name in shared))
+    ]
+    return KnownFrames({digest: value for each in lists for digest, value in each.hashes.items()})
 
 
-def _listed(path: Path) -> frozenset[str]:
+def read_frames(path: Path) -> KnownFrames:
+    """A list of frames; none where there is no such file."""
     if not path.is_file():
-        return frozenset()
+        return KnownFrames()
     lines = path.read_text(encoding="ascii", errors="replace").splitlines()
-    return frozenset(line for line in lines if line and not line.startswith("#"))
+    rows = (line.split() for line in lines if line and not line.startswith("#"))
+    return KnownFrames({digest: int(rest[0], 16) if rest else None for digest, *rest in rows})

@@ -21,7 +21,7 @@ _registry: dict[str, ModelSpec] = {}
 
 
 def register(spec: ModelSpec) -> None:
-    """Adds a model to the zoo of this process.
+    """Add a model to the zoo of this process.
 
     Raises:
         DuplicateModelError: the name is taken.
@@ -45,7 +45,7 @@ def list_models(
 
     Args:
         filter: a shell pattern (`lag_*_lci`), or several.
-        pretrained: only names whose weights this version can vouch for.
+        pretrained: only names with weights that this version can verify.
         domain: only this domain: `wli`, `lci` or `polyp`.
 
     Raises:
@@ -73,7 +73,7 @@ def list_models(
 def model_info(name: str) -> ModelSpec:
     """The specification of a model of the zoo (`name`, or `name.tag`), or of the architecture `lag_<timm name>`.
 
-    Loads no torch for a name of the zoo; for another it asks timm.
+    A name of the zoo loads no torch; for another one timm is asked.
 
     Raises:
         UnknownModelError: neither; with near matches.

@@ -1,11 +1,12 @@
-"""What defines a model and its weights, as plain frozen data: no torch here, and JSON both ways.
+"""Definitions of models and weights as plain frozen data: no torch here, and JSON both ways.
 
 `LAGConfig` is all that a network is built from, and all that a stranger's repository can say about one: names
-and bounded numbers, never a class or a path. `WeightSpec` vouches for one set of weights. `ModelSpec` is an entry of
-the zoo.
+and bounded numbers, never a class or a path. `WeightSpec` describes one set of weights, with their SHA-256. `ModelSpec`
+is an entry of the zoo.
 """
 
 import dataclasses
+import functools
 import json
 import math
 import re
@@ -13,8 +14,9 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypedDict
 
+from lag_zoo.bounds import Between, Count, hold
 from lag_zoo.brief import brief, shown
 from lag_zoo.errors import InvalidConfigError, did_you_mean
 
@@ -41,19 +43,23 @@ class Spec:
         cls.__repr__ = brief  # type: ignore[method-assign]  # before the dataclass of each makes its own
 
     def to_dict(self) -> dict[str, Any]:
-        """This specification as JSON-ready dictionaries, lists, strings and numbers."""
+        """Return the specification as JSON-ready dictionaries, lists, strings and numbers."""
         return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
     def to_json(self, *, indent: int | None = 2) -> str:
-        """This specification as a JSON text."""
+        """Return the specification as a JSON text."""
         return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The specification that `to_dict` wrote."""
+        """Read a specification that `to_dict` wrote.
+
+        Raises:
+            InvalidConfigError: an unknown or missing field, or a value that it cannot have.
+        """
         if not isinstance(data, Mapping):
             raise InvalidConfigError(f"{cls.__name__}: a JSON object is expected, got {type(data).__name__}")
-        hints = typing.get_type_hints(cls)
+        hints = cls._hints()
         unknown = sorted(set(data) - set(hints))
         if unknown:
             raise InvalidConfigError(
@@ -72,18 +78,42 @@ class Spec:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """The specification that `to_json` wrote."""
+        """Read a specification that `to_json` wrote; errors as in `from_dict`."""
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise InvalidConfigError(f"{cls.__name__}: not a JSON text: {error}") from error
         return cls.from_dict(data)
 
+    @classmethod
+    def checked(cls, **values: Any) -> dict[str, Any]:
+        """Check values of some fields by themselves, and return them in the types of these fields.
+
+        Raises:
+            InvalidConfigError: one that the field cannot have.
+
+        >>> LAGConfig.checked(num_crops=4, crop_widths=[8, 8, 16, 16])
+        {'num_crops': 4, 'crop_widths': (8, 8, 16, 16)}
+        """
+        hints = cls._hints()
+        typed = {name: _typed(value, hints[name], name) for name, value in values.items()}
+        hold(cls, typed)
+        return typed
+
+    @classmethod
+    def _hints(cls) -> dict[str, Any]:
+        """The types of the fields, without their bounds."""
+        kind: Any = cls
+        return _hints_of(kind)
+
     def _hold_types(self) -> None:
-        """Holds what a caller passes to the same types as what a file says."""
-        hints = typing.get_type_hints(type(self))
+        """Hold the values of a caller to the same types as those of a file."""
+        hints = self._hints()
         for f in dataclasses.fields(self):
             object.__setattr__(self, f.name, _typed(getattr(self, f.name), hints[f.name], f.name))
+
+
+_hints_of = functools.cache(typing.get_type_hints)  # they take longer to read than all values to check
 
 
 def _plain(value: Any) -> Any:
@@ -97,7 +127,7 @@ def _plain(value: Any) -> Any:
 
 
 def as_tuple(value: Any, where: str) -> tuple[Any, ...]:
-    """A list, an array, a column of a table, or whatever else gives its items in an order, as a tuple.
+    """Any ordered iterable as a tuple: a list, an array, a column of a table.
 
     Raises:
         InvalidConfigError: a single text, or something without an order; the message names `where`.
@@ -114,7 +144,7 @@ def as_tuple(value: Any, where: str) -> tuple[Any, ...]:
 
 
 def _own(value: Any) -> Any:
-    """A number or text of numpy's, a tensor of one number, or a text of another kind as Python's own."""
+    """Python's own number or text for one of numpy's, a tensor of one number, or a subclass of `str`."""
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         value = value.item()
     return str.__str__(value) if isinstance(value, str) else value
@@ -174,7 +204,7 @@ class LAGConfig(Spec):
         backbone: a timm name, or `googlenet` or `squeezenet1_1` (torchvision's). `None`: a module that came ready-made
             and that no name can rebuild.
         num_classes: outputs; 0 leaves the head out.
-        label_names: one name an output, in their order; a list, or what gives texts in an order, as an array does.
+        label_names: one name an output, in their order.
         task: `multiclass` (softmax, exclusive labels) or `multilabel` (sigmoid).
         fusion: how the crops join the global view: `concat` (the paper; a fixed number of crops), `mean`, `attention`.
         num_crops: crops an image.
@@ -196,25 +226,25 @@ class LAGConfig(Spec):
     """
 
     backbone: str | None
-    num_classes: int
+    num_classes: Annotated[int, Between(0, 100_000)]
     label_names: tuple[str, ...] | None = None
     task: Task = "multiclass"
     fusion: Fusion = "concat"
-    num_crops: int = 10
-    crop_size: int = 64
-    crop_widths: tuple[int, ...] = (16, 32, 64, 64)
-    crop_embed_dim: int = 64
-    crop_se_ratio: float = 0.25
+    num_crops: Annotated[int, Between(1, 4096)] = 10
+    crop_size: Annotated[int, Between(16, 1024)] = 64
+    crop_widths: Annotated[tuple[int, ...], Count(4), Between(1, 4096)] = (16, 32, 64, 64)
+    crop_embed_dim: Annotated[int, Between(1, 65536)] = 64
+    crop_se_ratio: Annotated[float, Between(0.001, 16)] = 0.25
     shared_crops: bool = True
-    global_dim: int = 256
-    hidden_dim: int = 256
-    global_size: int | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
+    global_dim: Annotated[int, Between(1, 65536)] = 256
+    hidden_dim: Annotated[int, Between(1, 65536)] = 256
+    global_size: Annotated[int | None, Between(32, 4096)] = None
+    mean: Annotated[tuple[float, ...] | None, Count(3), Between(0, 1)] = None
+    std: Annotated[tuple[float, ...] | None, Count(3), Between(0.001, 10)] = None
     policy: Policy = "sobol"
     field_of_view: bool = True
     mask_outside: bool = False
-    backbone_args: Mapping[str, Json] = field(default_factory=dict)
+    backbone_args: Mapping[str, Json] = field(default_factory=dict, hash=False)
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -224,22 +254,7 @@ class LAGConfig(Spec):
             f"schema version {self.schema_version!r} is not {SCHEMA_VERSION}, which this lag_zoo reads; "
             "a newer lag_zoo may read it",
         )
-        _within("num_classes", self.num_classes, 0, 100_000)
-        _within("num_crops", self.num_crops, 1, 4096)
-        _within("crop_size", self.crop_size, 16, 1024)
-        _require(len(self.crop_widths) == 4, f"crop_widths needs four numbers, got {self.crop_widths!r}")
-        for width in self.crop_widths:
-            _within("crop_widths", width, 1, 4096)
-        _within("crop_embed_dim", self.crop_embed_dim, 1, 65536)
-        _within("crop_se_ratio", self.crop_se_ratio, 0.001, 16)
-        _within("global_dim", self.global_dim, 1, 65536)
-        _within("hidden_dim", self.hidden_dim, 1, 65536)
-        _within("global_size", self.global_size, 32, 4096)
-        for name, bounds in (("mean", (0, 1)), ("std", (1e-3, 10))):
-            values = getattr(self, name)
-            _require(values is None or len(values) == 3, f"{name} needs three numbers, got {values!r}")
-            for value in values or ():
-                _within(name, value, *bounds)
+        hold(type(self), vars(self))
         if self.label_names is not None:
             named = len(self.label_names)
             _require(len(set(self.label_names)) == named, f"label_names repeat: {list(self.label_names)}")
@@ -247,6 +262,51 @@ class LAGConfig(Spec):
                 named == self.num_classes,
                 f"num_classes is {self.num_classes}, but label_names has {named}: {list(self.label_names)}",
             )
+
+
+class ConfigFields(TypedDict, total=False):
+    """The fields of `LAGConfig` as keywords of `LAG` and `create_model`, for editors and type checkers.
+
+    A list, an array or another sequence does where the configuration holds a tuple.
+    """
+
+    num_classes: int
+    label_names: Iterable[str] | None
+    task: Task
+    fusion: Fusion
+    num_crops: int
+    crop_size: int
+    crop_widths: Iterable[int]
+    crop_embed_dim: int
+    crop_se_ratio: float
+    shared_crops: bool
+    global_dim: int
+    hidden_dim: int
+    global_size: int | None
+    mean: Iterable[float] | None
+    std: Iterable[float] | None
+    policy: Policy
+    field_of_view: bool
+    mask_outside: bool
+    backbone_args: Mapping[str, Json]
+
+
+def require_known_fields(fields: Iterable[str], caller: str) -> None:
+    """Refuse keywords that are no fields of `LAGConfig`.
+
+    Raises:
+        InvalidConfigError: one is not; with near matches.
+
+    >>> require_known_fields(["num_crop"], "LAG")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    lag_zoo.errors.InvalidConfigError: LAG has no argument num_crop. Did you mean num_crops? Fields are ...
+    """
+    known = ConfigFields.__annotations__
+    if unknown := sorted(set(fields) - set(known)):
+        raise InvalidConfigError(
+            f"{caller} has no argument {', '.join(unknown)}.{did_you_mean(unknown[0], known)} Fields are "
+            f"{', '.join(known)}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The conformance suite that the author of a plugin runs: `check_model(name)`.
 
-It builds the model untrained and tries what the rest of lag_zoo, timm's scripts and torch rely on. Weights are not
-tried: they are held to their SHA-256 and to a strict load when they are asked for.
+The model is built untrained, and held to the conventions that lag_zoo, timm's scripts and torch rely on. Weights are
+not tried: loading holds them to their SHA-256 and to the network's keys.
 """
 
 import copy
@@ -22,14 +22,14 @@ __all__ = ["check_model"]
 
 
 def check_model(name: str) -> None:
-    """Tries whether a registered model keeps the conventions of the zoo. The process's random state is left as it was.
+    """Check that a registered model keeps the conventions of the zoo. The process's random state is left as it was.
 
     Args:
-        name: of the zoo or of a plugin, or `lag_<any timm name>`, which is tried with three classes.
+        name: of the zoo or of a plugin, or `lag_<any timm name>`, which is built with three classes.
 
     Raises:
         UnknownModelError: no such name.
-        ConformanceError: a convention is broken; the message names the check and what came of it.
+        ConformanceError: a convention is broken; the message names the check and its outcome.
 
     >>> check_model("lag_mobilenetv3_small_100_wli")
     """

@@ -1,4 +1,4 @@
-"""The zoo in timm's registry: what builds timm's models by name builds these too.
+"""The zoo in timm's registry, for scripts that build timm's models by name.
 
 timm's `register_model` looks into a function's module: it lists the function under the last part of the module's name,
 and reads the module's `default_cfgs`. The functions here are made on demand, one a name, so a small module is made for
@@ -48,12 +48,12 @@ _OTHER_WEIGHTS = (
 
 
 def register_names(build: Callable[..., LAG]) -> None:
-    """Puts every name of the zoo into timm's registry, and `lag`, which stands for any network.
+    """Put every name of the zoo into timm's registry, and `lag`, which stands for any network.
 
     Once a process; calls after the first only add names that are new, a plugin's for example.
 
     Args:
-        build: `lag_zoo.create_model`, or what takes the same arguments.
+        build: `lag_zoo.create_model`, or a function of the same arguments.
 
     Raises:
         DuplicateModelError: timm has a model of such a name already; then none is registered.
@@ -82,7 +82,7 @@ def _home(listing: str) -> Any:
 
 
 def _default_cfgs(name: str, spec: ModelSpec | None) -> dict[str, dict[str, Any] | PretrainedCfg]:
-    """What timm knows of a name without building it, by tags of weights: raw pixels, hence mean 0 and std 1."""
+    """timm's description of a name, by tags of weights: raw pixels, hence mean 0 and std 1."""
     config = spec.config if spec else LAGConfig(backbone=None, num_classes=0)
     cfgs: dict[str, dict[str, Any] | PretrainedCfg] = {}
     for weights in (spec.weights if spec else ()) or (None,):
@@ -103,14 +103,14 @@ def _default_cfgs(name: str, spec: ModelSpec | None) -> dict[str, dict[str, Any]
 
 
 def _own_size(config: LAGConfig) -> Any:
-    """The side of the pictures that the backbone was made for, as far as it is known without building it."""
+    """Side of the backbone's input in pixels, as far as it is known without building it."""
     bare = _bare(config.backbone)
     known = get_arch_pretrained_cfgs(bare).get(config.backbone or "") or get_pretrained_cfg(bare)
     return config.backbone_args.get("img_size") or (known or PretrainedCfg()).input_size[-1]
 
 
 def _whereabouts(weights: WeightSpec | None) -> dict[str, str]:
-    """By these timm sees that weights exist; they are lag_zoo's to load."""
+    """The place of weights, by which timm sees that there are any; lag_zoo loads them."""
     if weights is None:
         return {}
     if weights.repo is not None:
@@ -120,7 +120,7 @@ def _whereabouts(weights: WeightSpec | None) -> dict[str, str]:
 
 
 def _entry(name: str, build: Callable[..., LAG], spec: ModelSpec | None) -> Callable[..., nn.Module]:
-    """The function that timm calls with what its `create_model` was given, and with what it read of a repository."""
+    """The function that timm calls with the arguments of its `create_model` and the configuration of a repository."""
 
     def entry(
         pretrained: bool | str = False,
@@ -157,7 +157,7 @@ def _bare(backbone: str | None) -> str:
 
 
 def _asked_for(name: str, backbone: str | None, cfg: TimmCfg) -> str:
-    """What to build: the repository that timm has read, or the name, with the tag of its weights if there is one."""
+    """The name to build: the repository that timm has read, or the model with the tag of its weights."""
     said = cfg if isinstance(cfg, str | None) else _without_nulls(cfg)
     if isinstance(said, dict) and said.get("source") in ("hf-hub", "local-dir") and backbone is None:
         return f"hf-hub:{said['hf_hub_id']}" if said["source"] == "hf-hub" else f"local-dir:{said['file']}"
@@ -181,7 +181,7 @@ def _without_nulls(cfg: Mapping[str, Any] | PretrainedCfg) -> dict[str, Any]:
 
 
 def _for_build(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments without those of timm's that change nothing; what means nothing to LAG is an error."""
+    """The arguments without those of timm's that change nothing; one that LAG does not know is an error."""
     kept = {k: v for k, v in given.items() if k not in _NEUTRAL or v != _NEUTRAL[k]}
     if strange := [f"{k}={v!r}" for k, v in kept.items() if k not in _FIELDS + _OPTIONS]:
         neutral = ", ".join(f"{k}={v}" for k, v in _NEUTRAL.items())

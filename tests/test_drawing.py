@@ -13,7 +13,7 @@ import lag_zoo
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.drawing import CROPS, FIELD, INK, OUTSIDE, captioned, outlined, side_by_side
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.predict.answers import RIGHT, WRONG
+from lag_zoo.predict.prediction import RIGHT, WRONG
 
 FRAME = draw_frame((300, 400))
 

@@ -245,6 +245,14 @@ def test_resolve_says_what_the_factory_builds() -> None:
     assert resolve(ZOO) == (model_info(ZOO), None)
 
 
+def test_timms_registry_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    registered: list[object] = []
+    monkeypatch.setattr("timm.models._registry.register_model", registered.append)
+    monkeypatch.setattr("lag_zoo.timm_bridge.register_model", registered.append)
+    create_model(SMALL, num_classes=2)
+    assert not registered
+
+
 def test_a_device_that_is_not_there() -> None:
     with pytest.raises(InvalidConfigError, match="device 'foo': "):
         create_model("lag_mobilenetv3_small_050", num_classes=2, device="foo")

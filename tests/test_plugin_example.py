@@ -14,6 +14,7 @@ assert name in lag_zoo.list_models(domain="colonoscopy"), lag_zoo.list_models()
 assert lag_zoo.model_info(name).label_names == ("clean", "not clean")
 lag_zoo.testing.check_model(name)
 import timm
+lag_zoo.register_with_timm()
 assert timm.create_model(name).num_classes == 2
 print("checked")
 """

@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+import pytest
 import torch
+import torchvision.transforms.v2.functional as F
 
 import lag_zoo
-from lag_zoo.provenance import frames_behind, known_frames
+from lag_zoo.data.images import read_image
+from lag_zoo.data.phantom import draw_frame
+from lag_zoo.likeness import frame_hashes
+from lag_zoo.provenance import KnownFrames, frame_digest, frames_behind, known_frames, read_frames
 from lag_zoo.specs import DatasetRef
 
 BUILT_IN = "lag_mobilenetv3_small_100_polyp"
@@ -13,7 +18,7 @@ BUILT_IN = "lag_mobilenetv3_small_100_polyp"
 
 def test_a_data_set_is_the_same_however_it_is_cited() -> None:
     assert frames_behind([DatasetRef("kvasir-seg", "Jha 2020", "CC BY")]) == known_frames(BUILT_IN)
-    assert frames_behind([DatasetRef("kvasir-capsule", "Kvasir-SEG (Jha et al.)")]) == frozenset()
+    assert frames_behind([DatasetRef("kvasir-capsule", "Kvasir-SEG (Jha et al.)")]) == KnownFrames()
 
 
 def test_weights_made_from_others_have_seen_what_those_saw(tmp_path: Path) -> None:
@@ -28,3 +33,29 @@ def test_weights_made_from_others_have_seen_what_those_saw(tmp_path: Path) -> No
     assert report is not None
     assert report.initialised_from == (f"local-dir:{tmp_path / '0'}", f"the built-in {BUILT_IN}.kvasir_seg")
     assert frames_behind(report.trained_on) == known_frames(BUILT_IN)
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+def test_near_copies_of_frames_that_have_a_hash(hashed: bool) -> None:
+    frames = [draw_frame((120, 160), seed=seed) for seed in range(3)]
+    known = KnownFrames({frame_digest(f): frame_hashes(f)[0] if hashed else None for f in frames[:2]})
+    assert [known.holds(frame) for frame in frames] == [True, True, False]
+    assert [known.holds(F.resize(frame, [90, 120])) for frame in frames] == [hashed, hashed, False]
+    assert not KnownFrames().holds(frames[0])
+    assert not known.holds(frames[0].float())
+
+
+def test_a_list_in_a_file(tmp_path: Path) -> None:
+    known = KnownFrames({"0f" * 8: 5, "ab" * 8: None})
+    (tmp_path / "frames.txt").write_text("# of a run\n" + known.to_text(), encoding="ascii")
+    assert read_frames(tmp_path / "frames.txt") == known
+    assert read_frames(tmp_path / "none.txt") == KnownFrames()
+    (tmp_path / "frames.txt").write_text("ab" * 8 + "\n", encoding="ascii")
+    assert read_frames(tmp_path / "frames.txt").digests == {"ab" * 8}, "as it was before lists had hashes"
+
+
+def test_copies_of_the_built_in_models_frames(shared: Path) -> None:
+    known = known_frames(BUILT_IN)
+    frame = read_image(sorted((shared / "kvasir_seg" / "images").iterdir())[5])
+    half = F.resize(frame, [frame.shape[1] // 2, frame.shape[2] // 2])
+    assert [known.holds(f) for f in (frame, half, half.flip(-1).contiguous())] == [True] * 3

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import typing
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lag_zoo.bounds import Between, bounds_of
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.specs import SCHEMA_VERSION, DatasetRef, LAGConfig, Measurement, ModelSpec, WeightSpec
 
@@ -163,24 +165,53 @@ def test_what_a_file_says_wrongly_is_named(data: Any, says: str) -> None:
         LAGConfig.from_json(json.dumps(data))
 
 
-@pytest.mark.parametrize(
-    ("field", "low", "high"),
-    [
-        ("num_classes", 0, 100_000),
-        ("num_crops", 1, 4096),
-        ("crop_size", 16, 1024),
-        ("crop_embed_dim", 1, 65536),
-        ("global_dim", 1, 65536),
-        ("hidden_dim", 1, 65536),
-        ("global_size", 32, 4096),
-    ],
-)
-def test_bounds_are_where_they_are_said_to_be(field: str, low: int, high: int) -> None:
-    for value in (low, high):
-        assert getattr(LAGConfig(**{**SMALLEST, field: value}), field) == value
-    for value in (low - 1, high + 1):
-        with pytest.raises(InvalidConfigError, match=f"{field} must be a number from {low:g} to {high:g}"):
-            LAGConfig(**{**SMALLEST, field: value})
+BOUNDED = [
+    (name, bound)
+    for name, bounds in bounds_of(LAGConfig).items()
+    for bound in bounds
+    if isinstance(bound, Between)
+]
+
+
+@pytest.mark.parametrize(("field", "bound"), BOUNDED)
+def test_bounds_hold(field: str, bound: Between) -> None:
+    """A step is the smallest that the type of the field has; of a tuple the last number strays."""
+    default = {"mean": (0.5,) * 3, "std": (0.5,) * 3}.get(field, getattr(LAGConfig(**SMALLEST), field))
+    is_tuple = isinstance(default, tuple)
+    whole = isinstance(default[0] if is_tuple else default, int | None)
+    step = 1 if whole else 1e-6
+
+    def with_value(value: float) -> LAGConfig:
+        held = (*default[:-1], value) if is_tuple else value
+        return LAGConfig(**{**SMALLEST, field: held})
+
+    for value in (bound.low, bound.high):
+        found = getattr(with_value(value), field)
+        assert (found[-1] if is_tuple else found) == value
+    for value in (bound.low - step, bound.high + step):
+        with pytest.raises(InvalidConfigError, match=rf"{field}(\[\d\])? is a number {bound}, got"):
+            with_value(value)
+
+
+def test_every_number_has_bounds() -> None:
+    """A stranger's file decides how much memory a network takes."""
+    free = {"backbone", "label_names", "task", "fusion", "policy", "backbone_args", "schema_version"}
+    hints = typing.get_type_hints(LAGConfig)
+    assert {name for name, hint in hints.items() if hint is not bool} - free == set(bounds_of(LAGConfig))
+
+
+@pytest.mark.parametrize("field", ["crop_widths", "mean", "std"])
+def test_how_many_numbers_is_held(field: str) -> None:
+    with pytest.raises(
+        InvalidConfigError, match=rf"{field} has [34] items, got 2: \(1, 1\)|{field} has 3 items"
+    ):
+        LAGConfig(**{**SMALLEST, field: (1, 1)})
+
+
+def test_equal_configurations_have_one_hash() -> None:
+    one, other = (LAGConfig(**SMALLEST, backbone_args={"img_size": size}) for size in (224, 256))
+    assert hash(one) == hash(dataclasses.replace(one))
+    assert one != other
 
 
 def test_frozen() -> None:

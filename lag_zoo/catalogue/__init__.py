@@ -10,9 +10,9 @@ NO_GASTRIC_WEIGHTS = (
     "For intestinal metaplasia (IM) and gastric atrophy (GA) no weights exist that could honestly be shipped: "
     "no open data supports them."
 )
-"""What the zoo says wherever weights of a gastric entry are asked for."""
+"""The answer wherever weights of a gastric entry are asked for."""
 
 NOT_A_MEDICAL_DEVICE = "For research and teaching; not a medical device."
-"""What the zoo says wherever weights are shown."""
+"""The notice wherever weights are shown."""
 
 __all__ = ["CATALOGUE", "GASTRIC", "NOT_A_MEDICAL_DEVICE", "NO_GASTRIC_WEIGHTS", "POLYP"]

@@ -1,7 +1,7 @@
 """The backbones of the zoo: one row of facts each, as timm and torchvision publish them. No torch here.
 
 A timm backbone is pinned to one of timm's tags, so that its input size, mean and standard deviation stay the same when
-timm chooses another default. A test recomputes every row.
+timm chooses another default. `python -m tools.backbone NAME` prints a row; a test holds every row to what it prints.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from lag_zoo.specs import Json
 
 @dataclass(frozen=True)
 class Backbone:
-    """What the zoo states about a backbone without its classifier.
+    """A backbone without its classifier, in numbers.
 
     Attributes:
         name: timm's name, or torchvision's, without a tag.
         tag: timm's tag; empty: torchvision's model, which has none.
         params: parameters.
-        features: numbers that it gives an image.
+        features: width of its output.
         macs: multiply-accumulates on one image of `input_size`.
         input_size: side of the image, in pixels.
         licence: of the published pretrained weights, as the publisher names it.

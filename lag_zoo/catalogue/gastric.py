@@ -39,4 +39,4 @@ def _declared(row: Backbone, domain: Literal["wli", "lci"]) -> ModelSpec:
 GASTRIC: tuple[ModelSpec, ...] = tuple(
     _declared(row, domain) for row in BACKBONES.values() for domain in ("wli", "lci")
 )
-"""Sixteen backbones in two kinds of light."""
+"""Every backbone in both lights."""

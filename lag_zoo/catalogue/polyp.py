@@ -1,6 +1,6 @@
 """The built-in model: is a polyp in view, or only mucosa?
 
-What was trained is a fact of the run that trained it, so that run writes it beside this file, as `Trained`.
+The training run writes its network and weights beside this file, as `Trained`.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _BACKBONE_MACS = {128: 18824192, 160: 28822976, 192: 41043712, 224: _ROW.macs, 2
 
 @dataclass(frozen=True, kw_only=True)
 class Trained(Spec):
-    """What the training run leaves: the network, and the weights that it vouches for."""
+    """The outcome of the training run: the network and the specification of its weights."""
 
     config: LAGConfig
     weights: WeightSpec

@@ -1,8 +1,8 @@
 """What the paper reports, as printed: reported, not measured.
 
 Nobody here has reproduced these numbers. The paper's baseline rows are plain networks and its LAG row names no
-backbone, so no row belongs to an entry of the zoo; what this repository measured itself is
-`ModelSpec.measured_results`.
+backbone, so no row belongs to an entry of the zoo. `ModelSpec.measured_results` holds the measurements of this
+repository.
 
 Source: Yang et al., A Benchmark Dataset of Endoscopic Images and Novel Deep Learning Method to Detect Intestinal
 Metaplasia and Gastritis Atrophy, IEEE JBHI 2022, Tables IV and V and abstract.
@@ -43,8 +43,8 @@ class ReportedResults(Spec):
 
     Attributes:
         source: where they are printed.
-        unit: what the numbers are, and on which data.
-        caveats: what a reader must know before using them, one sentence or two each.
+        unit: the metric's unit, and the data.
+        caveats: limits on their use, one sentence or two each.
         rows: Tables IV and V: a task, a modality and a model each.
         dual_transfer: the abstract's headline, by task; `dual_transfer_note` says how it differs.
     """

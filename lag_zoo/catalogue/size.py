@@ -1,22 +1,22 @@
 """The size of a LAG network, by arithmetic on its configuration: no torch, hence no need to build one to state it.
 
-It follows the layers of `lag_zoo.nn`; a test holds it to what torch counts there.
+A test compares it with torch's count on the layers of `lag_zoo.nn`.
 """
 
-from lag_zoo.specs import LAGConfig
+from collections.abc import Callable
+
+from lag_zoo.specs import Fusion, LAGConfig
 
 
 def count_params(config: LAGConfig, *, backbone_params: int, backbone_features: int) -> int:
     """Parameters of the whole network, from those of its backbone and the width of the backbone's features."""
-    embed, crops = config.crop_embed_dim, config.num_crops
-    fused = config.global_dim + (embed * crops if config.fusion == "concat" else embed)
-    attention = 2 * _linear(embed, embed) + embed if config.fusion == "attention" else 0
+    of_crops, attention = _FUSIONS[config.fusion](config)
     return (
         backbone_params
         + _linear(backbone_features, config.global_dim)
-        + _column_params(config) * (1 if config.shared_crops else crops)
+        + _column_params(config) * (1 if config.shared_crops else config.num_crops)
         + attention
-        + _linear(fused, config.hidden_dim)
+        + _linear(config.global_dim + of_crops, config.hidden_dim)
         + (_linear(config.hidden_dim, config.num_classes) if config.num_classes else 0)
     )
 
@@ -33,6 +33,27 @@ def count_crop_macs(config: LAGConfig) -> int:
     )
     gate = 2 * third * _narrow(config)
     return config.num_crops * (convolutions + gate + fourth * config.crop_embed_dim)
+
+
+def _of_concat(config: LAGConfig) -> tuple[int, int]:
+    return config.num_crops * config.crop_embed_dim, 0
+
+
+def _of_mean(config: LAGConfig) -> tuple[int, int]:
+    return config.crop_embed_dim, 0
+
+
+def _of_attention(config: LAGConfig) -> tuple[int, int]:
+    embed = config.crop_embed_dim
+    return embed, 2 * _linear(embed, embed) + embed
+
+
+_FUSIONS: dict[Fusion, Callable[[LAGConfig], tuple[int, int]]] = {
+    "concat": _of_concat,
+    "mean": _of_mean,
+    "attention": _of_attention,
+}
+"""Features that the crops add to the global ones, and parameters of the fusion itself."""
 
 
 def _column_params(config: LAGConfig) -> int:

@@ -13,8 +13,11 @@ from lag_zoo.errors import DataError, InvalidConfigError
 from lag_zoo.files import write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lag_zoo.data.checks import DataReport
     from lag_zoo.data.manifest import Column, Manifest
+    from lag_zoo.likeness import Hashes
 
 data = typer.Typer(
     help="Look through frames, group them by examination, split them by group.", no_args_is_help=True
@@ -114,6 +117,9 @@ def split(
     test: Annotated[float, typer.Option(help="The share of frames to test on.")] = 0.15,
     folds: Annotated[int, typer.Option(min=0, help="So many folds instead of train, val and test.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another split.")] = 0,
+    look: Annotated[
+        bool, typer.Option("--look/--no-look", help="Read every frame, to keep near-copies together.")
+    ] = True,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace another split that is in the output already.")
     ] = False,
@@ -121,17 +127,24 @@ def split(
     labels: Labels = None,
     quiet: Quiet = False,
 ) -> None:
-    """Split by patient, else examination, and write a manifest with the column split."""
+    """Split by patient, else examination, near-copies kept together, and write a manifest with the column split."""
     screen = Screen(quiet=quiet)
     with screen.task("starting"):
         from lag_zoo.data import splits
+        from lag_zoo.data.near_copies import hash_frames, near_copies
         from lag_zoo.data.tables import write_manifest
     manifest = _announced(screen, source, column, labels)
+    copies: list[tuple[int, ...]] = []
+    if look:
+        with screen.task("looking for near-copies", len(manifest)) as advance:
+            hashes = hash_frames(manifest, progress=lambda: advance(1))
+            copies = near_copies(hashes)
+        _tell_copies(manifest, hashes, copies)
     with screen.task("dealing the groups"):
         parts = (
-            splits.folds(manifest, folds, seed=seed)
+            splits.folds(manifest, folds, seed=seed, together=copies)
             if folds
-            else splits.split(manifest, val=val, test=test, seed=seed)
+            else splits.split(manifest, val=val, test=test, seed=seed, together=copies)
         )
     if not overwrite:
         _require_same_split(parts, output)
@@ -175,12 +188,39 @@ def cache(
     typer.echo(f"{folder}: {len(built)} frames, {len(built.skipped)} unreadable")
 
 
+def _tell_copies(
+    manifest: "Manifest", hashes: "Sequence[Hashes | None]", copies: "Sequence[tuple[int, ...]]"
+) -> None:
+    """Says on standard error what near-copies join, and how many frames could not be looked at."""
+    groups = manifest.groups()
+    joining = [places for places in copies if len({groups[place] for place in places}) > 1]
+    if joining:
+        first = " = ".join(manifest.frames[place].image for place in joining[0])
+        typer.echo(
+            f"lag-zoo: {len(joining)} groups of near-copies join {manifest.grouping or 'frame'}s, which stay together; "
+            f"the first: {first}",
+            err=True,
+        )
+    used = sum(not frame.excluded for frame in manifest.frames)
+    if unread := used - sum(found is not None for found in hashes):
+        typer.echo(
+            f"lag-zoo: {unread} of {used} frames cannot be read, and were not compared (lag-zoo data check)",
+            err=True,
+        )
+
+
 def opened(source: Path, columns: list[str] | None, labels: str | None) -> "Manifest":
     """The data behind a command's arguments."""
-    from lag_zoo.data.manifest import Column
     from lag_zoo.data.sources import open_data
 
-    renamed: dict[str, Column] = {}
+    return open_data(source, columns=renamed(columns), labels=named(labels))
+
+
+def renamed(columns: list[str] | None) -> dict[str, "Column"]:
+    """Which column is which, of the texts of `--column`."""
+    from lag_zoo.data.manifest import Column
+
+    found: dict[str, Column] = {}
     for text in columns or ():
         old, mark, new = text.partition("=")
         if not mark or new not in (*get_args(Column), "image", "label"):
@@ -188,9 +228,13 @@ def opened(source: Path, columns: list[str] | None, labels: str | None) -> "Mani
                 f"--column {text}: say which column is which, as case_id=patient; a manifest's columns are image, "
                 f"label, {', '.join(get_args(Column))}"
             )
-        renamed[old] = cast("Column", new)
-    names = [name.strip() for name in labels.split(",")] if labels else None
-    return open_data(source, columns=renamed, labels=names)
+        found[old] = cast("Column", new)
+    return found
+
+
+def named(names: str | None) -> list[str] | None:
+    """The names that stand in a text by commas."""
+    return [name.strip() for name in names.split(",")] if names else None
 
 
 def _require_same_split(parts: "Manifest", output: Path) -> None:

@@ -1,12 +1,13 @@
-"""`lag-zoo evaluate MODEL DATA`: the numbers of a network on frames that it has not seen."""
+"""`lag-zoo evaluate`: the numbers of a network on frames that it has not seen, or of anybody's predictions."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lag_zoo.catalogue import NOT_A_MEDICAL_DEVICE
-from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
+from lag_zoo.cli.data_commands import Columns, Labels, named, opened, renamed
 from lag_zoo.cli.places import as_place
 from lag_zoo.cli.report_options import (
     Level,
@@ -17,7 +18,7 @@ from lag_zoo.cli.report_options import (
     Resamples,
     UnreadableAsFailures,
 )
-from lag_zoo.cli.results_table import called_table, results_table
+from lag_zoo.cli.results_table import called_table, raters_table, results_table
 from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.tables import DeviceOption, console
 from lag_zoo.errors import InvalidConfigError
@@ -28,10 +29,29 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[
-        str,
+        str | None,
         typer.Argument(help="A name whose weights exist, a folder such as runs/1/best, or hf-hub:org/repo."),
-    ],
-    data: Source,
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Argument(help="A folder with one folder a label, or a manifest (.csv, .parquet)."),
+    ] = None,
+    predictions: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="In place of MODEL and DATA: a table (.csv, .parquet) of truth and predictions; may be given again."
+        ),
+    ] = None,
+    raters: Annotated[
+        str | None,
+        typer.Option(help="Columns of the table with raters' labels, by commas: how far these agree."),
+    ] = None,
+    reported: Annotated[
+        str | None,
+        typer.Option(
+            help="Of several models in tables the one that the others are compared with: the first."
+        ),
+    ] = None,
     split: Annotated[
         str | None, typer.Option(help="Which frames: test where there is one; all of them by the word all.")
     ] = None,
@@ -94,8 +114,18 @@ def evaluate(
     For research; no number makes a network a medical device.
     """
     screen = Screen(quiet=quiet)
+    of_networks = {
+        "--without-crops": without_crops,
+        "--baselines": baselines,
+        "--compare": compare,
+        "--paper-table": paper_table,
+        "--thumbnails": thumbnails,
+    }
+    network = _network_asked(
+        model, data, predictions, of_networks, {"--raters": raters, "--reported": reported}
+    )
     with screen.task("starting"):
-        from lag_zoo.evaluate import EvaluationOptions, evaluate_model
+        from lag_zoo.evaluate import EvaluationOptions, evaluate_model, evaluate_predictions
         from lag_zoo.evaluate.run import Extras, Scoring
     if thumbnails and (output is None or level is not Level.FRAME):
         raise InvalidConfigError(
@@ -111,10 +141,25 @@ def evaluate(
         unreadable_as_failures=unreadable_as_failures,
         n_resamples=n_resamples,
     )
-    with screen.task(f"reading {data}"):
-        manifest = opened(data, column, labels)
+    if network is None:
+        report = evaluate_predictions(
+            predictions or (),
+            options,
+            raters=named(raters) or (),
+            reported=reported,
+            split=split,
+            labels=named(labels),
+            columns=renamed(column),
+            skip_unreadable=skip_unreadable,
+            listener=screen,
+        )
+        show_report(report, output, screen)
+        return
+    place, source = network
+    with screen.task(f"reading {source}"):
+        manifest = opened(source, column, labels)
     report = evaluate_model(
-        as_place(model),
+        as_place(place),
         manifest,
         options,
         scoring=Scoring(
@@ -134,6 +179,36 @@ def evaluate(
     show_report(report, output, screen)
 
 
+def _network_asked(
+    model: str | None,
+    data: Path | None,
+    predictions: list[Path] | None,
+    of_networks: Mapping[str, object],
+    of_tables: Mapping[str, object],
+) -> tuple[str, Path] | None:
+    """The network and its data; `None`: tables are evaluated.
+
+    Raises:
+        InvalidConfigError: both or neither, or an option that is for the other of the two.
+    """
+    wrong = [name for name, value in (of_networks if predictions else of_tables).items() if value]
+    if predictions:
+        if model is not None or wrong:
+            what = wrong[0] if model is None else f"MODEL ({model})"
+            raise InvalidConfigError(
+                f"--predictions evaluates tables, and {what} is for a network: leave one of them out"
+            )
+        return None
+    if model is None or data is None:
+        raise InvalidConfigError(
+            "say MODEL and DATA, to evaluate a network, or --predictions FILE, a table of truth and predictions"
+            + ("" if model is None else f"; got {model} alone")
+        )
+    if wrong:
+        raise InvalidConfigError(f"{wrong[0]} is for tables: it needs --predictions FILE, not MODEL and DATA")
+    return model, data
+
+
 def show_report(report: "Report", output: Path | None, screen: Screen) -> None:
     """Write a report into its folder, and end on the screen with the sentence, the warnings and the table."""
     out = console()
@@ -146,8 +221,11 @@ def show_report(report: "Report", output: Path | None, screen: Screen) -> None:
         names = report.save(output)
     for remark in report.warnings:
         out.print(f"Warning: {remark}")
-    out.print(results_table(report))
+    if report.rows:
+        out.print(results_table(report))
     if report.called is not None:
         out.print(called_table(report.called))
+    if report.raters is not None:
+        out.print(raters_table(report.raters))
     out.print(report.summary)
     out.print(f"written: {output}: {', '.join(names)}. {NOT_A_MEDICAL_DEVICE}")

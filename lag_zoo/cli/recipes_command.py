@@ -16,7 +16,7 @@ def recipes(
         str | None, typer.Argument(help="A recipe, or a YAML file: shows its keys, for --set.")
     ] = None,
 ) -> None:
-    """List the recipes for `lag-zoo train` and `lag-zoo cv`, or show one: each key, its value, and what it may be."""
+    """List the recipes for `lag-zoo train` and `lag-zoo cv`, or show one: each key, its value, and its range."""
     from lag_zoo.training import list_recipes, load_recipe
 
     table = plain_table()
@@ -41,31 +41,31 @@ def _row(recipe: "Recipe") -> tuple[str, ...]:
 
 
 def _keys(recipe: "Recipe") -> Iterator[tuple[str, str, str, str]]:
-    """Each key as `--set` takes it; those of the stages once, with a value for each stage."""
+    """Give each key as `--set` takes it; those of the stages once, with a value for each stage."""
     from lag_zoo.training.keys import keys_of
     from lag_zoo.training.recipe import EPOCHS, Recipe, Stage
 
     count = len(recipe.stages)
     for name, key in keys_of(Recipe).items():
         if name != "stages":
-            yield name, _said(getattr(recipe, name)), key.values, _bare(key.meaning)
+            yield name, _as_yaml(getattr(recipe, name)), key.values, _bare(key.meaning)
             continue
         yield name, str(count), f"{key.values}; N counts them from 0", key.meaning
         yield EPOCHS, str(recipe.epochs), f"from {count} on", "of all stages together, dealt as they are"
         for part, about in keys_of(Stage).items():
-            values = " | ".join(_said(getattr(stage, part)) for stage in recipe.stages)
+            values = " | ".join(_as_yaml(getattr(stage, part)) for stage in recipe.stages)
             yield f"stages.N.{part}", values, about.values, _bare(about.meaning)
 
 
 def _bare(text: str) -> str:
-    """A docstring's words for a terminal."""
+    """Take the marks of code out of a docstring's words, for a terminal."""
     return text.replace("`", "")
 
 
-def _said(value: Any) -> str:
-    """A value as YAML would have it."""
+def _as_yaml(value: Any) -> str:
+    """Write a value as YAML does."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, dict):
-        return ", ".join(f"{key}={_said(part)}" for key, part in value.items()) or "none"
+        return ", ".join(f"{key}={_as_yaml(part)}" for key, part in value.items()) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value) or "''"

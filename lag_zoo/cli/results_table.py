@@ -12,6 +12,7 @@ from lag_zoo.cli.tables import plain_table
 if TYPE_CHECKING:
     from lag_zoo.evaluate import LabelResult, Report
     from lag_zoo.evaluate.called import CalledResult
+    from lag_zoo.evaluate.raters import Raters
     from lag_zoo.metrics.intervals import Interval
 
 _SHOWN = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity"}
@@ -45,6 +46,17 @@ def called_table(called: "CalledResult") -> Table:
         table.add_column(f"{CALLED_TITLES[name]} (95%)", no_wrap=True)
     cells = [Text(_with_interval(interval)) for interval in called.measures.values()]
     table.add_row(Text(f"{called.n} counted"), *cells)
+    return table
+
+
+def raters_table(raters: "Raters") -> Table:
+    """Make the table of each two raters: the frames of both, the share of the same label, Cohen's kappa."""
+    table = plain_table()
+    for title in ("rater", "rater", "n", "the same label (95%)", "Cohen's kappa (95%)"):
+        table.add_column(title, overflow="fold")
+    for pair in raters.pairs:
+        cells = (pair.one, pair.other, str(pair.kappa.n), *map(_with_interval, (pair.agreed, pair.kappa)))
+        table.add_row(*map(Text, cells))
     return table
 
 

@@ -18,8 +18,8 @@ from lag_zoo.brief import brief
 from lag_zoo.data.identities import doubtful_ids
 from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Frame, Manifest
-from lag_zoo.data.near_duplicates import frame_hash, near_duplicates
 from lag_zoo.errors import FieldOfViewWarning, UnreadableImageError
+from lag_zoo.likeness import Hashes, frame_hashes, near_duplicates
 from lag_zoo.provenance import frame_digest
 from lag_zoo.tasks import rules_of
 from lag_zoo.views import find_field_of_view
@@ -109,7 +109,7 @@ class _Seen(NamedTuple):
 
     size: str = ""
     digest: str = ""
-    hash: int = 0
+    hashes: Hashes = ()
     modality: str | None = None
     field: float = 0.0
     error: str = ""
@@ -125,7 +125,7 @@ def check_data(
     """Reads every image of a manifest once, the excluded ones too, and says what was found.
 
     Args:
-        distance: bits of the perceptual hash by which near-copies may differ; by default that of `near_duplicates`.
+        distance: bits of the perceptual hash by which near-copies may differ; by default that of `lag_zoo.likeness`.
         progress: called after each image.
         workers: threads; by default one a core.
     """
@@ -138,7 +138,7 @@ def check_data(
     frames = manifest.frames
     good = [number for number, one in enumerate(seen) if not one.error]
     same = _same([(number, seen[number].digest) for number in good])
-    hashes = [seen[number].hash for number in good]
+    hashes = [seen[number].hashes for number in good]
     found = near_duplicates(hashes) if distance is None else near_duplicates(hashes, distance=distance)
     alike = [tuple(good[place] for place in group) for group in found]
     alike = [group for group in alike if len({seen[number].digest for number in group}) > 1]
@@ -184,7 +184,7 @@ def _look(path: os.PathLike[str]) -> _Seen:
     return _Seen(
         size=f"{pixels.shape[2]} x {pixels.shape[1]}",
         digest=frame_digest(pixels),
-        hash=frame_hash(pixels, field=field),
+        hashes=frame_hashes(pixels, field=field),
         modality=None if empty else modality_of(pixels[None], field),
         field=0.0 if empty else float(field.area()) / pixels[0].numel(),
     )

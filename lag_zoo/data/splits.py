@@ -21,14 +21,19 @@ _DEALS = 50
 _OTHERS = 5  # deals that are tried for shares that come closer
 _EVEN, _UNEVEN = 0.02, 0.1  # off the shares asked for: so near is near enough; of so far a user is told
 
+Together = Sequence[Sequence[int]]
 
-def split(manifest: Manifest, *, val: float = 0.15, test: float = 0.15, seed: int = 0) -> Manifest:
+
+def split(
+    manifest: Manifest, *, val: float = 0.15, test: float = 0.15, seed: int = 0, together: Together = ()
+) -> Manifest:
     """The manifest with `split` train, val or test, by group, the labels in like shares; excluded frames have none.
 
     Args:
         val: share of the frames, as nearly as whole groups permit; 0: no such split. Where it comes out ten points
             off or more, an `UnevenSplitWarning` says so.
         test: likewise.
+        together: groups of places in the manifest, as `near_copies` finds them; what one joins stays together.
 
     Raises:
         DataError: fewer groups of a label than splits.
@@ -45,7 +50,7 @@ def split(manifest: Manifest, *, val: float = 0.15, test: float = 0.15, seed: in
             f"val and test are shares of the frames, together below 1; got {val} and {test}"
         )
     shares = {name: share for name, share in (("test", test), ("val", val)) if share}
-    parts = into_parts(manifest, shares, seed=seed)
+    parts = into_parts(manifest, shares, seed=seed, together=together)
     _warn_if_ungrouped(manifest)
     dealt = np.array([frame.split for frame in parts.frames if not frame.excluded])
     if _distance(dealt, shares) >= _UNEVEN:
@@ -60,13 +65,15 @@ def split(manifest: Manifest, *, val: float = 0.15, test: float = 0.15, seed: in
     return parts
 
 
-def into_parts(manifest: Manifest, shares: Mapping[str, float], *, seed: int) -> Manifest:
+def into_parts(
+    manifest: Manifest, shares: Mapping[str, float], *, seed: int, together: Together = ()
+) -> Manifest:
     """The manifest with `split` one of these parts, of such shares of the frames, or train; nothing is warned of.
 
     Raises:
         DataError: fewer groups of a label than parts.
     """
-    hand = _Hand.of(manifest)
+    hand = _Hand.of(manifest, together)
     of_rarest = hand.groups_of_rarest(at_least=1 + len(shares))
     groups = len(np.unique(hand.groups))
     # Small piles come closest to the shares. Where a label has few groups, they may not reach every part: then larger.
@@ -99,8 +106,11 @@ def _distance(parts: np.ndarray, shares: Mapping[str, float]) -> float:
     return max((abs(_share(parts, name) - share) for name, share in shares.items()), default=0.0)
 
 
-def folds(manifest: Manifest, count: int, *, seed: int = 0) -> Manifest:
+def folds(manifest: Manifest, count: int, *, seed: int = 0, together: Together = ()) -> Manifest:
     """The manifest with `split` fold1 ... fold<count>, by group, the labels in like shares; excluded frames have none.
+
+    Args:
+        together: as in `split`.
 
     Raises:
         DataError: fewer groups of a label than folds.
@@ -108,13 +118,27 @@ def folds(manifest: Manifest, count: int, *, seed: int = 0) -> Manifest:
     """
     if count < 2:
         raise InvalidConfigError(f"at least 2 folds are needed, got {count}")
-    hand = _Hand.of(manifest)
+    hand = _Hand.of(manifest, together)
     hand.groups_of_rarest(at_least=count)
     _warn_if_ungrouped(manifest)
     parts = next(hand.deals([f"fold{number + 1}" for number in range(count)], seed), None)
     if parts is None:
         raise hand.no_deal()
     return hand.into_manifest(parts)
+
+
+def joined(groups: np.ndarray, together: Together) -> np.ndarray:
+    """The group of each frame (n,), those that are joined by some frames under one name.
+
+    >>> joined(np.array(["p1", "p1", "p2", "p3"]), [(1, 2)]).tolist()
+    ['p1', 'p1', 'p1', 'p3']
+    """
+    name = {str(group): str(group) for group in groups}
+    for places in together:
+        names = {name[str(groups[place])] for place in places}
+        if len(names) > 1:
+            name = {group: min(names) if now in names else now for group, now in name.items()}
+    return np.array([name[str(group)] for group in groups])
 
 
 def _warn_if_ungrouped(manifest: Manifest) -> None:
@@ -144,10 +168,11 @@ class _Hand(NamedTuple):
     marks: Numbers
 
     @classmethod
-    def of(cls, manifest: Manifest) -> "_Hand":
+    def of(cls, manifest: Manifest, together: Together) -> "_Hand":
         used, chosen = np.flatnonzero([not frame.excluded for frame in manifest.frames]), manifest.where()
         strata = rules_of(chosen.task).strata(chosen.targets())
-        return cls(manifest, used, chosen.groups(), strata, *chosen.marks())
+        groups = joined(manifest.groups(), together)[used]
+        return cls(manifest, used, groups, strata, *chosen.marks())
 
     def groups_of_rarest(self, *, at_least: int) -> int:
         """Counts the groups of the rarest label: in so many parts each may have each label.

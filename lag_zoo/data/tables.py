@@ -3,12 +3,9 @@
 import csv
 import os
 import re
-import unicodedata
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from lag_zoo.data.manifest import (
     COLUMNS,
@@ -20,6 +17,7 @@ from lag_zoo.data.manifest import (
     Frame,
     Manifest,
 )
+from lag_zoo.data.rows import Table, is_parquet, read_table
 from lag_zoo.errors import DataError, InvalidConfigError, UnusedColumnWarning, extra
 from lag_zoo.files import write_whole
 from lag_zoo.tasks import UNKNOWN, rules_of
@@ -34,17 +32,6 @@ _VALUES = {
 _SUFFIXES = (".csv", ".parquet")
 _SHORT = 3  # letters of a column's name that is looked for as a word
 _ALLOWED = {"modality": MODALITIES, "reference": REFERENCES}
-
-
-class _Table(NamedTuple):
-    """A file's header and its rows of text, each with its line."""
-
-    source: str
-    header: list[str]
-    rows: list[tuple[int, list[str]]]
-
-    def error(self, line: int, column: str, message: str) -> DataError:
-        return DataError(f"{self.source}, line {line}, column {column}: {message}")
 
 
 def read_manifest(
@@ -68,16 +55,34 @@ def read_manifest(
         MissingExtraError: a Parquet file needs the extra `data`.
     """
     path = Path(path)
-    table = _composed(_renamed(_parquet(path) if _is_parquet(path) else _csv(path), columns or {}))
+    table = read_table(path, columns=columns)
     if "image" not in table.header:
         raise DataError(
             f"{path} has no column image; its columns are {', '.join(table.header)}{_hint(table)}"
         )
     if not table.rows:
         raise DataError(f"{path} has a header and no frames")
+    exclusive = "label" in table.header
+    names = exclusive_labels(table, labels) if exclusive else label_columns(table, labels)
+    manifest = manifest_of(table, names, root=path.parent)
+    say_what_is_not_read(table, () if exclusive else names, sure=labels is not None)
+    return manifest
+
+
+def manifest_of(table: Table, label_names: Sequence[str], *, root: Path) -> Manifest:
+    """The manifest of a table that has a column image: with a column `label` its labels exclude each other.
+
+    Args:
+        label_names: the labels. Those that do not exclude each other are columns of the table; of those that do, the
+            table may lack some.
+        root: the folder from which the images' paths lead.
+
+    Raises:
+        DataError: something cannot be right; the message names the file, the line and the column.
+    """
+    names = tuple(label_names)
     known = [name for name in COLUMNS if name in table.header]
     exclusive = "label" in table.header
-    names = _exclusive_labels(table, labels) if exclusive else _label_columns(table, labels)
     numbers = {name: number for number, name in enumerate(names)}
     frames = []
     for line, row in table.rows:
@@ -90,18 +95,13 @@ def read_manifest(
         else:
             marks = _marks(table, line, cells, names)
         frames.append(Frame(image=cells["image"], labels=marks, line=line, **said))
-    _say_what_is_not_read(table, () if exclusive else names, sure=labels is not None)
     return Manifest(
-        root=path.parent,
+        root=root,
         label_names=names,
         task="multiclass" if exclusive else "multilabel",
         frames=tuple(frames),
-        source=str(path),
+        source=table.source,
     )
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() == ".parquet"
 
 
 def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
@@ -128,80 +128,11 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
         image = _path_from(manifest.path(frame), folder)
         rows.append([image, *marks, *(getattr(frame, name) for name in used)])
     path.parent.mkdir(parents=True, exist_ok=True)
-    write = _write_parquet if _is_parquet(path) else _write_csv
+    write = _write_parquet if is_parquet(path) else _write_csv
     write_whole(path, lambda scratch: write(scratch, header, rows))
 
 
-def _csv(path: Path) -> _Table:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
-    except FileNotFoundError as error:
-        raise DataError(f"no manifest {path}") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV file in UTF-8 that can be read: {error}") from error
-    for line, row in rows:
-        if len(row) != len(header):
-            raise DataError(f"{path}, line {line}: {len(row)} cells, and the header has {len(header)}")
-    return _Table(str(path), header, rows)
-
-
-def _parquet(path: Path) -> _Table:
-    with extra("data"):
-        import pyarrow
-        import pyarrow.parquet
-    try:
-        table = pyarrow.parquet.read_table(path)
-    except FileNotFoundError as error:
-        raise DataError(f"no manifest {path}") from error
-    except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path} is no Parquet file that can be read: {error}") from error
-    header = list(table.column_names)
-    columns = [[_text(value) for value in column.to_pylist()] for column in table.columns]
-    return _Table(
-        str(path), header, [(n, list(row)) for n, row in enumerate(zip(*columns, strict=True), start=1)]
-    )
-
-
-def _text(value: object) -> str:
-    """A cell as CSV would have it: a missing one empty, a whole number or a truth value without a point."""
-    if value is None or value != value:
-        return ""
-    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
-        return str(int(value))
-    return str(value).strip()
-
-
-def _renamed(table: _Table, columns: Mapping[str, Column]) -> _Table:
-    for old, new in columns.items():
-        if old not in table.header:
-            raise DataError(
-                f"{table.source} has no column {old!r}; its columns are {', '.join(table.header)}"
-            )
-        if new not in COLUMNS and new not in ("image", "label"):
-            raise DataError(f"a manifest has no column {new!r}; it has image, label, {', '.join(COLUMNS)}")
-    header = [columns.get(name, name) for name in table.header]
-    twice = sorted(name for name, count in Counter(header).items() if count > 1)
-    if twice:
-        raise DataError(f"{table.source}, line 1: the column {twice[0]!r} stands there twice")
-    if "" in header:
-        raise DataError(f"{table.source}, line 1: column {header.index('') + 1} has no name")
-    return table._replace(header=header)
-
-
-def _composed(table: _Table) -> _Table:
-    """The same texts in Unicode's composed form, so that an id with an accent is one; of files the bytes count."""
-
-    def cell(name: str, text: str) -> str:
-        return text if name == "image" else unicodedata.normalize("NFC", text)
-
-    rows = [(line, [*map(cell, table.header, row)]) for line, row in table.rows]
-    return table._replace(header=[unicodedata.normalize("NFC", name) for name in table.header], rows=rows)
-
-
-def _hint(table: _Table) -> str:
+def _hint(table: Table) -> str:
     """What may be wrong with a header that has no image."""
     for mark, name in ((";", "semicolons"), ("\t", "tabs")):
         if len(table.header) == 1 and mark in table.header[0]:
@@ -220,8 +151,8 @@ def _like(name: str) -> str | None:
     return next(short, next((known for known in COLUMNS if len(known) > _SHORT and known in letters), None))
 
 
-def _say_what_is_not_read(table: _Table, labels: Iterable[str], *, sure: bool) -> None:
-    """Warns of a column whose name looks like one of a manifest's: it is not read, or taken for a label.
+def say_what_is_not_read(table: Table, labels: Iterable[str], *, sure: bool) -> None:
+    """Warn of a column whose name looks like one of a manifest's: it is not read, or taken for a label.
 
     Args:
         labels: the columns that are; `sure`: the caller has named them.
@@ -239,7 +170,12 @@ def _say_what_is_not_read(table: _Table, labels: Iterable[str], *, sure: bool) -
         )
 
 
-def _exclusive_labels(table: _Table, labels: Sequence[str] | None) -> tuple[str, ...]:
+def exclusive_labels(table: Table, labels: Sequence[str] | None) -> tuple[str, ...]:
+    """The labels in the column `label`, sorted; or those that are asked for, each of which some row has.
+
+    Raises:
+        DataError: fewer than two, or one of `labels` that no row has.
+    """
     place = table.header.index("label")
     found = {row[place] for _, row in table.rows if row[place]}
     if labels is None:
@@ -258,7 +194,12 @@ def _exclusive_labels(table: _Table, labels: Sequence[str] | None) -> tuple[str,
     return names
 
 
-def _label_columns(table: _Table, labels: Sequence[str] | None) -> tuple[str, ...]:
+def label_columns(table: Table, labels: Sequence[str] | None) -> tuple[str, ...]:
+    """The columns that are labels of their own: those that are no manifest's, or those of them that are asked for.
+
+    Raises:
+        DataError: none, or one of `labels` that is no column.
+    """
     others = dict.fromkeys(name for name in table.header if name != "image" and name not in COLUMNS)
     names = tuple(others if labels is None else labels)
     if labels is not None:
@@ -275,7 +216,7 @@ def _label_columns(table: _Table, labels: Sequence[str] | None) -> tuple[str, ..
 
 
 def _exclusive(
-    table: _Table, line: int, label: str, numbers: Mapping[str, int], excluded: str
+    table: Table, line: int, label: str, numbers: Mapping[str, int], excluded: str
 ) -> tuple[int, ...]:
     if label in numbers:
         return (numbers[label],)
@@ -287,7 +228,7 @@ def _exclusive(
     raise table.error(line, "label", said)
 
 
-def _marks(table: _Table, line: int, cells: Mapping[str, str], names: Sequence[str]) -> tuple[int, ...]:
+def _marks(table: Table, line: int, cells: Mapping[str, str], names: Sequence[str]) -> tuple[int, ...]:
     for name in names:
         if cells[name] not in _VALUES:
             like = _like(name)
@@ -301,7 +242,7 @@ def _marks(table: _Table, line: int, cells: Mapping[str, str], names: Sequence[s
     return tuple(_VALUES[cells[name]] for name in names)
 
 
-def _checked(table: _Table, line: int, column: Column, value: str) -> str:
+def _checked(table: Table, line: int, column: Column, value: str) -> str:
     if column == "split":
         return SPLIT_NAMES.get(value.lower(), value)
     if column in READERS:

@@ -12,6 +12,7 @@ with extra("evaluate"):
     from lag_zoo.evaluate.report import Report, evaluate
     from lag_zoo.evaluate.results import LabelResult
     from lag_zoo.evaluate.run import evaluate_model
+    from lag_zoo.evaluate.run_tables import evaluate_predictions
     from lag_zoo.evaluate.scores import Calibration, Flow, FrameTable, Scores
     from lag_zoo.evaluate.scoring import score
 
@@ -29,5 +30,6 @@ __all__ = [
     "count_rows",
     "evaluate",
     "evaluate_model",
+    "evaluate_predictions",
     "score",
 ]

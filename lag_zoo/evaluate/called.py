@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lag_zoo.brief import brief
-from lag_zoo.evaluate.units import Units, targets_from
+from lag_zoo.evaluate.units import Units
 from lag_zoo.metrics import influence
 from lag_zoo.metrics.agreement import confusion_matrix
 from lag_zoo.metrics.clustered import group_interval
@@ -48,8 +48,11 @@ class CalledResult:
 
     @property
     def shares(self) -> tuple[tuple[float, ...], ...]:
-        """The confusion matrix in shares of each true label (C, C); NaN in the row of a label that no unit has."""
-        counts = np.array(self.confusion or (), dtype=float)
+        """The confusion matrix in shares of each true label (C, C); NaN in the row of a label that no unit has; empty
+        without a matrix."""
+        if self.confusion is None:
+            return ()
+        counts = np.array(self.confusion, dtype=float)
         with np.errstate(invalid="ignore", divide="ignore"):
             return tuple(map(tuple, (counts / counts.sum(axis=1, keepdims=True)).tolist()))
 
@@ -65,7 +68,7 @@ def called_result(units: Units, calls: np.ndarray, *, rule: str, failures: bool)
     """
     targets, groups, failed = units.targets, units.groups, np.zeros(len(units), bool)
     if failures and units.failed is not None:
-        more = targets_from(units.rules, units.failed.known, units.failed.truth)
+        more = units.targets_from(units.failed.known, units.failed.truth)
         targets, groups = np.concatenate([targets, more]), np.concatenate([groups, units.failed.groups])
         calls = np.concatenate([calls, np.full_like(more, UNKNOWN)])
         failed = np.concatenate([failed, np.ones(len(more), bool)])

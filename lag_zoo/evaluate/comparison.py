@@ -236,6 +236,10 @@ def in_order_of(one: Scores, other: Scores) -> Scores:
     place = {image: number for number, image in enumerate(other.frames.images)}
     ordered = other.take(np.array([place[image] for image in one.frames.images], dtype=int))
     ordered = ordered.with_label_order(one.label_names)
-    if not np.array_equal(ordered.frames.targets, one.frames.targets):
-        raise InvalidConfigError("the two scores do not agree on the truth of the frames")
+    apart = (ordered.frames.targets != one.frames.targets).reshape(len(one), -1).any(axis=1)
+    if apart.any():
+        first = one.frames.images[int(np.argmax(apart))]
+        raise InvalidConfigError(
+            f"the two scores do not agree on the truth of {int(apart.sum())} of {len(one)} frames, the first is {first}"
+        )
     return ordered

@@ -8,6 +8,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from lag_zoo.evaluate.options import EvaluationOptions
 from lag_zoo.metrics.calibration import reliability_curve
+from lag_zoo.metrics.calibration_curve import smooth_curve
 from lag_zoo.metrics.clustered import fewer_groups
 from lag_zoo.metrics.intervals import weighted_bootstraps
 from lag_zoo.metrics.roc import SPECIFICITIES, roc_sensitivities
@@ -34,6 +35,8 @@ class Curves(NamedTuple):
 
     roc: 1 - specificity, sensitivity; roc_band: 1 - specificity and the limits of the sensitivity;
     precision_recall: recall, precision; reliability: mean probability, part that has the label, frames;
+    calibration: probability, part that has the label and its limits, smooth; empty where the data carry no curve, and
+    `no_calibration` then says why;
     decision: threshold, net benefit, that of treating all; decision_band: threshold and the limits of the net benefit;
     referral: part referred, accuracy, sensitivity, specificity of the rest; referral_band: part referred and the limits
     of the accuracy.
@@ -43,6 +46,8 @@ class Curves(NamedTuple):
     roc_band: Columns
     precision_recall: Columns
     reliability: Columns
+    calibration: Columns
+    no_calibration: str
     decision: Columns
     decision_band: Columns
     referral: Columns
@@ -66,6 +71,7 @@ def curves_of(
     false, true, _ = roc_curve(truth, probabilities)
     precision, recall, _ = precision_recall_curve(truth, probabilities)
     units = np.arange(len(truth)) if groups is None else groups
+    *smooth, no_curve = smooth_curve(probabilities, truth, groups=groups)
     carriers = fewer_groups(truth, units)
 
     def band(places: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> Columns:
@@ -83,6 +89,8 @@ def curves_of(
         roc_band=band(1 - SPECIFICITIES, lambda w: roc_sensitivities(probabilities, truth, w)),
         precision_recall=_columns(recall, precision),
         reliability=_columns(*reliability_curve(probabilities, truth, bins=BINS, equal_mass=True)),
+        calibration=_columns(*smooth),
+        no_calibration=no_curve,
         decision=_columns(*decision_curve(probabilities, truth)),
         decision_band=band(THRESHOLDS, lambda w: net_benefits(probabilities, truth, w)),
         referral=_columns(*referral_curve(margins, truth, threshold=0.0)),
@@ -91,5 +99,7 @@ def curves_of(
 
 
 def _columns(*arrays: np.ndarray) -> Columns:
+    if not len(arrays[0]):
+        return tuple(() for _ in arrays)
     chosen = np.unique(np.linspace(0, len(arrays[0]) - 1, _POINTS).round().astype(int))
     return tuple(tuple(float(value) for value in np.asarray(array)[chosen]) for array in arrays)

@@ -17,7 +17,7 @@ _BACKEND = "MPLBACKEND"
 def new_figure(
     width: float, height: float, *, layout: Literal["constrained"] | None = "constrained"
 ) -> "Figure":
-    """An empty figure of so many inches, apart from pyplot's; `layout` as in matplotlib.
+    """Make an empty figure of so many inches, apart from pyplot's; `layout` as in matplotlib.
 
     Raises:
         MissingExtraError: the extra `evaluate` is not installed.
@@ -35,14 +35,17 @@ def new_figure(
 
 
 def png(figure: "Figure", *, dpi: int) -> bytes:
-    """The figure as the bytes of a PNG file."""
+    """Return the figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 
 def vector(figure: "Figure", form: str) -> bytes:
-    """Return the figure as the bytes of an SVG or PDF file, with its fonts inside: letters stay letters.
+    """Return the figure as the bytes of an SVG or PDF file; the same figure gives the same bytes.
+
+    PDF holds its text as text, with the TrueType fonts inside, as journals ask for (Type 3 is what they refuse). SVG
+    holds its letters as outlines, which look alike everywhere: text in SVG is set in whatever font a reader has.
 
     >>> figure = new_figure(4, 2)
     >>> vector(figure, "pdf")[:5], b"<svg" in vector(figure, "svg")
@@ -60,7 +63,7 @@ def vector(figure: "Figure", form: str) -> bytes:
 
 
 def _import_matplotlib() -> None:
-    """Imports it past a backend that a notebook has named and that is not installed here: it would refuse."""
+    """Import it past a backend that a notebook has named and that is not installed here: it would refuse."""
     if "matplotlib" in sys.modules:
         return
     named = os.environ.pop(_BACKEND, None)

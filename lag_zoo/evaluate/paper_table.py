@@ -13,9 +13,9 @@ from lag_zoo.catalogue.reported import reported_results
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate.analysis import Analysis
 from lag_zoo.evaluate.options import AUTO, STORED, EvaluationOptions
-from lag_zoo.evaluate.pages import number
 from lag_zoo.evaluate.results import LabelResult
 from lag_zoo.evaluate.scores import Calibration, Scores
+from lag_zoo.evaluate.tables import number
 from lag_zoo.metrics.intervals import Interval
 
 TASKS = {"im": "Intestinal metaplasia or not", "ga": "Gastric atrophy or not"}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lag_zoo.evaluate.analysis import Analysis
 from lag_zoo.evaluate.called import CalledResult
-from lag_zoo.evaluate.contrasts import MANY_LABELS, positive_label, with_pairs
+from lag_zoo.evaluate.contrasts import MANY_LABELS, with_pairs
 from lag_zoo.evaluate.operating_points import TRAINED_ON, UNSET
 from lag_zoo.evaluate.options import AUTO, STORED
 from lag_zoo.evaluate.results import LabelResult
@@ -107,8 +107,7 @@ def _about_counts(
 def _left_out(analysis: Analysis, rows: Sequence[LabelResult], pairs: Sequence[LabelResult]) -> Iterator[str]:
     names, units, asked = analysis.scores.label_names, analysis.units, analysis.options.pairs
     there = {row.label for row in rows}
-    positive = positive_label(units, analysis.options.positive)
-    lost = [name for name in names if name not in there] if positive is None else []
+    lost = [name for name in names if name not in there] if units.positive is None else []
     if lost:
         yield f"Left out: {', '.join(lost)}, of which nothing is known in these frames."
     if with_pairs(units, asked):

@@ -13,6 +13,7 @@ from lag_zoo.evaluate.analysis import Analysis, Subgroup
 from lag_zoo.evaluate.called import CalledResult
 from lag_zoo.evaluate.comparison import NetworkComparison
 from lag_zoo.evaluate.options import EvaluationOptions
+from lag_zoo.evaluate.raters import Raters
 from lag_zoo.evaluate.remarks import remarks
 from lag_zoo.evaluate.results import LabelResult
 from lag_zoo.evaluate.scores import Flow, Scores
@@ -43,9 +44,10 @@ class Report:
         warnings: what a reader has to know before the numbers.
         baselines: (name, rows) of simple things on the same frames, see `lag_zoo.evaluate.baselines`.
         comparisons: other networks on the same frames, see `lag_zoo.evaluate.comparison`.
+        raters: how far several raters agree, see `lag_zoo.evaluate.raters`; `None` where there are none.
         paper_table: rows in the form of the paper's tables, Markdown; empty where not asked for.
         mistakes: the worst ones as pictures, which end report.html; `None` where not asked for.
-        scores: that were evaluated; none of these four is in report.json.
+        scores: that were evaluated; none of these three is in report.json.
     """
 
     title: str = "Evaluation"
@@ -66,6 +68,7 @@ class Report:
     warnings: tuple[str, ...]
     baselines: tuple[tuple[str, tuple[LabelResult, ...]], ...] = ()
     comparisons: tuple[NetworkComparison, ...] = ()
+    raters: Raters | None = None
     paper_table: str = ""
     mistakes: "tuple[Mistake, ...] | None" = None
     scores: Scores | None = None

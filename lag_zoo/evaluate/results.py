@@ -13,7 +13,8 @@ from lag_zoo.evaluate.operating_points import OperatingPoint
 from lag_zoo.evaluate.options import EvaluationOptions
 from lag_zoo.evaluate.units import Units
 from lag_zoo.metrics import calibration, influence
-from lag_zoo.metrics.clustered import fewer_groups, group_interval
+from lag_zoo.metrics.calibration_curve import INTEGRATED, integrated_errors
+from lag_zoo.metrics.clustered import fewer_groups, group_interval, reliance
 from lag_zoo.metrics.confusion import Confusion
 from lag_zoo.metrics.influence import Influence
 from lag_zoo.metrics.intervals import INDEPENDENT, Interval, weighted_bootstraps
@@ -97,6 +98,9 @@ entry here, and its influence in `lag_zoo.metrics.influence`."""
 CALIBRATION_TITLES = {
     "brier": "Brier",
     "ece": "ECE",
+    "ici": "ICI",
+    "e50": "E50",
+    "e90": "E90",
     "observed_over_expected": "O:E",
     "offset_intercept": "offset intercept",
     "slope": "slope",
@@ -127,8 +131,8 @@ class LabelResult:
         measures: the numbers of `METRICS`, each with its interval; NaN where one does not exist.
         unreliable: why the intervals are not to be relied on, with the simulated coverage; empty: no reason.
         at_prevalence: predictive values at a prevalence that was asked for.
-        calibration: the measures of `lag_zoo.metrics.calibration`, each with its interval; empty without both classes
-            or without probabilities.
+        calibration: the measures of `lag_zoo.metrics.calibration` and of the smooth curve, each with its interval; empty
+            without both classes or without probabilities.
         curves: the points of the pictures; `None` without both classes or without probabilities.
         frames_and_label: of examinations and patients: whether those with the label have more frames.
     """
@@ -232,11 +236,6 @@ def _sample(contrast: Contrast, units: Units, called: np.ndarray, options: Evalu
     return Sample(probabilities, called.astype(bool), truth, failed, groups if units.grouped else None)
 
 
-def reliance(carriers: int) -> str | None:
-    """To be replaced."""
-    return None
-
-
 def _count(groups: np.ndarray | None) -> int | None:
     return None if groups is None else len(np.unique(groups))
 
@@ -252,28 +251,27 @@ def _confusion(sample: Sample) -> Confusion:
 
 
 def _unreliable(sample: Sample, units: Units) -> str:
-    """Say what few groups do to the intervals: with how many groups, and how often such intervals cover the truth."""
+    """Say that few groups with or without the label make the intervals doubtful, with their simulated coverage."""
     names = np.arange(len(sample.truth)) if sample.groups is None else sample.groups
-    counts = {
-        word: _count(names[part]) for word, part in (("with", sample.truth), ("without", ~sample.truth))
-    }
-    word, fewest = min(counts.items(), key=lambda item: item[1] or 0)
-    coverage = reliance(fewest or 0)
+    word, fewest = min(
+        (
+            (word, len(np.unique(names[part])))
+            for word, part in (("with", sample.truth), ("without", ~sample.truth))
+        ),
+        key=lambda found: found[1],
+    )
+    coverage = reliance(fewest)
     if coverage is None:
         return ""
-    return f"only {fewest} {unit_word(units, fewest or 0)} {word} it: not to be relied on ({coverage})"
+    return (
+        f"only {fewest} {unit_word(units, fewest)} {word} it: intervals not to be relied on (in simulations they held "
+        f"the truth {coverage[0]:.0%} to {coverage[1]:.0%} of the time)"
+    )
 
 
 def unit_word(units: Units, count: int) -> str:
-    """Return the word for the independent groups: patients where the data name groups, else the units themselves.
-
-    Groups are patients where these are known, else examinations.
-    """
-    word = (
-        "group"
-        if units.grouped
-        else {"frame": "frame", "exam": "examination", "patient": "patient"}[units.level]
-    )
+    """Return the word for independent groups: patients or examinations, or the units where the data name no groups."""
+    word = {"frame": "frame", "exam": "examination", "patient": "patient"}[units.grouping or units.level]
     return word if count == 1 else f"{word}s"
 
 
@@ -287,32 +285,43 @@ def _at_prevalence(sample: Sample, options: EvaluationOptions) -> AtPrevalence |
 
 
 def _calibration(sample: Sample, options: EvaluationOptions) -> dict[str, Interval]:
-    groups = np.arange(len(sample.truth)) if sample.groups is None else sample.groups
+    probabilities, truth = sample.probabilities, sample.truth
+    groups = np.arange(len(truth)) if sample.groups is None else sample.groups
 
-    def measured(weights: np.ndarray) -> np.ndarray:
-        return calibration.calibration_measures(sample.probabilities, sample.truth, weights, bins=BINS)
+    def measured(weights: np.ndarray, *, firth: bool = True) -> np.ndarray:
+        # Firth's penalty gives a resample a line even where a threshold parts its labels: none is lost.
+        return np.hstack([
+            calibration.calibration_measures(probabilities, truth, weights, bins=BINS, firth=firth),
+            integrated_errors(probabilities, truth, weights, groups=groups),
+        ])  # fmt: skip
 
     drawn = weighted_bootstraps(
         measured,
         groups,
         n_resamples=options.n_resamples,
         seed=options.seed,
-        carriers=fewer_groups(sample.truth, groups),
+        carriers=fewer_groups(truth, groups),
     )
+    likeliest = measured(np.ones((1, len(truth))), firth=False)[0]
+    drawn = [one._replace(value=float(value)) for one, value in zip(drawn, likeliest, strict=True)]
     if sample.groups is None:
         drawn = [
             one._replace(groups=None, method=f"bootstrap, {options.n_resamples} resamples, {INDEPENDENT}")
             for one in drawn
         ]
-    found = dict(zip(calibration.MEASURES, drawn, strict=True))
-    return {**found, "ece": _reflected(found["ece"])}
+    found = dict(zip((*calibration.MEASURES, *INTEGRATED), drawn, strict=True))
+    return {key: _reflected(one) if key in _ERRORS else one for key, one in found.items()}
+
+
+_ERRORS = ("ece", *INTEGRATED)
 
 
 def _reflected(interval: Interval) -> Interval:
     """The basic bootstrap interval, cut at 0: resampling adds to an error that cannot be negative, so that percentiles
     lie above it. Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2."""
-    low, high = (max(0.0, 2 * interval.value - end) for end in (interval.high, interval.low))
-    return interval._replace(low=low, high=high, method=f"{interval.method}, of ECE reflected")
+    # numpy's maximum leaves a limit that does not exist NaN.
+    low, high = (float(np.maximum(0, 2 * interval.value - end)) for end in (interval.high, interval.low))
+    return interval._replace(low=low, high=high, method=f"{interval.method}, reflected")
 
 
 def _association(contrast: Contrast, units: Units) -> Association | None:

@@ -9,19 +9,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from lag_zoo.brief import brief
 from lag_zoo.errors import DataError, InvalidConfigError
-from lag_zoo.evaluate.units import Level, Units, frames_as_units, pooled_units
+from lag_zoo.evaluate.units import Grouping, Level, Units, frames_as_units, pooled_units
 from lag_zoo.files import write_whole
 from lag_zoo.metrics.levels import Pooling
 from lag_zoo.specs import Task
 from lag_zoo.tasks import TaskRules, rules_of, thresholds_of
-
-Grouping = Literal["patient", "exam"]
 
 SUBGROUPS = ("anatomy", "device", "modality", "centre", "sex", "age_band", "fold")
 """Columns whose values make subgroups."""
@@ -199,6 +197,8 @@ class Scores:
         flow: how many frames were found, excluded and unreadable.
         calls_only: the logits stand for calls (a reader's, or those of a system without probabilities): there is
             nothing to rank or calibrate.
+        given: (n, C) probabilities that came without logits, which are kept as they are: logits made of them would part
+            equal ones by rounding. `None`: those of the logits.
 
     >>> scores = Scores.from_arrays([[2.0, 0.0], [0.0, 1.0]], [0, 1], label_names=["normal", "IM"])
     >>> scores.probabilities.round(2).tolist()
@@ -212,16 +212,17 @@ class Scores:
     calibration: Calibration = Calibration()
     flow: Flow = Flow()
     calls_only: bool = False
+    given: np.ndarray | None = None
 
     __repr__ = brief
 
     def __post_init__(self) -> None:
         expected = (len(self.frames), len(self.label_names))
-        limits = self.calibration.thresholds
-        if self.logits.shape != expected or (limits is not None and limits.shape != expected):
+        arrays = {"logits": self.logits, "thresholds": self.calibration.thresholds, "given": self.given}
+        shapes = {name: array.shape for name, array in arrays.items() if array is not None}
+        if set(shapes.values()) != {expected}:
             raise InvalidConfigError(
-                f"{expected[0]} frames and {expected[1]} labels need logits of that shape; got {self.logits.shape}"
-                + ("" if limits is None else f", and thresholds {limits.shape}")
+                f"{expected[0]} frames and {expected[1]} labels need arrays of that shape; got {shapes}"
             )
         rules_of(self.task)
 
@@ -289,22 +290,26 @@ class Scores:
 
     @property
     def probabilities(self) -> np.ndarray:
-        """Probabilities (n, C), at the network's temperature."""
+        """Probabilities (n, C): those that were given, else those of the logits at the network's temperature."""
+        if self.given is not None:
+            return self.given
         return self.rules.probabilities(self.logits / self.calibration.temperature)
 
-    def at(self, level: Level, pooling: Pooling = "maximum") -> Units:
+    def at(self, level: Level, pooling: Pooling = "maximum", *, positive: str | None = None) -> Units:
         """Return these scores by frame, examination or patient: what every later step counts.
 
         Args:
             level: frame, exam or patient.
             pooling: how the probabilities of the frames become one; frames are not pooled.
+            positive: of two exclusive labels the one that an examination has if any frame has it; `None`: the second.
 
         Raises:
-            InvalidConfigError: a level that the data do not name, or a pooling that there is not.
+            InvalidConfigError: a level that the data do not name, a pooling that there is not, or a positive label that
+                is none.
         """
         if level == "frame":
-            return frames_as_units(self)
-        return pooled_units(self, level, pooling)
+            return frames_as_units(self, positive)
+        return pooled_units(self, level, pooling, positive)
 
     def take(self, places: np.ndarray) -> "Scores":
         """Return the scores of some frames, by their places (k,), in this order."""
@@ -312,6 +317,7 @@ class Scores:
         return dataclasses.replace(
             self,
             logits=self.logits[places],
+            given=None if self.given is None else self.given[places],
             frames=self.frames.take(places),
             calibration=dataclasses.replace(
                 self.calibration, thresholds=None if limits is None else limits[places]
@@ -334,6 +340,7 @@ class Scores:
             self,
             label_names=tuple(label_names),
             logits=self.logits[:, places],
+            given=None if self.given is None else self.given[:, places],
             frames=dataclasses.replace(
                 self.frames, targets=self.rules.reordered(self.frames.targets, places)
             ),
@@ -364,6 +371,9 @@ class Scores:
             logits=np.concatenate(
                 [s.logits if same else s.logits / s.calibration.temperature for s in every]
             ),
+            given=None
+            if all(s.given is None for s in every)
+            else np.concatenate([s.probabilities for s in every]),
             frames=self.frames.join([s.frames for s in others]),
             calibration=calibration,
             flow=self.flow.join([s.flow for s in others]),
@@ -372,7 +382,8 @@ class Scores:
     def write(self, path: str | os.PathLike[str], *, seed: int | None = None) -> None:
         """Write a CSV file, one line a frame, and beside it FILE.json with the rest; each whole or not at all.
 
-        The table has image, group, fold, seed, the columns, targets, thresholds and logits.
+        The table has image, group, fold, seed, the columns, targets, thresholds, logits, and probabilities that were
+        given.
         """
         path = Path(path)
         frames, limits = self.frames, self.calibration.thresholds
@@ -381,12 +392,14 @@ class Scores:
         header += self.rules.target_columns(self.label_names)
         header += [] if limits is None else [f"threshold:{name}" for name in self.label_names]
         header += [f"logit:{name}" for name in self.label_names]
+        header += [] if self.given is None else [f"probability:{name}" for name in self.label_names]
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(header)
         for i, image in enumerate(frames.images):
             own = [] if limits is None else limits[i]
-            numbers = (repr(float(x)) for x in (*own, *self.logits[i]))
+            given = [] if self.given is None else self.given[i]
+            numbers = (repr(float(x)) for x in (*own, *self.logits[i], *given))
             known = [
                 image,
                 frames.groups[i],
@@ -420,7 +433,7 @@ class Scores:
                 )
 
             targets = numbers(rules.target_columns(names)).astype(int)
-            limited = f"threshold:{names[0]}" in header
+            limited, given = (f"{what}:{names[0]}" in header for what in ("threshold", "probability"))
             own = [*about["columns"]] + ([about["grouping"]] if about["grouping"] == "exam" else [])
             frames = FrameTable(
                 images=tuple(row[0] for row in rows),
@@ -442,6 +455,7 @@ class Scores:
                 ),
                 flow=_flow_from(about["flow"]),
                 calls_only=about["calls_only"],
+                given=numbers([f"probability:{name}" for name in names]) if given else None,
             )
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise DataError(

@@ -15,7 +15,7 @@ from lag_zoo.evaluate.scores import IN_TRAINING_DATA, Calibration, Flow, FrameTa
 from lag_zoo.nn import LAG
 from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.predict.engine import Engine, Precision
-from lag_zoo.provenance import frame_digest, frames_behind
+from lag_zoo.provenance import KnownFrames, frames_behind
 from lag_zoo.tasks import rules_of
 from lag_zoo.views import Views, ViewSampler
 
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
 class _Frames(torch.utils.data.Dataset[Seen]):
     """The frames of a manifest as a network sees them."""
 
-    def __init__(self, manifest: Manifest, sampler: ViewSampler, skip: bool, known: frozenset[str]) -> None:
+    def __init__(self, manifest: Manifest, sampler: ViewSampler, skip: bool, known: KnownFrames) -> None:
         self.paths = [str(path) for path in manifest.paths()]
         self.sampler, self.skip, self.known = sampler, skip, known
 
@@ -56,7 +56,7 @@ class _Frames(torch.utils.data.Dataset[Seen]):
             if self.skip:
                 return Seen(None, index, False)
             raise
-        return Seen(self.sampler(pixels), index, bool(self.known) and frame_digest(pixels) in self.known)
+        return Seen(self.sampler(pixels), index, self.known.holds(pixels))
 
 
 def score(
@@ -96,7 +96,7 @@ def score(
     manifest = manifest.with_label_names(model.label_names or manifest.label_names)
     chosen = manifest.where(split=split)
     origin = lag.load_report
-    known = frozenset[str]() if origin is None else frames_behind(origin.trained_on, origin.path)
+    known = KnownFrames() if origin is None else frames_behind(origin.trained_on, origin.path)
     sampler = ViewSampler.from_config(
         lag.config, with_coverage=False, with_crops=not isinstance(model, GlobalPath)
     )
@@ -121,7 +121,7 @@ def score(
         logits=logits[seen],
         frames=frame_table(_those(chosen, seen), of_training[seen]),
         calibration=_calibration(model),
-        flow=_flow(manifest, chosen, split, seen),
+        flow=flow_of(manifest, chosen, split, seen),
     )
 
 
@@ -195,7 +195,14 @@ def _calibration(model: LAG | GlobalPath) -> Calibration:
     return Calibration(temperature=weights.temperature, operating_points=dict(weights.operating_points))
 
 
-def _flow(manifest: Manifest, chosen: Manifest, split: str | None, seen: np.ndarray) -> Flow:
+def flow_of(manifest: Manifest, chosen: Manifest, split: str | None, seen: np.ndarray) -> Flow:
+    """Return the flow of frames from a manifest to those that have logits.
+
+    Args:
+        manifest: the whole of it.
+        chosen: its frames of `split` that are not excluded; of `None`, all of these.
+        seen: (n,) bool, those of the chosen frames that have logits.
+    """
     # `lag-zoo data split` deals no excluded frames; they were left out before, and belong to the flow of frames.
     whole = manifest.with_frames(
         f for f in manifest.frames if split in (None, f.split) or (f.excluded and not f.split)

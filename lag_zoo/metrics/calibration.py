@@ -28,13 +28,17 @@ class Bins(NamedTuple):
 
 
 def calibration_measures(
-    probabilities: np.ndarray, truth: np.ndarray, weights: np.ndarray, *, bins: int = 10
+    probabilities: np.ndarray, truth: np.ndarray, weights: np.ndarray, *, bins: int = 10, firth: bool = False
 ) -> np.ndarray:
     """All `MEASURES` (k, 6) of probabilities (n,) against truth (n,) under k weightings (k, n) of the frames.
 
     A weight says how often a resample drew a frame. NaN: the resample does not define the measure. Infinite: the
     largest likelihood lies there, as where some threshold parts the labels; such a resample is a fact about the data,
-    and counts towards an interval (a limit may then be infinite). The ECE is over bins of equally many frames.
+    and counts towards an interval. The ECE is over bins of equally many frames.
+
+    Args:
+        firth: slope and intercept are those of Firth's penalised likelihood. An interval is of such resamples, the
+            value that stands with it is not: `calibration_line` says why.
 
     Source of the set: Van Calster et al., Calibration: the Achilles heel of predictive analytics, BMC Medicine 2019.
 
@@ -50,7 +54,7 @@ def calibration_measures(
         observed_over_expecteds(probabilities, truth, weights),
         offset_intercepts(probabilities, truth, weights),
     )
-    return np.column_stack([*singles, slopes_and_intercepts(probabilities, truth, weights)])
+    return np.column_stack([*singles, slopes_and_intercepts(probabilities, truth, weights, firth=firth)])
 
 
 def brier(probabilities: np.ndarray, truth: np.ndarray) -> float:

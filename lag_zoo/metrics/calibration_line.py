@@ -5,8 +5,12 @@ held at 1, and the intercept says whether probabilities are too low or too high 
 fitted together with the slope (Cox 1958), and is where the line crosses probability 0.5. Say which (Van Calster et
 al., BMC Medicine 2019; TRIPOD+AI, BMJ 2024).
 
-Where some threshold parts the labels without a mistake the largest likelihood lies at infinity. Such a resample is no
-accident to be left out: it says that as steep a line as you like agrees with the data. Its slope is infinite here.
+Where some threshold parts the labels without a mistake the largest likelihood lies at infinity, and the slope is
+infinite here. Resamples of a few patients are often so. To leave them out takes the steepest slopes away; to count
+them as infinite leaves an interval without an end, and slopes of the largest likelihood are too steep on average
+besides. Firth's penalty (Biometrika 1993; Heinze and Schemper, Stat Med 2002) takes that bias away, and its lines are
+finite: intervals are of them. `python -m benchmarks.calibration_intervals` prints how often each kind of interval holds
+the true slope.
 """
 
 import numpy as np
@@ -21,6 +25,7 @@ TINY = 1e-12
 
 _STEPS = 200  # of Newton's method; data nearly parted by a threshold take some 30, others fewer than 10
 _SETTLED = 1e-9  # a last step, relative to the fitted log odds: the next one would be as its square
+_FIRTH_STEPS, _FIRTH_SETTLED = 1000, 1e-6  # its steps shrink by a fraction each: enough for a resample
 _ROUNDING = 1e-15  # of a log likelihood, for each frame
 
 
@@ -64,8 +69,13 @@ def slope_and_intercept(probabilities: np.ndarray, truth: np.ndarray) -> tuple[f
     return float(slope), float(intercept)
 
 
-def slopes_and_intercepts(probabilities: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def slopes_and_intercepts(
+    probabilities: np.ndarray, truth: np.ndarray, weights: np.ndarray, *, firth: bool = False
+) -> np.ndarray:
     """`slope_and_intercept` (k, 2) under k weightings (k, n) of the frames, as how often each resample drew each.
+
+    Args:
+        firth: of the likelihood with Firth's penalty, for intervals: a line is finite also where labels are parted.
 
     Raises:
         InvalidConfigError: weights of another number of frames.
@@ -73,12 +83,14 @@ def slopes_and_intercepts(probabilities: np.ndarray, truth: np.ndarray, weights:
     >>> chances, truth = np.array([0.2, 0.4, 0.6, 0.8]), np.array([0, 1, 0, 1])
     >>> slopes_and_intercepts(chances, truth, np.array([[1, 1, 1, 1], [2, 1, 1, 2]]))[:, 0].round(4)
     array([1.1018, 1.6156])
+    >>> slopes_and_intercepts(chances, np.array([0, 0, 1, 1]), np.ones((1, 4)), firth=True)[:, 0].round(2)
+    array([1.38])
     """
     probabilities, truth = probabilities_and_truth(probabilities, truth)
     odds, weights = log_odds(probabilities), checked_weights(weights, len(truth))
-    of_all = _lines(odds, truth, np.ones((1, len(truth))), np.zeros(2))[0]
+    of_all = _lines(odds, truth, np.ones((1, len(truth))), np.zeros(2), firth)[0]
     near = of_all if np.isfinite(of_all).all() else np.zeros(2)
-    return in_blocks(lambda some: _lines(odds, truth, some, near), weights)
+    return in_blocks(lambda some: _lines(odds, truth, some, near, firth), weights)
 
 
 def offset_intercept(probabilities: np.ndarray, truth: np.ndarray) -> float:
@@ -131,18 +143,23 @@ def _offsets(odds: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.nda
     return found
 
 
-def _lines(odds: np.ndarray, truth: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Newton's method in two dimensions where the labels overlap; elsewhere, what the line runs off to."""
+def _lines(
+    odds: np.ndarray, truth: np.ndarray, weights: np.ndarray, start: np.ndarray, firth: bool
+) -> np.ndarray:
+    """Newton's method in two dimensions where there is a largest likelihood; elsewhere, what the line runs off to."""
     signs = np.where(truth, 1.0, -1.0)
     found, overlap = _parted(odds, truth, weights > 0)
+    if firth:  # a line for all but one label, or one probability
+        overlap, found = ~np.isnan(found[:, 0]) | overlap, np.full_like(found, np.nan)
     left = np.flatnonzero(overlap)
     weights = weights[left]
     outermost = np.array([[odds.min(), 1.0], [odds.max(), 1.0]])
     largest = np.array([np.abs(odds).max(), 1.0])
     at = np.tile(start, (len(left), 1))
-    likelihood, step = _look(at, odds, signs, weights)
-    for _ in range(_STEPS):
-        likelihood_there, step_there = _look(at + step, odds, signs, weights)
+    steps, enough = (_FIRTH_STEPS, _FIRTH_SETTLED) if firth else (_STEPS, _SETTLED)
+    likelihood, step = _look(at, odds, signs, weights, firth)
+    for _ in range(steps):
+        likelihood_there, step_there = _look(at + step, odds, signs, weights, firth)
         size = 1 + np.abs(at + step) @ largest
         # A step too far, where the likelihood is lower (beyond rounding) or nothing is left to go by, is halved.
         better = likelihood_there >= likelihood - _ROUNDING * size * weights.sum(axis=1)
@@ -150,7 +167,7 @@ def _lines(odds: np.ndarray, truth: np.ndarray, weights: np.ndarray, start: np.n
         at = np.where(better[:, None], at + step, at)
         likelihood = np.where(better, likelihood_there, likelihood)
         step = np.where(better[:, None], step_there, step / 2)
-        settled = better & (np.abs(step @ outermost.T).max(axis=1) <= _SETTLED * size)
+        settled = better & (np.abs(step @ outermost.T).max(axis=1) <= enough * size)
         found[left[settled]] = (at + step)[settled]
         left, at, step, likelihood, weights = (x[~settled] for x in (left, at, step, likelihood, weights))
         if not len(left):
@@ -175,7 +192,7 @@ def _parted(odds: np.ndarray, truth: np.ndarray, there: np.ndarray) -> tuple[np.
 
 
 def _look(
-    at: np.ndarray, odds: np.ndarray, signs: np.ndarray, weights: np.ndarray
+    at: np.ndarray, odds: np.ndarray, signs: np.ndarray, weights: np.ndarray, firth: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """The log likelihood (k,) at slopes and intercepts (k, 2), and Newton's step from there (k, 2).
 
@@ -185,11 +202,18 @@ def _look(
     right = signs * (at[:, :1] * odds + at[:, 1:])  # log odds of the truth
     small = np.exp(-np.abs(right))
     likelihood = -(weights * (np.maximum(-right, 0) + np.log1p(small))).sum(axis=1)
-    missing = weights * signs * np.where(right >= 0, small, 1) / (1 + small)  # truth less probability
+    wrong = np.where(right >= 0, small, 1) / (1 + small)
+    missing = weights * signs * wrong  # truth less probability
     information = weights * small / (1 + small) ** 2
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        centre = (information * odds).sum(axis=1) / information.sum(axis=1)
+        total = information.sum(axis=1)
+        centre = (information * odds).sum(axis=1) / total
         apart = odds - centre[:, None]
-        slope = (missing * apart).sum(axis=1) / (information * apart**2).sum(axis=1)
-        intercept = missing.sum(axis=1) / information.sum(axis=1) - slope * centre
+        spread = (information * apart**2).sum(axis=1)
+        if firth:
+            likelihood += 0.5 * (np.log(total) + np.log(spread))  # half the log determinant
+            leverage = information * (1 / total[:, None] + apart**2 / spread[:, None])
+            missing += leverage * signs * (wrong - 0.5)  # a half less the probability
+        slope = (missing * apart).sum(axis=1) / spread
+        intercept = missing.sum(axis=1) / total - slope * centre
     return likelihood, np.stack([slope, intercept], axis=1)

@@ -156,6 +156,32 @@ def kappa(called: np.ndarray, targets: np.ndarray) -> Influence:
     return Influence(float(value), (Part(effect, np.ones(len(targets))),))
 
 
+def fleiss_kappa(ratings: np.ndarray, *, labels: int) -> Influence:
+    """Gives Fleiss' kappa of ratings (n, raters), numbers of labels, -1 where a rater gave none.
+
+    It is `lag_zoo.metrics.agreement.fleiss_kappa`: NaN where no frame has two ratings, or all are of one label.
+
+    Source: Fleiss, Psychological Bulletin 1971.
+
+    >>> fleiss_kappa(np.array([[0, 0, 0], [1, 1, 0], [1, 1, 1], [0, 0, -1]]), labels=2).value.__round__(3)
+    0.657
+    """
+    ratings = np.asarray(ratings)
+    counts = np.stack([(ratings == label).sum(axis=1) for label in range(labels)], axis=1)
+    given = counts.sum(axis=1)
+    paired, rated = given > 1, given > 0
+    agreed = (counts * (counts - 1)).sum(axis=1) / np.where(paired, given * (given - 1), 1)
+    used = [ratio(counts[:, label] / given.clip(1), rated) for label in range(labels)]
+    observed = ratio(agreed, paired)
+    if not paired.any() or any(one.value == 1 for one in used):
+        return UNDEFINED
+    by_chance = sum(one.value**2 for one in used)
+    chance = np.sum([2 * one.value * one.effect for one in used], axis=0)
+    value = (observed.value - by_chance) / (1 - by_chance)
+    effect = observed.effect / (1 - by_chance) - (1 - observed.value) * chance / (1 - by_chance) ** 2
+    return Influence(float(value), (Part(effect, paired),))
+
+
 def balanced_accuracy(called: np.ndarray, targets: np.ndarray) -> Influence:
     """Gives the mean over the true labels of the share that is called right, labels (n,) of any number.
 

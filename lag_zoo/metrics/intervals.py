@@ -152,7 +152,8 @@ def weighted_bootstraps(
     n, estimates = len(groups), statistics(np.ones((1, len(groups))))[0]
     if len(np.unique(groups)) < 2:
         return _intervals(estimates, np.empty((0, len(estimates))), groups, level, carriers)
-    drawn = (np.bincount(chosen, minlength=n) for chosen in _resamples(groups, (), n_resamples, seed))
+    place, drawn_groups = _drawn_groups(groups, n_resamples, seed)
+    drawn = (np.bincount(numbers, minlength=n)[place] for numbers in drawn_groups)
     values = []
     while block := list(itertools.islice(drawn, max(1, _AT_ONCE // n))):
         values.append(statistics(np.array(block)))
@@ -239,16 +240,20 @@ def _resamples(
     lengths = {len(groups), *map(len, arrays)}
     if len(lengths) != 1:
         raise InvalidConfigError(f"one value a frame each; got the lengths {sorted(lengths)}")
-    _, place = np.unique(groups, return_inverse=True)
+    place, drawn = _drawn_groups(groups, n_resamples, seed)
     order = np.argsort(place, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(place))[:-1])
-    if len(members) < 2:
-        raise InvalidConfigError(f"an interval by groups needs at least two, got {len(members)}")
+    return (np.concatenate([members[number] for number in numbers]) for numbers in drawn)
+
+
+def _drawn_groups(groups: np.ndarray, n_resamples: int, seed: int) -> tuple[np.ndarray, Iterator[np.ndarray]]:
+    """The number of each frame's group (n,), and the numbers of the groups of each resample, as many as there are."""
+    names, place = np.unique(groups, return_inverse=True)
+    count = len(names)
+    if count < 2:
+        raise InvalidConfigError(f"an interval by groups needs at least two, got {count}")
     rng = np.random.default_rng(seed)
-    return (
-        np.concatenate([members[number] for number in rng.integers(0, len(members), len(members))])
-        for _ in range(n_resamples)
-    )
+    return place, (rng.integers(0, count, count) for _ in range(n_resamples))
 
 
 def _percentiles(values: np.ndarray, level: float, *, groups: int) -> tuple[float, float]:

@@ -19,7 +19,7 @@ _IMAGENET = {"input_size": (3, 224, 224), "mean": (0.485, 0.456, 0.406), "std": 
 
 
 class Traits(NamedTuple):
-    """What LAG needs to know of a backbone: its name, the width of its features, and the pixels that it wants."""
+    """A backbone in numbers: its name, the width of its features, and the input size, mean and std of its pixels."""
 
     name: str | None
     width: int
@@ -62,7 +62,7 @@ class GoogLeNet(torchvision.models.GoogLeNet):
         return self.fc
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Puts another last layer in place; 0: none."""
+        """Put a new last layer in place; 0: none."""
         self.num_classes = num_classes
         self.fc: nn.Module = nn.Linear(1024, num_classes) if num_classes else nn.Identity()  # type: ignore[assignment]
 
@@ -104,7 +104,7 @@ class SqueezeNet(torchvision.models.SqueezeNet):
         return self.classifier
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Puts another last layer in place, after the pooling (the original convolves before it); 0: none."""
+        """Put a new last layer in place, after the pooling (the original convolves before it); 0: none."""
         self.num_classes = num_classes
         self.classifier: nn.Module = nn.Linear(512, num_classes) if num_classes else nn.Identity()  # type: ignore[assignment]
 
@@ -140,7 +140,7 @@ def create_backbone(name: str, arguments: Mapping[str, Json] | None = None) -> n
 
 
 def adopt_backbone(module: nn.Module) -> Traits:
-    """Takes a backbone over: its classifier is removed, in place, and what LAG needs to know is returned.
+    """Take a backbone over: remove its classifier, in place, and return its `Traits`.
 
     Raises:
         BackboneError: it does not speak timm's protocol, or is no classifier of RGB images.
@@ -174,7 +174,7 @@ def adopt_backbone(module: nn.Module) -> Traits:
 
 
 def _input_channels(module: nn.Module, first: object) -> int:
-    """Channels that the first convolution takes, where the module's configuration says which one that is.
+    """Input channels of the first convolution, where the module's configuration names it, else 3.
 
     Some fold a patch of the image into its channels first, so that a multiple of 3 is RGB too.
     """
@@ -184,13 +184,13 @@ def _input_channels(module: nn.Module, first: object) -> int:
 
 
 def _input_size(module: nn.Module, sides: list[int]) -> int:
-    """The side of the square that the module was built for, which may not be the one its weights were made with."""
+    """Side of the square that the module was built for; its weights may have been trained at another."""
     built = getattr(getattr(module, "patch_embed", None), "img_size", None) or sides
     return int(max(built))
 
 
 def backbone_features(module: nn.Module, x: Tensor) -> Tensor:
-    """Normalised global views (B, 3, G, G) -> features (B, F), what the classifier would have seen.
+    """Normalised global views (B, 3, G, G) -> features (B, F), the input of the classifier that was removed.
 
     Raises:
         BackboneError: the features are not one row of `head_hidden_size` numbers an image.

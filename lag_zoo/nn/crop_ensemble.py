@@ -70,10 +70,7 @@ class CropEnsemble(nn.Module):
         shared: bool = True,
     ) -> None:
         super().__init__()
-        # The bounds are those of a network's configuration; they stand in one place.
-        LAGConfig(
-            backbone=None,
-            num_classes=0,
+        LAGConfig.checked(
             num_crops=num_crops,
             crop_size=crop_size,
             crop_widths=tuple(widths),

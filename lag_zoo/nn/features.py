@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 
-import torch
 from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
 
 from lag_zoo.errors import BackboneError
 from lag_zoo.nn.lag import LAG
+from lag_zoo.nn.normalise import normalise
 
 
 class BackboneFeatures(nn.Module):
     """Feature maps, as timm's `features_only=True` gives them.
 
     Args:
-        model: of which the backbone and the normalisation are taken over; crops and fusion have no maps.
-        out_indices: which maps: their numbers, or the last so many. `None`: what timm gives of such a backbone by
-            default, all levels of a pyramid, or the last three of a plain transformer.
+        model: gives the backbone and the normalisation; crops and fusion have no maps.
+        out_indices: the numbers of the maps, or how many of the last. `None`: timm's default, all levels of a pyramid
+            or the last three of a plain transformer.
 
     Raises:
         BackboneError: the backbone gives no maps, or not these.
@@ -24,6 +24,7 @@ class BackboneFeatures(nn.Module):
     Frames (B, 3, H, W) go in raw, uint8 or float from 0 to 1, and are not resized: a map of reduction r has the shape
     (B, C, H/r, W/r). `feature_info` holds C and r of each.
 
+    >>> import torch
     >>> maps = BackboneFeatures(LAG("mobilenetv3_small_050", num_classes=0), out_indices=2).eval()
     >>> [tuple(m.shape) for m in maps(torch.zeros(1, 3, 128, 160, dtype=torch.uint8))]
     [(1, 24, 8, 10), (1, 288, 4, 5)]
@@ -55,6 +56,4 @@ class BackboneFeatures(nn.Module):
         self.register_buffer("pixel_std", model.pixel_std.clone(), persistent=False)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        scale = 255.0 if x.dtype == torch.uint8 else 1.0
-        pixels = (x.to(self.pixel_mean.dtype) / scale - self.pixel_mean) / self.pixel_std
-        return self.body(pixels)  # type: ignore[no-any-return]
+        return self.body(normalise(x, self.pixel_mean, self.pixel_std))  # type: ignore[no-any-return]

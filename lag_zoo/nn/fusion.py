@@ -1,7 +1,7 @@
 """How the crops join the global view.
 
 Each fusion takes the global features (B, G), the crop features (B, N, D) and `inside` (B, N), and gives `Fused`.
-What a crop contributed exists only under attention; elsewhere it is `None`, never invented.
+Only attention weighs the crops; the weights of the others are `None`.
 """
 
 from typing import NamedTuple
@@ -21,22 +21,22 @@ class Fused(NamedTuple):
 
 
 def _usable(inside: Tensor) -> Tensor:
-    """The crops that count, (B, N) bool: those in the field of view; where there are none, all."""
+    """(B, N) bool: the crops in the field of view, or all of a frame that has none there."""
     return inside | ~inside.any(1, keepdim=True)
 
 
 class _Fusion(nn.Module):
-    """Global features first, what the crops add after them."""
+    """Base of the fusions: global features first, crop features after them."""
 
     out_features: int
 
     def without_crops(self, global_features: Tensor) -> Tensor:
-        """Features (B, F) in which the crops have nothing to say: theirs are zero."""
+        """Global features (B, G) -> fused features (B, F), with zeros in the place of the crops'."""
         return nn.functional.pad(global_features, (0, self.out_features - global_features.shape[1]))
 
 
 class ConcatFusion(_Fusion):
-    """The paper's: the global features and every crop's, side by side. The number of crops is fixed."""
+    """Concatenation, the paper's fusion: the global features and every crop's, a fixed number of crops."""
 
     def __init__(self, global_dim: int, crop_dim: int, num_crops: int) -> None:
         super().__init__()
@@ -53,21 +53,21 @@ class ConcatFusion(_Fusion):
 
 
 class MeanFusion(_Fusion):
-    """The global features beside the mean of the crops in the field of view. Any number of crops."""
+    """The global features, then the mean of the crops in the field of view. Any number of crops."""
 
     def __init__(self, global_dim: int, crop_dim: int, num_crops: int) -> None:
         super().__init__()
         self.out_features = global_dim + crop_dim
 
     def forward(self, global_features: Tensor, crop_features: Tensor, inside: Tensor) -> Fused:
-        share = _usable(inside).to(crop_features.dtype)
-        share = share / share.sum(1, keepdim=True)
-        mean = (share[..., None] * crop_features).sum(1)
+        weight = _usable(inside).to(crop_features.dtype)
+        weight = weight / weight.sum(1, keepdim=True)
+        mean = (weight[..., None] * crop_features).sum(1)
         return Fused(torch.cat([global_features, mean], dim=1), None)
 
 
 class AttentionFusion(_Fusion):
-    """The global features beside a weighted sum of the crops in the field of view. Any number of crops.
+    """The global features, then a weighted sum of the crops in the field of view. Any number of crops.
 
     The weights come from gated attention: Ilse et al., Attention-based Deep Multiple Instance Learning, 2018,
     https://arxiv.org/abs/1802.04712.

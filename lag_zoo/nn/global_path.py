@@ -1,4 +1,4 @@
-"""The global path of a LAG by itself: what its plain backbone says."""
+"""The global path of a LAG by itself, without crops."""
 
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class GlobalPath(nn.Module):
     """The global path of a LAG by itself: backbone, fully connected layers and head, no crops.
 
-    What it is worth depends on the training: a LAG whose crops were dropped at times, as lag_zoo's recipes do, answers
-    without them as a plain backbone would; one that never had to will not.
+    Its accuracy depends on the training. A LAG that was trained with crop dropping, as in lag_zoo's recipes, does
+    without crops as well as a plain backbone; one that always had its crops does not.
 
     >>> import torch
     >>> from lag_zoo import LAG
@@ -28,11 +28,11 @@ class GlobalPath(nn.Module):
     def __init__(self, lag: "LAG") -> None:
         super().__init__()
         self.lag = lag
-        self.training = lag.training  # it stands in the mode of the network whose weights it shares
+        self.training = lag.training  # the weights are shared, so the mode is too
 
     @property
     def config(self) -> LAGConfig:
-        """That of the whole network."""
+        """The configuration of the whole network."""
         return self.lag.config
 
     @property

@@ -9,7 +9,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,8 @@ from lag_zoo.nn.fast.max_pool import replace_max_pools
 from lag_zoo.nn.fast.onednn import pack_convolutions
 from lag_zoo.nn.fusion import FUSIONS, Fused
 from lag_zoo.nn.global_path import GlobalPath
-from lag_zoo.specs import Fusion, Json, LAGConfig, Policy, Task, WeightSpec, as_tuple
+from lag_zoo.nn.normalise import normalise
+from lag_zoo.specs import ConfigFields, LAGConfig, Policy, WeightSpec, as_tuple, require_known_fields
 from lag_zoo.views import Views, ViewSampler
 from lag_zoo.views.pixels import Frames, ImageLike
 
@@ -63,70 +64,25 @@ class LAG(nn.Module):
     pixel_mean: Tensor
     pixel_std: Tensor
     load_report: "LoadReport | None" = None
-    """What loading did, where `create_model` loaded weights."""
+    """The tensors that were loaded and those that were not, where `create_model` loaded weights."""
     weight_spec: "WeightSpec | None" = None
-    """What is vouched for of the weights that were loaded whole."""
+    """The specification of the weights, where all of them were loaded."""
     is_fused: bool = False
-    """Made by `fuse`: it predicts, and cannot be trained or saved."""
+    """Whether `fuse` made this network: then it predicts, and cannot be trained or saved."""
 
     def __init__(
         self,
         backbone: str | nn.Module,
         crops: CropEnsemble | None = None,
-        *,
-        num_classes: int | None = None,
-        label_names: Iterable[str] | None = None,
-        task: Task = "multiclass",
-        fusion: Fusion = "concat",
-        num_crops: int = 10,
-        crop_size: int = 64,
-        crop_widths: Iterable[int] = (16, 32, 64, 64),
-        crop_embed_dim: int = 64,
-        crop_se_ratio: float = 0.25,
-        shared_crops: bool = True,
-        global_dim: int = 256,
-        hidden_dim: int = 256,
-        global_size: int | None = None,
-        mean: Iterable[float] | None = None,
-        std: Iterable[float] | None = None,
-        policy: Policy = "sobol",
-        field_of_view: bool = True,
-        mask_outside: bool = False,
-        backbone_args: Mapping[str, Json] | None = None,
+        **fields: Unpack[ConfigFields],
     ) -> None:
         super().__init__()
-        names = None if label_names is None else as_tuple(label_names, "label_names")
-        if num_classes is None and names is None:
-            raise InvalidConfigError(
-                "say what to classify: label_names=[...] or num_classes=N (0 leaves the head out)"
-            )
-        asked = LAGConfig(
-            backbone=backbone if isinstance(backbone, str) else None,
-            num_classes=len(names or ()) if num_classes is None else num_classes,
-            label_names=names,
-            task=task,
-            fusion=fusion,
-            num_crops=num_crops,
-            crop_size=crop_size,
-            crop_widths=as_tuple(crop_widths, "crop_widths"),
-            crop_embed_dim=crop_embed_dim,
-            crop_se_ratio=crop_se_ratio,
-            shared_crops=shared_crops,
-            global_dim=global_dim,
-            hidden_dim=hidden_dim,
-            global_size=global_size,
-            mean=None if mean is None else as_tuple(mean, "mean"),
-            std=None if std is None else as_tuple(std, "std"),
-            policy=policy,
-            field_of_view=field_of_view,
-            mask_outside=mask_outside,
-            backbone_args=dict(backbone_args or {}),
-        )
+        asked = _asked_for(backbone, fields)
         if crops is not None:
             asked = _with_crops_of(asked, crops)
         if isinstance(backbone, str):
             backbone = create_backbone(backbone, asked.backbone_args)
-        elif backbone_args:
+        elif asked.backbone_args:
             raise InvalidConfigError("backbone_args go with a backbone's name; this one is built already")
         traits = adopt_backbone(backbone)
         self.config = _settled(asked, traits, backbone)
@@ -166,13 +122,13 @@ class LAG(nn.Module):
     def views(
         self, x: Frames | ImageLike, *, epoch: int = 0, index: int | Sequence[int] | None = None
     ) -> Views:
-        """What the network sees of these frames: `Views`, batched, on the network's device."""
+        """Frames (B, 3, H, W) or images -> `Views`, batched, on the network's device."""
         return self.sampler()(x, epoch=epoch, index=index).batched().to(self.pixel_mean.device)
 
     def sampler(
         self, *, policy: Policy | None = None, seed: int = 0, with_coverage: bool = True
     ) -> ViewSampler:
-        """What makes this network's views; `policy` and `seed` in place of its own."""
+        """The `ViewSampler` of this network; `policy` and `seed` in place of its own."""
         return ViewSampler.from_config(self.config, policy=policy, seed=seed, with_coverage=with_coverage)
 
     def forward_features(self, x: Frames | Views) -> Tensor:
@@ -193,7 +149,7 @@ class LAG(nn.Module):
         return self.crops(self._normalised(views.crops))  # type: ignore[no-any-return]
 
     def forward_global(self, x: Frames | Views) -> Tensor:
-        """Frames or views -> logits (B, num_classes) of the global view alone, as if the crops had nothing to say."""
+        """Frames or views -> logits (B, num_classes) of the global view alone; crop features are zero."""
         views = self._seen(x, with_crops=False)
         return self.forward_head(self.fusion.without_crops(self.global_features(views)))
 
@@ -202,13 +158,15 @@ class LAG(nn.Module):
         return GlobalPath(self)
 
     def fuse(self, *, pack: bool = True) -> "LAG":
-        """A copy to predict with: norms folded into convolutions, channels last; logits equal to 1e-5.
+        """Return a copy to predict with, by `lag_zoo.nn.fast`; its logits are equal to 1e-5.
 
-        On the CPU, in float32, the backbone's weights are also laid out for the processor, once for single frames and
-        once for several, when they first come; such a copy stays there, and takes up to three times the memory of its
-        convolutions (`pack=False` leaves that out, as `torch.compile` likes it). It is in evaluation mode, and for
-        prediction only: `train` and `save_pretrained` refuse it. Layers with hooks on them stay as they are. One
-        that is fused already is copied.
+        Norms are folded into convolutions, 2 x 2 max pooling keeps no places, and memory is channels last. On the CPU,
+        in float32, the backbone's weights are also laid out for the processor, once for single frames and once for
+        several, when they first come. Such a copy stays on the CPU and takes up to three times the memory of its
+        convolutions; `pack=False` leaves that out, for `torch.compile`.
+
+        The copy is in evaluation mode and only predicts: `train` and `save_pretrained` refuse it. Layers with hooks
+        stay as they are. A network that is fused already is copied.
 
         >>> model = LAG("mobilenetv3_small_050", num_classes=3).eval()
         >>> frames = torch.zeros(1, 3, 300, 400, dtype=torch.uint8) + 90
@@ -231,36 +189,35 @@ class LAG(nn.Module):
         return fused
 
     def train(self, mode: bool = True) -> "LAG":
-        """As torch's.
+        """Set training or evaluation mode, as torch does.
 
         Raises:
-            InvalidConfigError: a fused network is to be trained, of whose norms nothing is left.
+            InvalidConfigError: training mode for a fused network, which has no norms left.
         """
         if mode and self.is_fused:
             raise InvalidConfigError("a fused network only predicts: train the one that it was made from")
         return super().train(mode)
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
-        """Fused features -> logits (B, num_classes), or with `pre_logits` what the classifier sees (B, hidden_dim)."""
+        """Fused features -> logits (B, num_classes), or with `pre_logits` the classifier's input (B, hidden_dim)."""
         features = self.hidden(features)
         return features if pre_logits else self.head(features)
 
     def _seen(self, x: Frames | Views, *, with_crops: bool = True) -> Views:
-        """Views as they come; of frames those that a forward looks at, and no more."""
+        """Views as they are, batched; or those of frames, without the coverage, which no layer looks at."""
         return x.batched() if isinstance(x, Views) else self._looked_at(x, with_crops=with_crops)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _looked_at(self, frames: Frames, *, with_crops: bool) -> Views:
-        # Not compiled: it is many small steps that depend on what is in the frame, and on its size.
+        # Not compiled: many small steps, which depend on the pixels of a frame and on its size.
         sampler = ViewSampler.from_config(self.config, with_crops=with_crops, with_coverage=False)
         return sampler(frames).batched().to(self.pixel_mean.device)
 
     def _normalised(self, pixels: Tensor) -> Tensor:
-        scale = 255.0 if pixels.dtype == torch.uint8 else 1.0
-        return (pixels.to(self.pixel_mean.dtype) / scale - self.pixel_mean) / self.pixel_std
+        return normalise(pixels, self.pixel_mean, self.pixel_std)
 
     def init_non_persistent_buffers(self) -> None:
-        """Mean and std from the configuration: they are not in the state dict (timm's convention for such buffers)."""
+        """Set mean and std from the configuration; they are in no state dict (timm's convention for such buffers)."""
         for name, values in (("pixel_mean", self.config.mean), ("pixel_std", self.config.std)):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
@@ -278,7 +235,7 @@ class LAG(nn.Module):
 
     @property
     def pretrained_cfg(self) -> dict[str, Any]:
-        """How timm should feed this network: raw pixels, hence mean 0 and std 1."""
+        """The input that timm should make for this network: raw pixels, hence mean 0 and std 1."""
         size = self.config.global_size
         backbone = self.config.backbone or type(self.backbone).__name__
         return {
@@ -303,10 +260,12 @@ class LAG(nn.Module):
     def reset_classifier(
         self, num_classes: int, global_pool: str | None = None, *, label_names: Iterable[str] | None = None
     ) -> None:
-        """Puts a new, untrained last layer in place; 0 leaves it out.
+        """Put a new, untrained last layer in place; 0 leaves it out.
 
-        `global_pool` is timm's, and there is nothing to pool. What was vouched for (`weight_spec`), operating points
-        among it, is of the old layer and goes with it.
+        `weight_spec` and the operating points in it belong to the old layer and go with it.
+
+        Raises:
+            InvalidConfigError: a `global_pool`, which timm's models have and LAG has not.
         """
         if global_pool is not None:
             raise InvalidConfigError(f"LAG has no pooling to choose, got global_pool={global_pool!r}")
@@ -316,7 +275,11 @@ class LAG(nn.Module):
         self.weight_spec = None
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any] | Callable[[str], Any]:
-        """The backbone's layer groups, in either form that timm has; crops, fusion and head come last."""
+        """The backbone's layer groups for timm's layer decay; crops, fusion and head come last.
+
+        Raises:
+            BackboneError: the backbone has none.
+        """
         if not hasattr(self.backbone, "group_matcher"):
             raise BackboneError(f"{type(self.backbone).__name__} has no layer groups")
         matcher: Mapping[str, Any] | Callable[[str], Any] = self.backbone.group_matcher(coarse=coarse)  # type: ignore[operator]
@@ -327,15 +290,37 @@ class LAG(nn.Module):
         return {name: _prefixed(pattern) for name, pattern in matcher.items()}
 
     def no_weight_decay(self) -> set[str]:
-        """Parameters that the backbone wants spared from weight decay."""
+        """Names of the backbone's parameters without weight decay."""
         spared: set[str] = getattr(self.backbone, "no_weight_decay", set)()
         return {f"backbone.{name}" for name in spared}
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Trades time for memory in the backbone."""
+        """Trade time for memory in the backbone.
+
+        Raises:
+            BackboneError: the backbone cannot.
+        """
         if not hasattr(self.backbone, "set_grad_checkpointing"):
             raise BackboneError(f"{type(self.backbone).__name__} has no gradient checkpointing")
         self.backbone.set_grad_checkpointing(enable)  # type: ignore[operator]
+
+
+def _asked_for(backbone: str | nn.Module, fields: ConfigFields) -> LAGConfig:
+    """The configuration of these keywords; `_settled` fills in the rest from the backbone."""
+    require_known_fields(fields, "LAG")
+    names, count = fields.get("label_names"), fields.get("num_classes")
+    if names is None and count is None:
+        raise InvalidConfigError(
+            "say what to classify: label_names=[...] or num_classes=N (0 leaves the head out)"
+        )
+    names = None if names is None else as_tuple(names, "label_names")
+    values: dict[str, Any] = {
+        **fields,
+        "label_names": names,
+        "num_classes": len(names or ()) if count is None else count,
+        "backbone_args": dict(fields.get("backbone_args") or {}),
+    }
+    return LAGConfig(backbone=backbone if isinstance(backbone, str) else None, **values)
 
 
 def _classifier(features: int, num_classes: int) -> nn.Module:
@@ -354,7 +339,7 @@ def _crops_from(config: LAGConfig) -> CropEnsemble:
 
 
 def _with_crops_of(config: LAGConfig, crops: CropEnsemble) -> LAGConfig:
-    """The configuration with the crop fields of a ready ensemble; a field that was given otherwise is an error."""
+    """The configuration with the crop fields of a ready ensemble; another value for one of them is an error."""
     actual = {field: getattr(crops, attribute) for field, attribute in _CROP_FIELDS.items()}
     defaults = LAGConfig(backbone=None, num_classes=0)
     for field, value in actual.items():
@@ -365,7 +350,7 @@ def _with_crops_of(config: LAGConfig, crops: CropEnsemble) -> LAGConfig:
 
 
 def _settled(config: LAGConfig, traits: Traits, backbone: nn.Module) -> LAGConfig:
-    """The configuration with what it left open taken from the backbone."""
+    """The configuration with the backbone's name, input size, mean and std where it leaves them open."""
     size = config.global_size or traits.input_size
     fixed = (getattr(backbone, "pretrained_cfg", None) or {}).get("fixed_input_size", False)
     if fixed and size != traits.input_size and not config.backbone_args.get("dynamic_img_size"):

@@ -23,7 +23,7 @@ _NUMBERS: dict[Precision, torch.dtype] = {
 }
 
 
-class Answers(NamedTuple):
+class NetworkOutput(NamedTuple):
     """Logits (B, classes) and the crops' weights (B, N), where the fusion has weights: float64, on the CPU."""
 
     logits: Tensor
@@ -77,9 +77,9 @@ class Engine:
         self.model = model.fuse(pack=not compile) if fuse else model
         self.batch_size = batch_size
         self.compiled = compile
-        self._run = torch.compile(self._answers, dynamic=False) if compile else self._answers
+        self._run = torch.compile(self._forward, dynamic=False) if compile else self._forward
 
-    def __call__(self, views: Views) -> Answers:
+    def __call__(self, views: Views) -> NetworkOutput:
         """What the network says of B views."""
         logits, weights = [], []
         for part in zip(*(torch.split(t, self.batch_size) for t in views), strict=True):
@@ -92,9 +92,9 @@ class Engine:
             logits.append(some[:count].double().cpu())
             if shares is not None:
                 weights.append(shares[:count].double().cpu())
-        return Answers(torch.cat(logits), torch.cat(weights) if weights else None)
+        return NetworkOutput(torch.cat(logits), torch.cat(weights) if weights else None)
 
-    def _answers(self, views: Views) -> tuple[Tensor, Tensor | None]:
+    def _forward(self, views: Views) -> tuple[Tensor, Tensor | None]:
         if not self.with_crops:
             return self.model.forward_global(views), None
         fused = self.model.fused(views)

@@ -20,10 +20,10 @@ from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImag
 from lag_zoo.factory import create_model
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import AUTO
-from lag_zoo.predict.answers import Failure, Prediction
 from lag_zoo.predict.engine import Engine, Precision
+from lag_zoo.predict.prediction import Failure, Prediction
 from lag_zoo.predict.prefetch import prefetch
-from lag_zoo.provenance import frame_digest, frames_behind
+from lag_zoo.provenance import KnownFrames, frames_behind
 from lag_zoo.tasks import decide, rules_of, thresholds_of
 from lag_zoo.views import Views, to_pixels
 from lag_zoo.views.pixels import ImageLike, not_pixels
@@ -104,7 +104,7 @@ class Predictor:
         self.temperature = 1.0 if weights is None else weights.temperature
         self.modality = None if weights is None else weights.modality or None
         origin = network.load_report
-        self._known = frozenset() if origin is None else frames_behind(origin.trained_on, origin.path)
+        self._known = KnownFrames() if origin is None else frames_behind(origin.trained_on, origin.path)
         if not network.num_classes:
             raise InvalidConfigError(f"{self.name} has no classifier (num_classes=0), so nothing to predict")
         if network.num_classes == 1 and rules_of(network.config.task).exclusive:
@@ -192,9 +192,7 @@ class Predictor:
         each = [sampler.of_frames(pixels[None], indices=[0], field=field) for sampler in samplers]
         views = Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
         coverage = float(field.coverage(views.boxes.flatten(0, 1)[None]))
-        in_training_data = (
-            bool(self._known) and pixels.dtype == torch.uint8 and frame_digest(pixels) in self._known
-        )
+        in_training_data = self._known.holds(pixels, field=field)
         return _Seen(
             path, views, coverage, tuple(frame_doubts(pixels, field, views, self.modality)), in_training_data
         )

@@ -1,4 +1,4 @@
-"""Training on data of one's own: recipes, the loop, and the folder that a run leaves. Needs the extra `train`."""
+"""Training on data of one's own: recipes, runs, and the folder of a run. Needs the extra `train`."""
 
 import importlib
 import typing

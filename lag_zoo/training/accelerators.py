@@ -22,10 +22,10 @@ _TRAINS_ON = ("cpu", "cuda", "mps")
 
 
 def device_to_train_on(name: torch.device | str) -> torch.device:
-    """The device of a run, by a name that the user gives; of several processes each gets a GPU of its own.
+    """Return the device of a run by a user's name for it; of several processes each gets a GPU of its own.
 
     Raises:
-        InvalidConfigError: it is not there, nothing is trained on it, or several processes would share one GPU.
+        InvalidConfigError: there is no such device, nothing is trained on it, or several processes would share one GPU.
 
     >>> device_to_train_on("cpu")
     device(type='cpu')
@@ -46,9 +46,9 @@ def device_to_train_on(name: torch.device | str) -> torch.device:
 
 @contextmanager
 def own_random(seed: int, device: torch.device) -> Iterator[None]:
-    """Random numbers of a run's own; those of the process stand afterwards where they stood before.
+    """Give a run random numbers of its own; the process's are untouched afterwards.
 
-    Only the run's GPU is asked for its state: each that is asked gives memory away.
+    Only the state of the run's GPU is saved: asking another for its state takes memory there.
     """
     gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=gpus):
@@ -60,9 +60,9 @@ def own_random(seed: int, device: torch.device) -> Iterator[None]:
 def accelerator_for(
     recipe: Recipe, *, device: torch.device | str, folder: str | os.PathLike[str]
 ) -> Iterator[Accelerator]:
-    """The accelerator of a run; at the end its trackers are closed, and its settings are forgotten.
+    """Give a run its accelerator; at the end its trackers are closed, and its settings are forgotten.
 
-    Processes that knew of each other before the run do so after it: they cannot be joined anew for certain.
+    Processes that were joined before the run stay joined: it is not certain that they could be joined anew.
 
     Raises:
         InvalidConfigError: no such device; no such tracker is installed; somebody made an accelerator before, with

@@ -1,7 +1,7 @@
-"""What training does to views besides drawing crops, flipping and turning: only to the global view.
+"""Augmentation of the global view, besides the flips and quarter turns that all views get.
 
-Crops stay native pixels. Colours stay nearly as they are: they are the modality, and half the diagnosis. What is done
-is drawn from (seed, epoch, index) and nothing else, so neither workers nor a resumed run change it.
+Crops stay native pixels. Colours stay nearly as they are: they are the modality, and half the diagnosis. A draw is
+settled by (seed, epoch, index) and nothing else, so neither workers nor a resumed run change it.
 """
 
 import math
@@ -19,7 +19,7 @@ _LIT = 16  # 0..255: darker is not lit
 
 
 class Draw(NamedTuple):
-    """What is done to one global view."""
+    """The change of one global view."""
 
     angle: float  # radians
     zoom: float
@@ -29,8 +29,11 @@ class Draw(NamedTuple):
 
 
 def draw(generator: torch.Generator, *, strength: float = 1.0) -> Draw:
-    """Draws what is done to a view: any angle, 0.85 to 1.2 times, light by 15% and its cast by 3%, rarely a blur, and
-    some glints: spots of reflected light that say nothing, blanked. Half the `strength`: half as far and as often."""
+    """Draw the change of a view: any angle, 0.85 to 1.2 times, light by 15% and its cast by 3%, rarely a blur, glints.
+
+    Glints are spots of reflected light without information; as many spots are blanked. Half the `strength` changes
+    half as far and as often.
+    """
 
     def between(low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=generator))
@@ -48,10 +51,10 @@ def draw(generator: torch.Generator, *, strength: float = 1.0) -> Draw:
 
 
 def apply(view: Tensor, done: Draw) -> Tensor:
-    """One global view (3, G, G), uint8 or float in 0..1, with a draw applied; of the same kind.
+    """Apply a draw to a global view (3, G, G), uint8 or float in 0..1; the result is of the same type.
 
-    It is turned and scaled about the centre of what is lit, and beyond its edges go on as they end:
-    black where it has a black border, lit where it is lit to the edge.
+    The view is turned and scaled about the centre of its lit area. Beyond its edges the last pixels go on: black where
+    it has a black border, lit where it is lit to the edge.
     """
     pixels = view.float() / (255 if view.dtype == torch.uint8 else 1)
     x, y = _centre(pixels)
@@ -69,7 +72,7 @@ def apply(view: Tensor, done: Draw) -> Tensor:
 
 
 def _centre(pixels: Tensor) -> tuple[float, float]:
-    """The middle of what is lit, in -1..1."""
+    """The centre of the lit area, in -1..1."""
     lit = (pixels.amax(0) > _LIT / 255).float()
     total = lit.sum()
     if not total:
@@ -93,7 +96,7 @@ def _disc(spot: tuple[float, float, float], side: int) -> Tensor:
 
 
 class AugmentedViews(Dataset[tuple[Views, Any]]):
-    """A data set of (Views, label), such as `lag_zoo.data.ViewDataset`, with the global views augmented."""
+    """A data set of (Views, label), such as `lag_zoo.data.ViewDataset`, with augmented global views."""
 
     def __init__(self, dataset: Any, *, seed: int, strength: float = 1.0) -> None:
         self.dataset = dataset
@@ -102,11 +105,11 @@ class AugmentedViews(Dataset[tuple[Views, Any]]):
 
     @property
     def epoch(self) -> int:
-        """That of the data set inside."""
+        """The epoch of the data set inside."""
         return int(self.dataset.epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """Sets the epoch, in every worker too."""
+        """Set the epoch, in every worker too."""
         self.dataset.set_epoch(epoch)
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
 """Cross-validation: grouped, nested, resumable fold by fold.
 
-Each fold is tested on once. What is chosen (the best epoch, the temperature, the thresholds) is chosen on inner
-validation frames, split by group from the rest; the fold itself chooses nothing.
+Each fold is tested on once. The best epoch, the temperature and the thresholds are chosen on inner validation frames,
+split by group from the rest; the fold itself chooses nothing.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from lag_zoo.tasks import thresholds_of
 from lag_zoo.training.accelerators import device_to_train_on
 from lag_zoo.training.finetuning import finetune
 from lag_zoo.training.header import device_fact
-from lag_zoo.training.preflight import Inspected, inspected
+from lag_zoo.training.preflight import Inspection, inspect_frames
 from lag_zoo.training.recipe import Recipe
 from lag_zoo.training.run_folder import BEST, RECIPE, RunFolder
 
@@ -51,21 +51,21 @@ def cross_validate(
     skip_unreadable: bool = False,
     listener: Listener = Listener(),
 ) -> dict[str, list[Scores]]:
-    """Out-of-fold scores of each recipe, all on the same folds: one `Scores` a repeat.
+    """Return the out-of-fold scores of each recipe, all on the same folds: one `Scores` a repeat.
 
-    A fold that is done is not done again, and one that was stopped goes on. The logits are divided by their fold's
-    temperature, so that folds can be put together; each frame carries its fold's thresholds. Written too, as
-    `OUTPUT/<recipe>/repeat<r>/scores.csv`.
+    A fold that is done is not done again, and one that was stopped is resumed. The logits are divided by their fold's
+    temperature, so that folds can be put together; each frame carries its fold's thresholds. The scores are also
+    written, as `OUTPUT/<recipe>/repeat<r>/scores.csv`.
 
     Args:
         recipes: by name.
         data: with groups; its own splits are not used.
         inner: share of the frames outside a fold that is validated on.
-        repeats: deals of the folds; each has its own, and its own seed of training.
+        repeats: how often the frames are dealt into folds anew, each time with another seed of training.
         device: as in `finetune`; so is `cache`.
         skip_unreadable: leave out frames that cannot be read, and name them in the scores; by default they stop it.
         listener: hears once what is about to be done, how far it is, and each epoch's row, with `recipe`, `repeat` and
-            `fold`.
+            `fold` in it.
 
     Raises:
         InvalidConfigError: no recipe, names that are no names of folders, a device that is not there, or an output that
@@ -78,15 +78,15 @@ def cross_validate(
     root = Path(output)
     listener = listener if is_first() else Listener()
     manifest, skipped, _ = (
-        inspected(data.where(), skip_unreadable=True, listener=listener)
+        inspect_frames(data.where(), skip_unreadable=True, listener=listener)
         if skip_unreadable
-        else Inspected(data.where(), {}, [])
+        else Inspection(data.where(), {}, [])
     )
     where = device_fact(device_to_train_on(device), processes=launched())
     listener.begin(
         {
             **data_facts(_without_splits(data), _without_splits(manifest)),
-            **{f"recipe {name}": _told(recipe) for name, recipe in recipes.items()},
+            **{f"recipe {name}": _in_words(recipe) for name, recipe in recipes.items()},
             "folds": f"{folds}{f', dealt {repeats} times' * (repeats > 1)}; {inner:.0%} of the rest to validate on",
             "device": where,
             "output": os.fspath(output),
@@ -150,10 +150,10 @@ def fold_scores(
     cache: str | os.PathLike[str] | None = None,
     listener: Listener = Listener(),
 ) -> Scores:
-    """The scores of the split `test`, by a network trained on the splits `train` and `val`, if that is not done yet.
+    """Train on the splits `train` and `val`, unless that is done, and return the scores of the split `test`.
 
-    They can be joined with those of other folds: each frame has its own thresholds. Kept as `FOLDER/scores.csv`,
-    beside the run. Of several processes all train, and the first scores.
+    They can be joined with those of other folds: each frame has its own thresholds. They are kept as
+    `FOLDER/scores.csv`, beside the run. Of several processes all train; the first scores.
 
     Raises:
         InvalidConfigError: the folder holds a run of another recipe, or of other data.
@@ -182,7 +182,7 @@ def fold_scores(
 
 
 def _of_fold(scores: Scores, fold: str) -> Scores:
-    """One fold's scores, named for the fold, each frame with its own thresholds."""
+    """Name the scores of one fold for it, and give each frame the fold's thresholds."""
     thresholds = thresholds_of(scores.calibration.operating_points, scores.label_names)
     return dataclasses.replace(
         scores,
@@ -201,17 +201,17 @@ def _without_splits(data: Manifest) -> Manifest:
     return data.with_column("split", ("",) * len(data))
 
 
-def _told(recipe: Recipe) -> str:
+def _in_words(recipe: Recipe) -> str:
     """A recipe in words."""
     epochs = ", ".join(f"{stage.epochs} {stage.name}" for stage in recipe.stages)
     return f"{recipe.model}, epochs {recipe.epochs}: {epochs}; steps of {recipe.batch_size} frames"
 
 
 class _OfAFold(Listener):
-    """A listener that hears of one fold among others: no header, no remarks, and whose epochs they are."""
+    """A listener for one fold among others: no header, no remarks, and epochs with the name of the fold."""
 
-    def __init__(self, listener: Listener, whose: Mapping[str, Any]) -> None:
-        self.listener, self.whose = listener, whose
+    def __init__(self, listener: Listener, fold: Mapping[str, Any]) -> None:
+        self.listener, self.fold = listener, fold
 
     @contextmanager
     def task(self, what: str, total: int | None = None, *, done: int = 0) -> Iterator[Advance]:
@@ -219,14 +219,15 @@ class _OfAFold(Listener):
             yield advance
 
     def epoch(self, row: Mapping[str, Any]) -> None:
-        self.listener.epoch({**self.whose, **row})
+        self.listener.epoch({**self.fold, **row})
 
 
 class _Pace:
-    """Around each fold: moves the folds on, and after the first that was worked at says how long all take."""
+    """Surrounds each fold: moves the folds on, and after the first that was trained says how long the others take."""
 
     def __init__(self, listener: Listener, advance: Advance, folds: int) -> None:
         self.listener, self.advance, self.left, self.told = listener, advance, folds, False
+        self.begun = 0.0
 
     def __enter__(self) -> None:
         self.begun = time.monotonic()

@@ -17,8 +17,8 @@ _PANELS = (
 _COLOURS = ("tab:blue", "tab:orange")
 
 
-def drawn(rows: Sequence[Mapping[str, Any]], plan: Sequence[StagePlan], *, title: str) -> bytes:
-    """Losses and validation AUROC by epoch, with the stages and the best epoch; a PNG.
+def draw_curves(rows: Sequence[Mapping[str, Any]], plan: Sequence[StagePlan], *, title: str) -> bytes:
+    """Draw losses and validation AUROC by epoch, with the stages and the best epoch, as a PNG.
 
     Args:
         rows: as in `metrics.jsonl`.
@@ -48,12 +48,12 @@ def _lines(axes: "Axes", rows: Sequence[Mapping[str, Any]], keys: Mapping[str, s
     for (key, label), colour in zip(keys.items(), _COLOURS, strict=True):
         values = [row.get(key) for row in rows]
         if any(value is not None for value in values):
-            told = [float("nan") if value is None else value for value in values]
-            axes.plot(epochs, told, label=label, color=colour, marker="." if len(rows) < 40 else "")
+            drawn = [float("nan") if value is None else value for value in values]
+            axes.plot(epochs, drawn, label=label, color=colour, marker="." if len(rows) < 40 else "")
 
 
 def _stages(axes: "Axes", plan: Sequence[StagePlan], *, until: int) -> None:
-    """A line before each stage but the first, and the name of each that has begun."""
+    """Mark each stage that has begun by its name, and by a line before all but the first."""
     for part in plan:
         if part.first and part.first < until:
             axes.axvline(part.first + 0.5, color="0.6", linewidth=0.8, linestyle="dashed")

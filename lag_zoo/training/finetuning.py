@@ -24,7 +24,7 @@ from lag_zoo.training.batches import Source, drawing_weights, from_cache, from_f
 from lag_zoo.training.best_network import calibrate, silence_crops
 from lag_zoo.training.header import device_fact, epoch_facts, network_facts
 from lag_zoo.training.initial_network import build_network, named_network, with_model
-from lag_zoo.training.preflight import Inspected, inspected, require_files
+from lag_zoo.training.preflight import Inspection, inspect_frames, require_files
 from lag_zoo.training.recipe import Balance, Precision, Recipe, Select, Stage
 from lag_zoo.training.recipe_file import is_recipe_file, load_recipe
 from lag_zoo.training.run_folder import BEST, RunFolder
@@ -245,14 +245,14 @@ def _frames(
     cache: str | os.PathLike[str] | None,
     skip_unreadable: bool,
     listener: Listener,
-) -> tuple[Inspected, Source]:
+) -> tuple[Inspection, Source]:
     """The frames, each read once, and where they are read from in training; a cache spares the reading."""
     if cache is None:
-        found = inspected(manifest, skip_unreadable=skip_unreadable, listener=listener)
+        found = inspect_frames(manifest, skip_unreadable=skip_unreadable, listener=listener)
         return found, from_files(found.manifest)
-    found = Inspected(manifest, {}, [])
+    found = Inspection(manifest, {}, [])
     if skip_unreadable:
-        found = inspected(manifest, skip_unreadable=True, listener=listener)
+        found = inspect_frames(manifest, skip_unreadable=True, listener=listener)
     paths, size = found.manifest.paths(), network.config.global_size or 0
     with listener.task("decoding frames into the cache", len(paths)) as advance:
         cached = build_cache(paths, cache, global_size=size, progress=lambda: advance(1))
@@ -273,7 +273,7 @@ def _digests_of_training(manifest: Manifest, digests: Sequence[str]) -> frozense
 def _behind(network: LAG) -> frozenset[str]:
     """Those of the frames behind the weights that it starts from."""
     origin = network.load_report
-    return frozenset() if origin is None else frames_behind(origin.trained_on, origin.path)
+    return frozenset() if origin is None else frames_behind(origin.trained_on, origin.path).digests
 
 
 def _say_if_ungrouped(manifest: Manifest) -> None:

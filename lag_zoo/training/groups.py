@@ -14,7 +14,7 @@ _CROPS = ("crops.", "fusion.")
 
 
 def set_trainable(model: LAG, stage: Stage) -> None:
-    """Freezes what a stage does not train."""
+    """Freeze the parameters that a stage does not train."""
     for name, parameter in model.named_parameters():
         frozen = (stage.train == "head" and name.startswith("backbone.")) or (
             not stage.crops and name.startswith(_CROPS)
@@ -23,7 +23,7 @@ def set_trainable(model: LAG, stage: Stage) -> None:
 
 
 def make_optimizer(model: LAG, recipe: Recipe, stage: Stage) -> torch.optim.Optimizer:
-    """AdamW over what a stage trains; each group has timm's `lr_scale`, which timm's schedules take into account."""
+    """Make AdamW for the parameters that a stage trains; timm's schedules follow the `lr_scale` of each group."""
     if recipe.layer_decay is None:
         groups = timm.optim.param_groups_weight_decay(
             model, recipe.weight_decay, no_weight_decay_list=model.no_weight_decay()
@@ -42,7 +42,7 @@ def make_optimizer(model: LAG, recipe: Recipe, stage: Stage) -> torch.optim.Opti
 
 
 def _apart(group: dict[str, Any], crops: set[int], factor: float) -> Iterable[dict[str, Any]]:
-    """A group as two: the crop branch's parameters, and the others."""
+    """Split a group in two: the crop branch's parameters, and the others."""
     for mine, scale in ((False, 1.0), (True, factor)):
         parameters = [p for p in group["params"] if (id(p) in crops) is mine]
         if parameters:
@@ -51,9 +51,9 @@ def _apart(group: dict[str, Any], crops: set[int], factor: float) -> Iterable[di
 
 
 def freeze_norms(model: LAG) -> None:
-    """Puts the backbone's batch norms into evaluation: their statistics stay as they are.
+    """Put the backbone's batch norms into evaluation mode: their statistics stay as they are.
 
-    Those of the crop branch begin untrained, with statistics of nothing, and always learn theirs.
+    The crop branch's begin untrained (mean 0, variance 1), and always learn their statistics.
     """
     for module in model.backbone.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -9,9 +9,9 @@ from types import FrameType
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Gives the function that says whether Ctrl-C was pressed; pressed again, it stops at once.
+    """Give a function that tells whether Ctrl-C was pressed; pressed again, it stops the process at once.
 
-    Only the main thread of a process hears of it; in another the answer is always no.
+    Only the main thread of a process hears of it; in another the function always returns false.
     """
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():

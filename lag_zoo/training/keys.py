@@ -9,10 +9,9 @@ import inspect
 import re
 import types
 import typing
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from lag_zoo.errors import InvalidConfigError
+from lag_zoo.bounds import Between
 from lag_zoo.specs import Spec
 
 INERT = object()
@@ -20,21 +19,6 @@ INERT = object()
 
 _ATTRIBUTE = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 _WORDS = {bool: "true or false", str: "a text", types.NoneType: "null"}
-
-
-@dataclass(frozen=True)
-class Between:
-    """The bounds of a number, both of which it may be.
-
-    >>> str(Between(1, 4096))
-    'from 1 to 4,096'
-    """
-
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"from {self.low:,} to {self.high:,}"
 
 
 class Key(NamedTuple):
@@ -58,19 +42,6 @@ def keys_of(kind: type[Spec]) -> dict[str, Key]:
     meanings = {name: " ".join(text.split()).rstrip(".") for name, text in told}
     hints = typing.get_type_hints(kind, include_extras=True)
     return {name: _key(meanings.get(name, ""), hint) for name, hint in hints.items()}
-
-
-def hold(spec: Spec) -> None:
-    """Holds the values of a specification to their bounds.
-
-    Raises:
-        InvalidConfigError: one is beyond them.
-    """
-    kind: Any = type(spec)
-    for name, key in keys_of(kind).items():
-        value = getattr(spec, name)
-        if key.bounds is not None and value is not None and not key.bounds.low <= value <= key.bounds.high:
-            raise InvalidConfigError(f"{name} is a number {key.bounds}, got {value!r}")
 
 
 def _key(meaning: str, hint: Any) -> Key:

@@ -1,4 +1,4 @@
-"""What is looked at before a run begins: that every file is there, is read, and stands in one split only."""
+"""Checks of the frames before a run begins: every file is there, can be read, and is in one split only."""
 
 import hashlib
 import os
@@ -15,8 +15,8 @@ from lag_zoo.provenance import frame_digest
 _SHOWN = 3
 
 
-class Inspected(NamedTuple):
-    """The frames that can be read; why each of the others cannot, by image; and the digests of the first, in order."""
+class Inspection(NamedTuple):
+    """The frames that can be read; the reasons why others cannot, by image; and the digests of the former, in order."""
 
     manifest: Manifest
     skipped: dict[str, str]
@@ -24,10 +24,10 @@ class Inspected(NamedTuple):
 
 
 def require_files(manifest: Manifest, *, listener: Listener = Listener()) -> None:
-    """Refuses a manifest whose files are not all there, or of which one stands in two splits under two names.
+    """Refuse a manifest that lists files that are missing, or one file in two splits under two names.
 
     Raises:
-        DataError: with the first that are missing, and their lines; or the first copy.
+        DataError: files are missing, or are copies; the message names the first and their lines.
     """
     gone = [frame for frame in manifest.frames if not frame.excluded and not manifest.path(frame).is_file()]
     if gone:
@@ -37,7 +37,7 @@ def require_files(manifest: Manifest, *, listener: Listener = Listener()) -> Non
 
 
 def _require_no_copies(manifest: Manifest, listener: Listener) -> None:
-    """Only files of the same size can be the same: few have to be read, unless pixels are stored as they are."""
+    """Refuse a file in two splits. Only files of one size are read: few, unless pixels are stored uncompressed."""
     by_size: dict[int, list[Frame]] = {}
     for frame in manifest.frames:
         if frame.split and not frame.excluded:
@@ -58,10 +58,10 @@ def _require_no_copies(manifest: Manifest, listener: Listener) -> None:
                 advance(1)
 
 
-def inspected(
+def inspect_frames(
     manifest: Manifest, *, skip_unreadable: bool = False, listener: Listener = Listener()
-) -> Inspected:
-    """Reads each image once.
+) -> Inspection:
+    """Read each image once.
 
     Args:
         skip_unreadable: leave out frames that cannot be read.
@@ -75,11 +75,11 @@ def inspected(
         listener.task("reading frames", len(manifest)) as advance,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        looks = [pool.submit(_digest, manifest.path(frame)) for frame in manifest.frames]
+        results = [pool.submit(_digest, manifest.path(frame)) for frame in manifest.frames]
         try:
-            for frame, look in zip(manifest.frames, looks, strict=True):
+            for frame, result in zip(manifest.frames, results, strict=True):
                 try:
-                    digests.append(look.result())
+                    digests.append(result.result())
                     kept.append(frame)
                 except UnreadableImageError as error:
                     if not skip_unreadable:
@@ -88,7 +88,7 @@ def inspected(
                 advance(1)
         finally:
             pool.shutdown(cancel_futures=True)
-    return Inspected(manifest.with_frames(kept), skipped, digests)
+    return Inspection(manifest.with_frames(kept), skipped, digests)
 
 
 def _digest(path: Path) -> str:

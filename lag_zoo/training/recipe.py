@@ -1,19 +1,21 @@
-"""Recipes: all that settles a training run besides its data, checked key by key."""
+"""Recipes: all settings of a training run besides its data, checked key by key."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from lag_zoo.bounds import Between, hold
 from lag_zoo.errors import InvalidConfigError, extra
 from lag_zoo.specs import Json, Spec
-from lag_zoo.training.keys import INERT, Between, hold, keys_of
+from lag_zoo.training.keys import INERT, keys_of
 
 Balance = Literal["none", "weights", "sampling", "modality"]
 Precision = Literal["no", "bf16", "fp16"]
 Select = Literal["auroc", "loss"]
+Modality = Literal["", "wli", "lci", "bli", "nbi", "other"]
 EPOCHS = "epochs"
-"""Stands for the stages together among the changes of a recipe: they are made longer or shorter alike."""
+"""The key, among the changes of a recipe, of the epochs of all stages together."""
 
 _Rate = Between(0, 100)
 
@@ -23,8 +25,8 @@ class Stage(Spec):
     """One part of a run.
 
     Attributes:
-        name: for the log.
-        epochs: how many.
+        name: of the stage, in the log.
+        epochs: how many times all frames are seen.
         crops: whether the crops take part; without, only the global path is trained. Where no stage has them, the
             network that comes out is its plain backbone: its crops say nothing.
         train: `all`, or `head`: all but the backbone.
@@ -38,13 +40,13 @@ class Stage(Spec):
     epochs: Annotated[int, Between(1, 100_000)]
     crops: bool = True
     train: Literal["all", "head"] = "all"
-    modality: Annotated[str, "wli, lci, bli, nbi, other, or empty"] = ""
+    modality: Annotated[Modality, "wli, lci, bli, nbi, other, or empty"] = ""
     alignment: Annotated[float, Between(0, 1_000_000)] = 0.0
     learning_rate: Annotated[float | None, _Rate] = None
 
     def __post_init__(self) -> None:
         self._hold_types()
-        hold(self)
+        hold(type(self), vars(self))
         if self.alignment and self.modality:
             raise InvalidConfigError(
                 f"stage {self.name}: alignment draws modalities together, and the stage sees {self.modality} alone"
@@ -129,21 +131,21 @@ class Recipe(Spec):
         self._hold_types()
         if not self.stages:
             raise InvalidConfigError("Recipe.stages: at least one is needed")
-        hold(self)
+        hold(type(self), vars(self))
 
     @property
     def epochs(self) -> int:
-        """Of all stages."""
+        """The epochs of all stages."""
         return sum(stage.epochs for stage in self.stages)
 
     def to_yaml(self) -> str:
-        """The recipe as the text of a file."""
+        """Write the recipe as the text of a YAML file."""
         with extra("train"):
             import yaml
         return str(yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True))
 
     def changed(self, changes: Mapping[str, Any]) -> "Recipe":
-        """The recipe with other values of some fields, or with another number of `epochs`, dealt over the stages.
+        """Return the recipe with other values of some fields, or with other `epochs`, dealt over the stages.
 
         Raises:
             InvalidConfigError: a field that does not exist or cannot have such a value; `epochs` beside `stages`.
@@ -163,7 +165,7 @@ class Recipe(Spec):
 
 
 def differences(one: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
-    """The keys in which two recipes differ and that change numbers: `(before, after)` each, `None` for a missing key.
+    """Find the keys that change numbers and differ between recipes: `(before, after)` each, `None` where missing.
 
     >>> from lag_zoo.training import load_recipe
     >>> recipe = load_recipe("frozen")
@@ -189,7 +191,7 @@ def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
 
 
 def _dealt(stages: Sequence[Stage], total: Any) -> tuple[Stage, ...]:
-    """The stages with so many epochs in all, in proportion to their own; each keeps one at least."""
+    """Deal so many epochs over the stages, in proportion to their own; each keeps one at least."""
     if type(total) is not int or total < len(stages):
         names = ", ".join(stage.name for stage in stages)
         raise InvalidConfigError(

@@ -1,4 +1,4 @@
-"""Recipes in YAML files, those that come with lag_zoo and others, with some keys changed."""
+"""Recipes from YAML files: those that come with lag_zoo and others, with some keys changed."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ _STAGES = re.compile(r"stages(\.\d+\.epochs)?$")
 
 
 def list_recipes() -> list[str]:
-    """The recipes that come with lag_zoo.
+    """List the recipes that come with lag_zoo.
 
     >>> list_recipes()
     ['dual_transfer', 'finetune', 'frozen', 'paper']
@@ -25,7 +25,7 @@ def list_recipes() -> list[str]:
 
 
 def is_recipe_file(source: str | Path) -> bool:
-    """Tells a recipe's file from its name, by how it ends.
+    """Tell a recipe's file from a recipe's name, by its suffix.
 
     >>> is_recipe_file("finetune"), is_recipe_file("mine.yaml")
     (False, True)
@@ -34,7 +34,7 @@ def is_recipe_file(source: str | Path) -> bool:
 
 
 def load_recipe(source: str | Path, *, changes: Mapping[str, Any] | Sequence[str] = ()) -> Recipe:
-    """A recipe by its name (`list_recipes`) or from a YAML file, with some keys changed.
+    """Load a recipe by its name (`list_recipes`) or from a YAML file, with some keys changed.
 
     Args:
         changes: a mapping, or texts such as `"batch_size=16"`, `"fields.num_crops=20"`, `"stages.0.epochs=5"`; and
@@ -77,7 +77,7 @@ def load_recipe(source: str | Path, *, changes: Mapping[str, Any] | Sequence[str
 
 
 def _pairs(changes: Mapping[str, Any] | Sequence[str]) -> Iterator[tuple[str, Any, bool]]:
-    """Key and value of each change, and whether the value is still the text of one."""
+    """Give key and value of each change, and whether the value is YAML text."""
     if isinstance(changes, Mapping):
         yield from ((key, value, False) for key, value in changes.items())
         return
@@ -89,7 +89,7 @@ def _pairs(changes: Mapping[str, Any] | Sequence[str]) -> Iterator[tuple[str, An
 
 
 def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
-    """A mapping whose keys stand there once."""
+    """A mapping; a key that is there twice is an error."""
     from yaml.constructor import ConstructorError
 
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
@@ -119,7 +119,7 @@ def _text(source: str | Path) -> tuple[str, str]:
 
 
 def _change(data: dict[str, Any], key: str, value: Any) -> None:
-    """Sets `a.b.0.c`; what is not there yet is made, so that a misspelt key is seen when the recipe is checked."""
+    """Set `a.b.0.c`; a key that is missing is made, so that the check of the recipe names a misspelt one."""
     place: Any = data
     *path, last = key.split(".")
     try:

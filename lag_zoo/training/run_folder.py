@@ -1,9 +1,9 @@
-"""The folder that a run leaves: what was asked, on what, how it went, and what came of it.
+"""The folder of a run. Files and folders in it appear whole or not at all.
 
-`recipe.yaml`, `data.json`, `environment.json`, `metrics.jsonl` (one line an epoch), `last.pt` (to go on from),
-`curves.png`, and `best/` as `lag_zoo.save_pretrained` writes it, from the first epoch on; at the end `validation.json`,
-what the best epoch was worth on the frames that chose it; `frames.txt`, by which frames that it trained on are known
-again, and `skipped.txt`, where some could not be read. Files and folders appear whole or not at all.
+From the beginning: `recipe.yaml`, `data.json` (counts), `environment.json`, `frames.txt` (digests of the frames that it
+trains on), and `skipped.txt` where some could not be read. After each epoch: `metrics.jsonl` (one line an epoch),
+`last.pt` (the checkpoint), `curves.png`, and `best/` as `lag_zoo.save_pretrained` writes it. At the end:
+`validation.json`, the best epoch on the frames that chose it.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from lag_zoo.distributed import launched
 from lag_zoo.errors import InvalidConfigError, TrainingError
 from lag_zoo.files import PART, write_whole
 from lag_zoo.provenance import FRAMES
-from lag_zoo.training.curves import drawn
+from lag_zoo.training.curves import draw_curves
 from lag_zoo.training.plan import StagePlan
 from lag_zoo.training.recipe import Recipe, differences
 from lag_zoo.training.recipe_file import load_recipe
@@ -44,7 +44,7 @@ _PACKAGES = ("torch", "torchvision", "timm", "accelerate", "numpy", "scikit-lear
 
 
 class RunFolder:
-    """One run's folder, new or to be gone on with.
+    """The folder of one run, new or to be resumed.
 
     Raises:
         InvalidConfigError: a folder that holds something already, or, to resume, another recipe or other data.
@@ -54,7 +54,7 @@ class RunFolder:
         self.path = Path(path)
 
     def require_empty(self) -> None:
-        """Refuses a folder that holds something already."""
+        """Refuse a folder that holds something already."""
         if self.path.is_file():
             raise InvalidConfigError(f"{self.path} is a file; a run needs a folder")
         if self.path.exists() and any(self.path.iterdir()):
@@ -63,15 +63,15 @@ class RunFolder:
             )
 
     def start(self, recipe: Recipe, manifest: Manifest, *, device: str) -> None:
-        """Writes what was asked, into an empty folder."""
+        """Write recipe, data and environment into an empty folder."""
         self.require_empty()
         self.path.mkdir(parents=True, exist_ok=True)
         self._write(RECIPE, recipe.to_yaml())
-        self._write(DATA, json.dumps(described(manifest), indent=2) + "\n")
+        self._write(DATA, json.dumps(describe_data(manifest), indent=2) + "\n")
         self._write(ENVIRONMENT, json.dumps(_environment(device), indent=2) + "\n")
 
     def note_frames(self, digests: Iterable[str], skipped: Iterable[str]) -> None:
-        """Lists the frames behind the run's weights by digest (`lag_zoo.provenance`), and what was left out.
+        """List the frames behind the run's weights by digest (`lag_zoo.provenance`), and those that were left out.
 
         Raises:
             InvalidConfigError: the run to resume began on frames that showed something else.
@@ -90,7 +90,7 @@ class RunFolder:
             self._write("skipped.txt", "\n".join(why) + "\n")
 
     def resume(self, recipe: Recipe, manifest: Manifest) -> dict[str, Any] | None:
-        """The checkpoint to go on from; `None`: the run was stopped before its first."""
+        """Return the checkpoint to go on from; `None`: the run was stopped before its first."""
         self.require_same(recipe, manifest)
         for scratch in self.path.glob(f".{BEST}-*"):  # of a process that was killed while it saved
             shutil.rmtree(scratch, ignore_errors=True)
@@ -102,7 +102,7 @@ class RunFolder:
         return state
 
     def require_same(self, recipe: Recipe, manifest: Manifest) -> None:
-        """Refuses a folder whose run is not of this recipe and these data."""
+        """Refuse a folder with a run of another recipe, or on other data."""
         if not (self.path / RECIPE).is_file():
             raise InvalidConfigError(f"{self.path} holds no run to resume: it has no {RECIPE}")
         known = self.path / RECIPE
@@ -114,33 +114,33 @@ class RunFolder:
                 f"{known} is another recipe than the one given ({said}): resume with the run's own, or name a new "
                 "folder"
             )
-        if json.loads((self.path / DATA).read_text(encoding="utf-8")) != described(manifest):
+        if json.loads((self.path / DATA).read_text(encoding="utf-8")) != describe_data(manifest):
             raise InvalidConfigError(
                 f"the data are not those of {self.path / DATA}: resume with the run's own, or name a new folder"
             )
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Writes the checkpoint, in the place of the one before."""
+        """Write the checkpoint, in place of the one before."""
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
         self._write(LAST, buffer.getbuffer())
 
     def log(self, rows: list[dict[str, Any]]) -> None:
-        """Writes all epochs' rows."""
+        """Write the rows of all epochs."""
         self._write(METRICS, "".join(json.dumps(row) + "\n" for row in rows))
 
     def draw_curves(
         self, rows: Sequence[Mapping[str, Any]], plan: Sequence[StagePlan], *, title: str
     ) -> None:
-        """Draws the learning curves."""
-        self._write(CURVES, memoryview(drawn(rows, plan, title=title)))
+        """Draw the learning curves."""
+        self._write(CURVES, memoryview(draw_curves(rows, plan, title=title)))
 
     def note_validation(self, found: Mapping[str, Any]) -> None:
-        """Writes what the best epoch was worth on the validation frames."""
+        """Write the summary of the best epoch on the validation frames."""
         self._write(VALIDATION, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
 
     def save_best(self, save: Callable[[Path], object]) -> None:
-        """Has the best network saved into `best/`.
+        """Save the best network into `best/`, by a function that takes the folder.
 
         Raises:
             TrainingError: it cannot be written; what was there is whole.
@@ -164,8 +164,8 @@ class RunFolder:
         )
 
 
-def described(manifest: Manifest) -> dict[str, Any]:
-    """What a run notes of its data: counts, and a digest of what the manifest says, no names of files or patients."""
+def describe_data(manifest: Manifest) -> dict[str, Any]:
+    """Describe a run's data by counts, and by a digest of the manifest: no names of files or patients."""
     rows = [
         (frame.image, frame.labels, frame.patient, frame.exam, frame.modality, frame.split, frame.excluded)
         for frame in manifest.frames

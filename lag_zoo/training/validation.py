@@ -90,7 +90,7 @@ def validation_measures(found: ValidationLogits, job: Job, *, crops: bool) -> di
     loss, weight = label_loss(found.logits, targets, task=task), loss_weight(targets, task=task)
 
     def area(logits: Tensor) -> float | None:
-        if not logits.isfinite().all():  # diverged, which the loss tells
+        if not logits.isfinite().all():  # of a network that diverges, as its loss shows
             return None
         value = mean_auroc(logits.double().numpy(), targets.numpy(), task=task)
         return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Views: what the network sees of a frame, on raw pixels."""
+"""Views: the global view and the native crops of a frame, on raw pixels."""
 
 from lag_zoo.views.field_finder import find_field_of_view
 from lag_zoo.views.field_of_view import FieldOfView, whole_frame

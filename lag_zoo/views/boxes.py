@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def boxes_at(corners: Tensor, size: int) -> Tensor:
-    """Square boxes (..., 4) of `size` pixels whose left upper corners (..., 2) are given.
+    """Left upper corners (..., 2) -> square boxes (..., 4) of `size` pixels.
 
     >>> boxes_at(torch.tensor([[3, 5]]), 64).tolist()
     [[3, 5, 67, 69]]
@@ -14,7 +14,7 @@ def boxes_at(corners: Tensor, size: int) -> Tensor:
 
 
 def covered(boxes: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Which points of the lattice with these x (w,) and y (h,) lie in any of the boxes (B, N, 4): (B, h, w) bool.
+    """(B, h, w) bool: the points of the lattice of x (w,) and y (h,) that lie in any of the boxes (B, N, 4).
 
     >>> covered(torch.tensor([[[1, 0, 3, 1]]]), torch.arange(4), torch.arange(2)).int().tolist()
     [[[0, 1, 1, 0], [0, 0, 0, 0]]]

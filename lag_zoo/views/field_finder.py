@@ -161,12 +161,14 @@ def _sharpened(
 ) -> Tensor:
     """The ends (B, R, 2) of the rays to a pixel: the outermost lit pixel near where the thumbnail saw the end."""
     height, width = frames.shape[-2:]
+    # The thumbnail holds every step-th pixel and the ray was cut to whole pixels of it: the end is within two steps.
     near = torch.arange(-2 * step, 2 * step + 1, device=frames.device, dtype=torch.float64)
     reach = (length[:, :, None] + near).clamp(min=0)
     x, y = (
         torch.addcmul(origin[..., i, None], ways[:, :, i, None], reach).floor_().long() for i in range(2)
     )  # (B, R, T)
     within = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    # One look-up for all rays; a point beyond the frame reads the edge, and `within` takes it out again.
     place = (y.clamp_(0, height - 1) * width + x.clamp_(0, width - 1)).flatten(1)
     # Colour by colour: no copy, whichever of planes and pixels stand side by side in memory.
     red, green, blue = (colour.flatten(1).gather(1, place) for colour in frames.unbind(1))
@@ -181,16 +183,21 @@ def _sharpened(
     # One pixel further is the pixel's outer edge; the frame's own edge is exact.
     end = end + 0.5
     point = origin + ways * end[..., None]
+    # An end within a pixel and a half of the frame's edge lies on it: else the hull would cut off the outermost row.
     room = torch.tensor([width, height], device=frames.device, dtype=torch.float64)
     point = torch.where(point > room - 1.5, room, torch.where(point < 1.5, 0.0, point))
     return torch.minimum(torch.maximum(point, room * 0), room)
 
 
 def _cutouts(field: FieldOfView, lit: Tensor, step: int) -> Tensor:
-    """(B, 8, 4) boxes: in each corner of the field's bounding box up to two unlit rectangles that fill it."""
+    """(B, 8, 4) boxes: in each corner of the field's bounding box up to two unlit rectangles that fill it.
+
+    Two, because what is laid over a corner may be an L: the second rectangle takes what the first has left.
+    """
     h, w = lit.shape[1:]
     inside = field.convex_mask((h, w))
     cutouts = torch.zeros(len(lit), 8, 4, dtype=torch.int64)
+    # Most frames have none. Those that may are looked at one by one, since each bounding box has its own size.
     suspect = (~lit & inside).flatten(1).sum(1) > _LEAST_CUTOUT * inside.flatten(1).sum(1)
     if not suspect.any():
         return cutouts.to(lit.device)
@@ -200,6 +207,7 @@ def _cutouts(field: FieldOfView, lit: Tensor, step: int) -> Tensor:
         x1, y1, x2, y2 = round(left), round(top), min(w, math.ceil(right)), min(h, math.ceil(bottom))
         dark, within = ~lit[i, y1:y2, x1:x2], inside[i, y1:y2, x1:x2].clone()
         least = _LEAST_CUTOUT * int(within.sum())
+        # Mirrored, every corner is the left upper one. Numbers 0, 1: that one; 2, 3: below it; from 4 on: the right.
         for number in range(8):
             flips = [d for d, on in ((0, number // 2 % 2), (1, number // 4)) if on]
             tall, wide = _corner_rectangle(dark.flip(flips), within.flip(flips), least)
@@ -207,7 +215,7 @@ def _cutouts(field: FieldOfView, lit: Tensor, step: int) -> Tensor:
                 continue
             rows = slice(-tall, None) if 0 in flips else slice(0, tall)
             columns = slice(-wide, None) if 1 in flips else slice(0, wide)
-            within[rows, columns] = False
+            within[rows, columns] = False  # taken: the next rectangle counts only what is left
             # One thumbnail pixel more, for its edge lies between two of them.
             far_x, far_y = (wide + 1) * step, (tall + 1) * step
             box_x = (x2 * step - far_x, x2 * step) if 1 in flips else (x1 * step, x1 * step + far_x)
@@ -221,6 +229,7 @@ def _corner_rectangle(dark: Tensor, within: Tensor, least: float) -> tuple[int, 
 
     Just past its two inner sides it must be light: a lumen at the edge is dark too, but round.
     """
+    # How far each row is dark from its left end, and all rows above it too: the widest rectangle that ends there.
     wide = dark.cumprod(1).sum(1).cummin(0).values
     covered = F.pad(within.long().cumsum(0).cumsum(1), (1, 0)).gather(1, wide[:, None])[:, 0]
     row = int(covered.argmax())

@@ -26,7 +26,7 @@ NORMALS: tuple[tuple[float, float], ...] = tuple(
 )
 _RIGHT = tuple(k for k, (x, _) in enumerate(NORMALS) if x > 0)
 _LEFT = tuple(k for k, (x, _) in enumerate(NORMALS) if x < 0)
-_GRID = 128  # points a side, on which shares of the field are counted
+_GRID = 128  # points a side, on which the coverage is counted
 
 
 @functools.lru_cache(maxsize=16)
@@ -53,7 +53,7 @@ def _middles(parts: int, length: int, device: torch.device) -> Tensor:
 
 @functools.lru_cache(maxsize=16)
 def _sides(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """The edges to the right, then those to the left: their numbers, x of their normals, and their slopes (k, 1)."""
+    """Edges to the right, then those to the left: numbers (k,), x of their normals (k,), slopes (k, 1)."""
     with torch.inference_mode(False):
         which = torch.tensor(_RIGHT + _LEFT, device=device)
         n = normals(device)[which]
@@ -81,7 +81,7 @@ class FieldOfView(NamedTuple):
 
     @property
     def empty(self) -> Tensor:
-        """(B,) bool: no lit area."""
+        """(B,) bool: without any lit area."""
         return self.offsets[:, 0] + self.offsets[:, _K // 2] <= 0
 
     def area(self) -> Tensor:
@@ -115,7 +115,7 @@ class FieldOfView(NamedTuple):
         return self.convex_mask(size) & ~covered(self.cutouts, x, y)
 
     def convex_mask(self, size: tuple[int, int] | None = None) -> Tensor:
-        """The same without regard to the cutouts."""
+        """(B, h, w) bool: `mask` without regard to the cutouts."""
         h, w = size or self.size
         lo, hi = self._rows(h)
         x, _ = self._centres(h, w)
@@ -162,7 +162,7 @@ class FieldOfView(NamedTuple):
 def whole_frame(
     batch: int, size: tuple[int, int], *, device: torch.device | str | None = None
 ) -> FieldOfView:
-    """The field of B frames without borders: everything."""
+    """The field of view of B frames (H, W) without borders: every pixel."""
     h, w = size
     offsets = torch.tensor([max(x, 0.0) * w + max(y, 0.0) * h for x, y in NORMALS], device=device)
     cutouts = torch.zeros(batch, 8, 4, dtype=torch.int64, device=device)

@@ -87,7 +87,7 @@ def check_frames(frames: Tensor) -> Tensor:
 
 
 def not_pixels(thing: object, expected: str) -> InvalidImageError:
-    """The error for something that holds no pixels: what was expected, what came, and what reads it.
+    """The error for an object without pixels; the message names the function that reads it, such as `read_image`.
 
     >>> not_pixels("frame.png", "pixels are expected")
     InvalidImageError("pixels are expected; got the path 'frame.png': lag_zoo.data.read_image(path) reads it")

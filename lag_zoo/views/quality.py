@@ -1,4 +1,4 @@
-"""What is wrong with a frame: too little in view, too dark or bright, another light than the model was made for."""
+"""Doubts about a frame: too little in view, too dark or bright, another light than the model was trained on."""
 
 from collections.abc import Iterator
 
@@ -10,17 +10,14 @@ from lag_zoo.views.field_of_view import FieldOfView
 from lag_zoo.views.sampler import Views
 
 _SMALL_FIELD = 0.2  # of the frame: real fields fill more than half of it
-_DARK, _BRIGHT, _BRIGHT_SHARE = (
-    25,
-    235,
-    0.25,
-)  # grey levels; real frames: mean 35 to 161, at most 9% above 235
+_DARK, _BRIGHT = 25, 235  # grey levels; real frames: mean 35 to 161
+_OVEREXPOSED = 0.25  # of the field, brighter than _BRIGHT; real frames: at most 9%
 
 
 def frame_doubts(pixels: Tensor, field: FieldOfView, views: Views, modality: str | None) -> Iterator[str]:
-    """Reasons to doubt what is said of a frame (3, H, W), from its field of view and its (batched) views.
+    """Yield reasons to doubt the prediction for a frame (3, H, W), from its field of view and its (batched) views.
 
-    `modality` is the light that the model was made for, `wli` or `lci`; `None`: unknown, and colours raise no doubt.
+    `modality` is the light that the model was trained on, `wli` or `lci`; `None`: unknown, and colours raise no doubt.
 
     >>> from lag_zoo.views import ViewSampler, whole_frame
     >>> dark = torch.full((3, 90, 120), 9, dtype=torch.uint8)
@@ -43,7 +40,7 @@ def frame_doubts(pixels: Tensor, field: FieldOfView, views: Views, modality: str
     mucosa = grey[lit]
     if (mean := float(mucosa.mean())) < _DARK:
         yield f"dark: the field's mean is {mean:.0f} of 255"
-    elif (glare := float((mucosa >= _BRIGHT).float().mean())) > _BRIGHT_SHARE:
+    elif (glare := float((mucosa >= _BRIGHT).float().mean())) > _OVEREXPOSED:
         yield f"overexposed: {glare:.0%} of the field is nearly white"
     if modality is not None:
         light = colours.modality_of(pixels[None], field)

@@ -4,6 +4,7 @@
 give the same bits.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from lag_zoo.views.policies import mix, place_crops
 
 
 class Views(NamedTuple):
-    """What the network sees of B frames; of one frame, without the leading B.
+    """The views of B frames; of one frame, without the leading B.
 
     global_view: (B, 3, G, G), crops: (B, N, 3, c, c): raw pixels, uint8 or float in 0..1.
     boxes: (B, N, 4) int64, x1 y1 x2 y2 in the frame. inside: (B, N) bool, the crops wholly in the field of view.
@@ -44,20 +45,20 @@ class Views(NamedTuple):
         return f"Views({', '.join(parts)})"
 
     def batched(self) -> "Views":
-        """These views with the leading B, which is added where it is missing."""
+        """Return the views with the leading B, added where it is missing."""
         return self if self.global_view.ndim == 4 else Views(*(t[None] for t in self))
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Views":
-        """These views on another device; to numbers of another kind the network brings them itself."""
+        """Return the views on another device. Their dtype stays: the network converts and normalises."""
         return Views(*(t.to(device=device, non_blocking=non_blocking) for t in self))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSampler:
-    """Makes `Views` from frames of any size; without crops (`with_crops=False`) their N is 0, and their coverage too.
+    """Frames of any size -> `Views`; the single maker of views, wherever they are made.
 
-    No network looks at the coverage, and it takes as long to count as placing the crops: `with_coverage=False`
-    leaves it out.
+    Without crops (`with_crops=False`) N is 0, and so is the coverage. No network looks at the coverage, and counting
+    takes as long as placing the crops: `with_coverage=False` leaves it out.
 
     >>> sampler = ViewSampler(global_size=96, num_crops=4, crop_size=32)
     >>> views = sampler(np.full((200, 300, 3), 128, np.uint8))
@@ -85,31 +86,17 @@ class ViewSampler:
         with_crops: bool = True,
         with_coverage: bool = True,
     ) -> "ViewSampler":
-        """The sampler that a network's configuration describes; its `global_size` must be settled."""
-        if config.global_size is None:
-            raise InvalidConfigError(
-                "the configuration leaves global_size open; take the configuration of a built model"
-            )
-        return cls(
-            global_size=config.global_size,
-            num_crops=config.num_crops,
-            crop_size=config.crop_size,
-            policy=policy or config.policy,
-            field_of_view=config.field_of_view,
-            mask_outside=config.mask_outside,
-            seed=seed,
-            with_crops=with_crops,
-            with_coverage=with_coverage,
-        )
+        """The sampler that a network's configuration describes; its `global_size` must be settled.
+
+        Equal arguments give the same sampler, so that nothing is checked anew for each frame.
+        """
+        return _sampler_of(config, policy, seed, with_crops, with_coverage)
 
     def __post_init__(self) -> None:
-        # The bounds are those of a network's configuration; they stand in one place.
-        LAGConfig(
-            backbone=None,
-            num_classes=0,
+        LAGConfig.checked(
+            global_size=self.global_size,
             num_crops=self.num_crops,
             crop_size=self.crop_size,
-            global_size=self.global_size,
             policy=self.policy,
         )
 
@@ -145,7 +132,7 @@ class ViewSampler:
         return Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
 
     def field(self, frames: Tensor) -> FieldOfView:
-        """The field of view of frames (B, 3, H, W), as this sampler takes it."""
+        """Frames (B, 3, H, W) -> their field of view; the whole frame with `field_of_view=False`."""
         if self.field_of_view:
             return find_field_of_view(frames)
         return whole_frame(len(frames), (frames.shape[-2], frames.shape[-1]), device=frames.device)
@@ -159,8 +146,15 @@ class ViewSampler:
         field: FieldOfView | None = None,
         view: Tensor | None = None,
     ) -> Views:
-        """Views of checked frames (B, 3, H, W), batched; `field` and global `view` (B, 3, G, G), not masked, are
-        theirs, if the caller has them already."""
+        """Checked frames (B, 3, H, W) -> views, batched.
+
+        Args:
+            frames: as `check_frames` gives them.
+            indices: the number of each frame, which with `epoch` and `seed` settles where `random` puts its crops.
+            epoch: of the training.
+            field: the field of view of the frames, where the caller has it already.
+            view: their global view (B, 3, G, G), not masked, likewise.
+        """
         view = global_views(frames, self.global_size) if view is None else view
         if not (self.with_crops or self.mask_outside):
             return _without_crops(view, self.crop_size)
@@ -181,6 +175,31 @@ class ViewSampler:
             field.coverage(boxes) if self.with_coverage else torch.full_like(field.offsets[:, 0], torch.nan)
         )
         return Views(view, crops_of(frames, boxes), boxes, inside, coverage)
+
+
+@functools.lru_cache(maxsize=64)
+def _sampler_of(
+    config: LAGConfig,
+    policy: Policy | None,
+    seed: int,
+    with_crops: bool,
+    with_coverage: bool,
+) -> ViewSampler:
+    if config.global_size is None:
+        raise InvalidConfigError(
+            "the configuration leaves global_size open; take the configuration of a built model"
+        )
+    return ViewSampler(
+        global_size=config.global_size,
+        num_crops=config.num_crops,
+        crop_size=config.crop_size,
+        policy=config.policy if policy is None else policy,
+        field_of_view=config.field_of_view,
+        mask_outside=config.mask_outside,
+        seed=seed,
+        with_crops=with_crops,
+        with_coverage=with_coverage,
+    )
 
 
 def _without_crops(view: Tensor, crop_size: int) -> Views:

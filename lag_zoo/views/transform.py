@@ -28,8 +28,7 @@ class ViewTransform(v2.Transform):
     """An image of any kind to its raw `Views`, unbatched.
 
     In training the crops lie at random and both looks are flipped and turned by quarters: native pixels stay native.
-    The draw is settled by `index`, the image's number in its data set, and `epoch`: `lag_zoo.data.ViewDataset` gives
-    both.
+    `index`, the image's number in its data set, and `epoch` settle the draw; `lag_zoo.data.ViewDataset` gives both.
     """
 
     def __init__(self, sampler: ViewSampler, *, training: bool = False) -> None:
@@ -52,7 +51,7 @@ class ViewTransform(v2.Transform):
         return self.turned(self.sampler(image, epoch=epoch, index=index or 0), index=index or 0, epoch=epoch)
 
     def turned(self, views: Views, *, index: int, epoch: int) -> Views:
-        """The views of one image as they are, or in training flipped and turned."""
+        """Return the views of one image unchanged, or in training flipped and turned."""
         if not self.training_views:
             return views
         generator = torch.Generator().manual_seed(mix(self.sampler.seed + 1, epoch, index))
@@ -68,7 +67,7 @@ class ViewTransform(v2.Transform):
 
 
 def turn_views(views: Views, generator: torch.Generator) -> Views:
-    """Unbatched views, the global view and each crop flipped and turned by quarters at random, each by its own draw.
+    """Flip and turn the global view and each crop by quarters, each by its own draw; views are unbatched.
 
     The boxes stay where the pixels came from.
     """

@@ -18,7 +18,7 @@ from torch import Tensor
 from lag_zoo.catalogue.polyp import LABELS
 from lag_zoo.data import Frame as Row
 from lag_zoo.data import Manifest, read_manifest, write_manifest
-from lag_zoo.data.near_duplicates import frame_hash, near_duplicates
+from lag_zoo.likeness import frame_hashes, near_duplicates
 from recipes.polyp.windows import (
     Frame,
     Window,
@@ -39,7 +39,7 @@ STILL_SEEN = 0.6  # of the polyp's pixels, at least
 def merged_groups(frames: Sequence[Frame]) -> list[str]:
     """The group of each frame: the data's own, and near-copies by hash in one."""
     groups = [frame.group for frame in frames]
-    hashes = [frame_hash(frame.pixels, field=frame.field) for frame in frames]
+    hashes = [frame_hashes(frame.pixels, field=frame.field) for frame in frames]
     for copies in near_duplicates(hashes):
         joined = {groups[number] for number in copies}
         groups = [min(joined) if group in joined else group for group in groups]

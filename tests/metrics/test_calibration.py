@@ -123,7 +123,10 @@ def test_of_twelve_patients_the_parted_resamples_count() -> None:
     assert undefined < 0.01
     assert np.isfinite(slope_and_intercept(probabilities, truth)).all()
     assert np.quantile(slopes[~np.isnan(slopes)], 0.975, method="higher") == np.inf
-    assert np.quantile(slopes[np.isfinite(slopes)], 0.975) < np.inf
+    penalised = calibration.calibration_measures(probabilities, truth, weights, firth=True)
+    assert (np.isnan(penalised[:, -2]) == np.isnan(slopes)).all()
+    high = np.quantile(penalised[~np.isnan(slopes), -2], 0.975)
+    assert np.quantile(slopes[np.isfinite(slopes)], 0.975) < high < 5
 
 
 def test_two_thousand_resamples_of_a_thousand_frames_are_quick() -> None:
@@ -131,9 +134,9 @@ def test_two_thousand_resamples_of_a_thousand_frames_are_quick() -> None:
     probabilities = rng.beta(0.6, 0.9, 1000)
     truth = rng.uniform(size=1000) < probabilities
     weights = resampled(np.arange(1000) // 8, 2000)
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = calibration.calibration_measures(probabilities, truth, weights)
-    assert time.perf_counter() - begun < 5  # some 0.5 s alone on a core
+    assert time.process_time() - begun < 2  # some 0.4 s
     assert np.isfinite(found).all()
 
 

@@ -161,6 +161,47 @@ def test_an_infinite_intercept_is_where_slightly_penalised_fits_go() -> None:
         assert np.isinf(found).all()
 
 
+@given(told())
+@example((np.array([-3.0, -1.0, 1.0, 2.0]), np.array([False, False, True, True])))
+def test_with_firth_s_penalty_nothing_near_is_likelier(data: tuple[np.ndarray, np.ndarray]) -> None:
+    odds, truth = data[0] / 5, data[1]
+
+    def penalised(line: np.ndarray) -> float:
+        fitted = line[0] * odds + line[1]
+        information = scipy.special.expit(fitted) * scipy.special.expit(-fitted)
+        columns = np.stack([odds, np.ones_like(odds)], axis=1)
+        determinant = np.linalg.slogdet((columns * information[:, None]).T @ columns)[1]
+        return float(scipy.special.log_expit(np.where(truth, fitted, -fitted)).sum() + determinant / 2)
+
+    found = slopes_and_intercepts(scipy.special.expit(odds), truth, np.ones((1, len(odds))), firth=True)[0]
+    if truth.all() or not truth.any() or len(np.unique(odds)) == 1:
+        assert np.isnan(found).all()
+    else:
+        best = penalised(found)
+        for step in ((0.01, 0), (-0.01, 0), (0, 0.01), (0, -0.01), (0.01, 0.01), (0.01, -0.01)):
+            assert penalised(found + np.array(step)) < best + 1e-7
+
+
+def test_firth_s_line_against_r() -> None:
+    """brglm2 0.9 on R 4.2.2: glm(truth ~ qlogis(p), binomial, method = "brglmFit", type = "AS_mean")"""
+    parted = np.array([0.2, 0.3, 0.4, 0.8]), np.array([0, 0, 1, 1])
+    for data, expected in (
+        ((SPREAD, PLACES * 53 % 97 / 97 < SPREAD), (0.73291028, 0.05036262)),
+        (parted, (1.01839612, 0.25128513)),
+    ):
+        (found,) = slopes_and_intercepts(*data, np.ones((1, len(data[0]))), firth=True)
+        assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_firth_s_line_of_many_frames_is_the_likeliest() -> None:
+    weights = np.array([np.ones(200), 40 * np.ones(200)])
+    truth = PLACES * 53 % 97 / 97 < SPREAD
+    few, many = slopes_and_intercepts(SPREAD, truth, weights, firth=True)
+    likeliest = np.array(slope_and_intercept(SPREAD, truth))
+    assert 0 < likeliest[0] - few[0] < 0.02
+    assert many == pytest.approx(likeliest, abs=1e-3)
+
+
 def test_all_resamples_at_once_are_one_by_one() -> None:
     rng = np.random.default_rng(0)
     probabilities = rng.uniform(size=30)

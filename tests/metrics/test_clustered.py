@@ -10,8 +10,9 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.coverage import MEASURES, Design, carrier_designs, coverage_here, drawn, truths, weighted
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.metrics import clustered, influence, ranking
+from lag_zoo.metrics import influence, ranking
 from lag_zoo.metrics.clustered import (
     auprc_interval,
     auroc_difference,
@@ -19,9 +20,11 @@ from lag_zoo.metrics.clustered import (
     f1_interval,
     group_difference,
     group_interval,
+    reliance,
     share_difference,
     share_interval,
 )
+from lag_zoo.metrics.intervals import INDEPENDENT
 
 
 def frames(seed: int, *, patients: int = 12, labels: str = "mixed") -> tuple[np.ndarray, ...]:
@@ -136,6 +139,15 @@ def test_copies_of_a_frame_are_one_frame(groups: int, copies: int, data: st.Data
     assert found.carriers == groups
 
 
+@pytest.mark.parametrize("frames_each", [1, 5])
+def test_a_mean_without_limits_is_students_of_the_means_of_the_groups(frames_each: int) -> None:
+    values = np.random.default_rng(0).gamma(2.0, size=(12, frames_each))
+    expected = scipy.stats.ttest_1samp(values.mean(axis=1), 0).confidence_interval()
+    mean = influence.ratio(values.ravel(), np.ones(values.size))
+    found = group_interval(mean, np.arange(12).repeat(frames_each), values.size, limits=None)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
 @given(st.integers(0, 10_000))
 def test_the_interval_lies_within_the_limits_and_holds_the_value(seed: int) -> None:
     scores, _, truth, groups = frames(
@@ -228,6 +240,15 @@ def test_networks_that_agree_on_every_frame() -> None:
     assert carrying.low == pytest.approx(-carrying.high)
 
 
+def test_gains_and_losses_that_cancel_in_each_group_leave_a_width() -> None:
+    groups = np.arange(30).repeat(4)
+    one = np.arange(120) % 4 == 0
+    other = np.arange(120) % 4 == 1
+    found = share_difference(one, other, np.ones(120, bool), groups)
+    assert (found.value, found.p) == (0, 1)
+    assert found.high == pytest.approx(1.96 * np.sqrt(0.5 / 120), rel=0.02)  # as of independent frames
+
+
 def test_a_single_carrying_group_still_has_an_interval() -> None:
     groups = np.arange(6).repeat(5)
     truth = groups == 2
@@ -305,7 +326,42 @@ def test_a_report_takes_little_time() -> None:
     assert time.perf_counter() - started < 1
 
 
-def test_the_method_says_whether_frames_were_taken_as_independent() -> None:
+def test_the_method_says_how_the_interval_was_made() -> None:
     scores, _, truth, groups = frames(0)
-    assert auroc_interval(scores, truth, groups).method == clustered.METHOD
-    assert "independent" in auroc_interval(scores, truth, None).method
+    assert auroc_interval(scores, truth, groups).method == "log odds and Student's t, variance by group"
+    assert share_interval(truth, truth, groups).method == "Wilson over groups, which do not vary"
+    for alone in (auroc_interval(scores, truth, None), share_interval(truth, truth, None)):
+        assert INDEPENDENT in alone.method
+
+
+@pytest.mark.parametrize("carriers", [2, 4])
+def test_the_coverage_of_few_groups_is_as_the_table_has_it(carriers: int) -> None:
+    runs = 200
+    least, largest = reliance(carriers)
+    for measure in ("sensitivity", "AUROC"):
+        found = coverage_here(carrier_designs(carriers)[4], [measure], runs)[measure].coverage
+        error = 3 * np.sqrt(max(least * (1 - least), 0.01) / runs)
+        assert least - error <= found <= largest + error
+
+
+def test_enough_groups_need_no_warning() -> None:
+    assert [reliance(carriers) is None for carriers in (0, 1, 4, 5, 100)] == [True, False, False, True, True]
+
+
+def test_the_benchmark_knows_the_true_values_and_covers_them() -> None:
+    """Its numbers from a grid agree with a huge sample, and its bootstrap by weights with that of the frames drawn."""
+    design = Design("huge", 20_000, 0.3, 0.1, apart=(1.5, 1.2))
+    study = drawn(design, np.random.default_rng(0))
+    for name, true in truths(design, 0.3).items():
+        measure = MEASURES[name.removeprefix("difference of ")]
+        value = measure(study.scores, study.truth).value
+        if name.startswith("difference"):
+            value -= measure(study.other, study.truth).value
+        assert value == pytest.approx(true, abs=0.012), name
+    few = drawn(Design("few", 12, 0.5, 0.5, rounded=True), np.random.default_rng(0))
+    counts = np.random.default_rng(1).multinomial(12, np.full(12, 1 / 12), 5)
+    for name, measure in MEASURES.items():
+        resampled = weighted(name, few.scores, few.truth, few.groups, counts.astype(float))
+        for count, found in zip(counts, resampled, strict=True):
+            chosen = np.arange(len(few.truth)).repeat(count[few.groups])
+            assert found == pytest.approx(measure(few.scores[chosen], few.truth[chosen]).value)

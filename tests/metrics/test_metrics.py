@@ -111,6 +111,32 @@ class TestIntervals:
         assert found.low == pytest.approx(other.confidence_interval.low, abs=0.02)
         assert found.high == pytest.approx(other.confidence_interval.high, abs=0.02)
 
+    def test_fewer_carrying_groups_take_the_percentiles_further_out(self) -> None:
+        scores, truth, groups = clustered(20, 3, 4)
+        sets = [
+            intervals.cluster_bootstrap(
+                ranking.auroc, groups, scores, truth, n_resamples=500, carriers=carriers
+            )
+            for carriers in (None, len(np.unique(groups)), 4, 1)
+        ]
+        assert sets[0] == sets[1]
+        assert sets[2].low < sets[0].low
+        assert sets[2].carriers == 4
+        assert np.isnan([sets[3].low, sets[3].high]).all()
+
+    def test_a_difference_counts_the_resamples_in_which_it_does_not_exist(self) -> None:
+        groups, truth = (
+            np.arange(8).repeat(3),
+            np.arange(24) < 3,
+        )  # one group has the label: often it is not drawn
+        scores = np.random.default_rng(0).normal(size=24)
+        found = intervals.paired_difference(ranking.auroc, groups, scores, -scores, truth, n_resamples=200)
+        assert 0.2 < found.undefined / 200 < 0.5
+        few = intervals.paired_difference(
+            ranking.auroc, groups, scores, -scores, truth, n_resamples=200, carriers=1
+        )
+        assert np.isnan([few.low, few.high, few.p]).all()
+
     def test_the_same_seed_is_the_same_interval(self) -> None:
         scores, truth, groups = clustered(20, 3, 0)
         one, two = (

@@ -14,7 +14,7 @@ from PIL import Image
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import LagZooWarning
 from lag_zoo.training import Stage, finetune, run_folder
-from lag_zoo.training.curves import drawn
+from lag_zoo.training.curves import draw_curves
 from lag_zoo.training.plan import StagePlan
 from tests.training.drawn_data import write_frames
 from tests.training.test_finetune import RECIPE
@@ -44,7 +44,7 @@ def test_a_picture_that_cannot_be_drawn(
         kept.append(torch.load(tmp_path / "run" / "last.pt", weights_only=True)["progress"]["epoch"])
         raise error
 
-    monkeypatch.setattr(run_folder, "drawn", fail)
+    monkeypatch.setattr(run_folder, "draw_curves", fail)
     with pytest.warns(LagZooWarning, match="curves could not be drawn, and the run goes on"):
         finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", stages=STAGES, tracker="none")
     assert kept == [1], "the checkpoint stands before the picture is drawn"
@@ -101,6 +101,6 @@ def test_the_curves(until: int, title: str, tmp_path: Path) -> None:
         }
         for epoch in range(1, until + 1)
     ]
-    (tmp_path / "curves.png").write_bytes(drawn(rows, plan, title=title))
+    (tmp_path / "curves.png").write_bytes(draw_curves(rows, plan, title=title))
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size == (1080, 504)

@@ -2,20 +2,26 @@
 
 import dataclasses
 import math
+import types
+import typing
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from lag_zoo.cli.app import app
+from lag_zoo.data.manifest import MODALITIES
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.specs import Spec
 from lag_zoo.training import Recipe, Stage, finetune, list_recipes, load_recipe
-from lag_zoo.training.keys import keys_of
-from lag_zoo.training.recipe import differences
+from lag_zoo.training.finetuning import RecipeFields
+from lag_zoo.training.keys import Between, keys_of
+from lag_zoo.training.recipe import EPOCHS, Modality, differences
 from tests.training.drawn_data import write_frames
 from tests.training.test_finetune import RECIPE
 
@@ -46,20 +52,111 @@ def test_the_bounds_that_are_shown_hold(kind: type[Any], name: str, bounds: Any)
             dataclasses.replace(start, **{name: math.ceil(value) if whole else value})
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"batch_size": 2.5}, {"batch_size": True}, {"batch_size": "8"}, {"select": "acc"}, {"balance": "fair"},
-        {"model": None}, {"compile": 1}, {"learning_rate": "fast"}, {"learning_rate": math.nan}, {"fields": [1]},
-        {"stages": 3}, {"pretrained": 1.0}, {"mixed_precision": "fp8"}, {"tracker": None}, {"seed": 0.5},
-    ],
-)  # fmt: skip
-def test_types_are_held_in_python_too(change: dict[str, Any]) -> None:
-    (name,) = change
-    with pytest.raises(InvalidConfigError, match=rf"{name}: .* is expected, got"):
-        dataclasses.replace(RECIPE, **change)
-    with pytest.raises(InvalidConfigError, match=rf"{name}: .* is expected, got"):
-        load_recipe("finetune", changes=change)
+def admitted(hint: Any, bounds: Between | None, value: Any) -> bool:
+    """Whether a value is of the type of a field, and within its bounds."""
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return any(admitted(option, bounds, value) for option in options)
+    if origin is Literal:
+        return isinstance(value, str) and value in options
+    if hint is float:
+        whole = type(value) in (int, float) and math.isfinite(value)
+        return whole and (bounds is None or bounds.low <= value <= bounds.high)
+    if hint is int:
+        return type(value) is int and (bounds is None or bounds.low <= value <= bounds.high)
+    return type(value) is hint
+
+
+def plain(hint: Any) -> Any:
+    """The type of a field without its notes."""
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
+
+
+FIELDS = [
+    (kind, name, plain(hint), keys_of(kind)[name].bounds)
+    for kind in (Recipe, Stage)
+    for name, hint in typing.get_type_hints(kind, include_extras=True).items()
+    if name not in ("fields", "stages")  # of values of several kinds: below
+]
+NUMBERS = [bound for *_, bounds in FIELDS if bounds for bound in (bounds.low, bounds.high)]
+VALUES = (
+    st.sampled_from(
+        [None, True, False, "", "no", "none", "acc", "auroc", "all", "1", "nbi", [], [1], {"a": 1}]
+    )
+    | st.integers(-(2**40), 2**40)
+    | st.floats(allow_subnormal=False)
+    | st.sampled_from(NUMBERS).flatmap(lambda n: st.sampled_from([n, int(n), n - 1, n + 1, n * (1 + 1e-9)]))
+)
+
+
+def check(make: Callable[[], Any], kind: Any, name: str, value: Any, *, good: bool) -> None:
+    if good:
+        found = make()
+        found = found.stages[0] if isinstance(found, Recipe) and kind is Stage else found
+        assert getattr(found, name) == value
+    else:
+        with pytest.raises(InvalidConfigError, match=rf"\b{name}\b"):
+            make()
+
+
+@pytest.mark.parametrize(("kind", "name", "hint", "bounds"), FIELDS)
+@given(value=VALUES)
+@settings(max_examples=30)
+def test_each_field_takes_what_it_may_be_and_nothing_else(
+    kind: Any, name: str, hint: Any, bounds: Any, value: Any
+) -> None:
+    start: Any = RECIPE if kind is Recipe else Stage(epochs=1)
+    good = admitted(hint, bounds, value)
+    check(lambda: dataclasses.replace(start, **{name: value}), kind, name, value, good=good)
+
+
+@pytest.mark.parametrize(("kind", "name", "hint", "bounds"), FIELDS)
+def test_so_it_does_in_a_file_and_as_text(
+    tmp_path: Path, kind: Any, name: str, hint: Any, bounds: Any
+) -> None:
+    values = [2.5, True, "acc", None, [1]] + ([bounds.low, bounds.high + 1] if bounds else [])
+    whole = RECIPE.to_dict()
+    for value in values:
+        (whole if kind is Recipe else whole["stages"][0])[name] = value
+        (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(whole))
+        key = name if kind is Recipe else f"stages.0.{name}"
+        text = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+        good = admitted(hint, bounds, value)
+        check(lambda: load_recipe(tmp_path / "recipe.yaml"), kind, name, value, good=good)
+        change = f"{key}={text}"
+        check(lambda change=change: load_recipe("paper", changes=[change]), kind, name, value, good=good)
+
+
+def test_the_modalities_of_a_stage_are_those_of_a_manifest() -> None:
+    assert set(typing.get_args(Modality)) == {"", *MODALITIES}
+
+
+@pytest.mark.parametrize("value", [None, 3, "all", {}, [], [1], [{}], [{"epochs": 1, "epoch": 2}]])
+def test_stages_that_cannot_be(value: Any) -> None:
+    for make in (
+        lambda: dataclasses.replace(RECIPE, stages=value),
+        lambda: load_recipe("finetune", changes={"stages": value}),
+    ):
+        with pytest.raises(InvalidConfigError, match=r"stages|Stage"):
+            make()
+
+
+@pytest.mark.parametrize("value", [None, 3, "num_crops", [1], {"num_crops": {"a": 1}}])
+def test_fields_of_the_model_that_cannot_be(value: Any) -> None:
+    for make in (
+        lambda: dataclasses.replace(RECIPE, fields=value),
+        lambda: load_recipe("finetune", changes={"fields": value}),
+    ):
+        with pytest.raises(InvalidConfigError, match=r"fields.* is expected, got"):
+            make()
+
+
+def test_finetune_takes_the_fields_of_a_recipe_by_name() -> None:
+    """The types of keyword arguments have to be written out; sequences and mappings in them may be any."""
+    fields, taken = typing.get_type_hints(Recipe), typing.get_type_hints(RecipeFields)
+    assert set(taken) == set(fields) - {"name", "about", "model"} | {EPOCHS}
+    for name in set(taken) - {EPOCHS, "fields", "stages"}:
+        assert taken[name] == fields[name], name
 
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=5), st.integers(0, 500))

@@ -1,18 +1,53 @@
 """Where the crops lie: in the field, the same for the same draw, whatever surrounds it."""
 
+import typing
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lag_zoo.specs import Policy
-from lag_zoo.views import FieldOfView, place_crops, whole_frame
+import lag_zoo
+from lag_zoo.errors import InvalidConfigError
+from lag_zoo.specs import LAGConfig, Policy
+from lag_zoo.views import FieldOfView, ViewSampler, place_crops, whole_frame
 from lag_zoo.views.field_of_view import NORMALS
-from lag_zoo.views.policies import mix
+from lag_zoo.views.policies import POLICIES, mix
 
-POLICIES: tuple[Policy, ...] = ("sobol", "grid", "random")
 policies = pytest.mark.parametrize("policy", POLICIES)
 sides = st.integers(32, 700)
+
+
+def test_each_name_has_a_function() -> None:
+    assert tuple(POLICIES) == typing.get_args(Policy)
+
+
+UNKNOWN: Any = "sobel"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: place_crops(whole_frame(1, (100, 100)), num_crops=4, crop_size=32, policy=UNKNOWN, seeds=[0]),
+        lambda: ViewSampler(policy=UNKNOWN),
+        lambda: ViewSampler.from_config(
+            LAGConfig(backbone=None, num_classes=0, global_size=96), policy=UNKNOWN
+        ),
+        lambda: ViewSampler.from_config(LAGConfig(backbone=None, num_classes=0, global_size=96), policy=""),  # type: ignore[arg-type]
+        lambda: LAGConfig(backbone=None, num_classes=0, policy=UNKNOWN),
+        lambda: LAGConfig.from_json('{"backbone": null, "num_classes": 0, "policy": "sobel"}'),
+        lambda: lag_zoo.create_model("lag_mobilenetv3_small_050", num_classes=2, policy=UNKNOWN),
+        lambda: lag_zoo.LAG("mobilenetv3_small_050", num_classes=2, policy=UNKNOWN),
+        lambda: lag_zoo.LAG("mobilenetv3_small_050", num_classes=2).sampler(policy=UNKNOWN),
+    ],
+)
+def test_an_unknown_policy_is_refused_everywhere(ask: Callable[[], object]) -> None:
+    with pytest.raises(
+        InvalidConfigError, match=r"policy: one of sobol, grid, random is expected, got '(sobel)?'"
+    ):
+        ask()
 
 
 def disc(size: tuple[int, int], centre: tuple[float, float], radius: float) -> FieldOfView:

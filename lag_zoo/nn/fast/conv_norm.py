@@ -10,7 +10,7 @@ from lag_zoo.nn.fast.fold_norms import folded, is_hooked
 
 
 class ConvNorm(nn.Sequential):
-    """An `nn.Sequential` of these two, equal to it to 1e-5."""
+    """Convolution and batch norm, (B, C, h, w) -> (B, D, h, w); equal to `nn.Sequential` of the two to 1e-5."""
 
     def __init__(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         super().__init__(convolution, norm)

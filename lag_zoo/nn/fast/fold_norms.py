@@ -1,4 +1,4 @@
-"""Batch norms folded into the convolutions before them: the same answers, and one pass over memory less for each.
+"""Batch norms folded into the convolutions before them: the same outputs, with one pass over memory less for each.
 
 Which convolution a norm follows is not read from names: the network runs once, and a norm is folded where its input is
 the untouched output of a convolution that nothing else uses.
@@ -19,7 +19,7 @@ _NORMS = (nn.BatchNorm2d, BatchNormAct2d)
 
 
 def is_hooked(module: nn.Module) -> bool:
-    """Whether somebody looks at or changes what a module does when it is called: a hook, a pruning."""
+    """Whether a module has hooks, of an observer or of a pruning: then its calls must stay as they are."""
     return bool(
         module._forward_hooks
         or module._forward_pre_hooks
@@ -29,7 +29,7 @@ def is_hooked(module: nn.Module) -> bool:
 
 
 def fold_norms(network: nn.Module, run: Callable[[], object]) -> int:
-    """Folds, in place, what can be folded; how many norms that were.
+    """Fold norms into convolutions, in place, and return how many.
 
     Args:
         network: in evaluation mode.
@@ -46,7 +46,7 @@ def fold_norms(network: nn.Module, run: Callable[[], object]) -> int:
 
 
 def folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weight and bias of the convolution that does what both do in evaluation mode.
+    """Weight and bias of the one convolution that equals both in evaluation mode.
 
     Raises:
         ValueError: the norm has no running statistics.
@@ -74,7 +74,7 @@ def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
 
 
 class _Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts which tensors operations take."""
+    """Counts how often each tensor is taken by an operation."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -99,7 +99,7 @@ def _pairs(network: nn.Module, run: Callable[[], object]) -> dict[nn.BatchNorm2d
     def after_convolution(module: Any, _: object, output: Tensor) -> None:
         calls[module] += 1
         made[id(output)] = (module, output, output._version)
-        uses.counts[id(output)] = 0  # those of a tensor before, whose id it has now
+        uses.counts[id(output)] = 0  # an earlier tensor had the same id
 
     def before_norm(module: Any, args: tuple[Tensor, ...]) -> None:
         calls[module] += 1
@@ -129,5 +129,5 @@ def _pairs(network: nn.Module, run: Callable[[], object]) -> dict[nn.BatchNorm2d
 
 
 def _without(norm: nn.BatchNorm2d) -> nn.Module:
-    """What stays in the place of a folded norm: timm's have an activation in them."""
+    """The layer in the place of a folded norm: nothing, or the activation that timm's norms hold."""
     return nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()

@@ -25,7 +25,7 @@ class MaxPool2x2(nn.MaxPool2d):
 
 
 def replace_max_pools(network: nn.Module) -> int:
-    """Puts `MaxPool2x2` in the place of each plain 2 x 2 max pooling, in place; how many those were."""
+    """Put `MaxPool2x2` in the place of each plain 2 x 2 max pooling, in place, and return how many."""
     count = 0
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):

@@ -20,7 +20,7 @@ _UNSAVED = "a network fused on the CPU cannot be saved or sent elsewhere: take t
 
 
 def pack_convolutions(network: nn.Module) -> int:
-    """Packs, in place, the float32 convolutions of a network on the CPU; how many those were."""
+    """Pack the float32 convolutions of a network on the CPU, in place, and return how many."""
     known = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if not (known and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")):
         return 0
@@ -45,10 +45,10 @@ def _can_be_packed(module: nn.Module) -> bool:
 
 
 class PackedConv2d(nn.Module):
-    """A convolution to predict with, whose weights stay where and as they are: on the CPU, in oneDNN's order.
+    """A convolution to predict with, its weights on the CPU in oneDNN's order.
 
-    That order is another one for a single frame than for several, and the wrong one can take two to three times as
-    long; so each is made when it is first asked for, at the size of the input that asks.
+    The best order differs between a single frame and several, and the wrong one can take two to three times as long;
+    so each is made at its first input, for the size of that input.
     """
 
     def __init__(self, convolution: nn.Conv2d) -> None:
@@ -61,7 +61,7 @@ class PackedConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_autocast_enabled("cpu"):
-            x = x.float()  # what came before may be narrower; these weights are not
+            x = x.float()  # the layer before may give bfloat16; these weights are float32
         if torch.is_grad_enabled() and x.requires_grad:  # the operator below knows no gradient
             padding, stride, dilation, groups = self._settings
             return F.conv2d(x, self._plain, self._bias, stride, padding, dilation, groups)
@@ -85,7 +85,7 @@ class PackedConv2d(nn.Module):
         raise InvalidConfigError(_UNSAVED)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "PackedConv2d":
-        """What `to`, `cuda`, `half` and their like call."""
+        """Refuse another device or dtype: `to`, `cuda` and `half` call this."""
         before = torch.empty(0)
         after = fn(before)
         if (after.device, after.dtype) == (before.device, before.dtype):

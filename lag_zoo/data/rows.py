@@ -1,0 +1,162 @@
+"""Rows: a CSV or Parquet file, or columns in memory, as text, each row with its line."""
+
+import csv
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lag_zoo.data.manifest import COLUMNS, Column
+from lag_zoo.errors import DataError, extra
+
+
+class Table(NamedTuple):
+    """A header and its rows of text, each with its line; `source`: the name that messages call it by."""
+
+    source: str
+    header: list[str]
+    rows: list[tuple[int, list[str]]]
+
+    def error(self, line: int, column: str, message: str) -> DataError:
+        """Return an error about one cell."""
+        return DataError(f"{self.source}, line {line}, column {column}: {message}")
+
+    def column(self, name: str) -> list[str]:
+        """Return the cells of a column, one a row."""
+        place = self.header.index(name)
+        return [row[place] for _, row in self.rows]
+
+    def without(self, names: Iterable[str]) -> "Table":
+        """Return the table without some columns."""
+        kept = [place for place, name in enumerate(self.header) if name not in set(names)]
+        rows = [(line, [row[place] for place in kept]) for line, row in self.rows]
+        return Table(self.source, [self.header[place] for place in kept], rows)
+
+    def with_column(self, name: str, cells: Iterable[str]) -> "Table":
+        """Return the table with one more column, or with other cells in a column that it has."""
+        rest = self.without([name])
+        rows = [(line, [*row, cell]) for (line, row), cell in zip(rest.rows, cells, strict=True)]
+        return Table(self.source, [*rest.header, name], rows)
+
+
+def read_table(path: str | os.PathLike[str], *, columns: Mapping[str, Column] | None = None) -> Table:
+    """Read a CSV or, by the ending `.parquet`, a Parquet file.
+
+    Args:
+        path: the file.
+        columns: which of the file's columns is which of a manifest's, for example `{"case_id": "patient"}`.
+
+    Raises:
+        DataError: no such file, rows of another length than the header, or a column that stands there twice.
+        MissingExtraError: a Parquet file needs the extra `data`.
+    """
+    path = Path(path)
+    return _composed(_renamed(_parquet(path) if is_parquet(path) else _csv(path), columns or {}))
+
+
+def table_of(data: Any, *, source: str, columns: Mapping[str, Column] | None = None) -> Table:
+    """Return columns in memory as a table, the first row as line 1.
+
+    Args:
+        data: a mapping of columns, as a dict of lists or arrays, or a DataFrame of pandas; or a table of pyarrow.
+        source: the name that messages call it by.
+        columns: as in `read_table`.
+
+    Raises:
+        DataError: no columns, or columns of different lengths.
+
+    >>> table_of({"label": ["IM", None], "p_IM": [0.5, 1.0]}, source="the table").rows
+    [(1, ['IM', '0.5']), (2, ['', '1'])]
+    """
+    if hasattr(data, "to_pydict"):
+        data = data.to_pydict()
+    if not hasattr(data, "keys"):
+        raise DataError(f"{source} is a {type(data).__name__}; a path or a mapping of columns is expected")
+    cells = {str(name): [_text(value) for value in _listed(data[name])] for name in data.keys()}  # noqa: SIM118
+    lengths = {name: len(values) for name, values in cells.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"{source}: columns are equally long; got {lengths}")
+    rows = [(number, list(row)) for number, row in enumerate(zip(*cells.values(), strict=True), start=1)]
+    return _composed(_renamed(Table(source, list(cells), rows), columns or {}))
+
+
+def is_parquet(path: Path) -> bool:
+    """Tell by its ending whether a file is Parquet."""
+    return path.suffix.lower() == ".parquet"
+
+
+def _csv(path: Path) -> Table:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
+    except FileNotFoundError as error:
+        raise DataError(f"no file {path}") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is no CSV file in UTF-8 that can be read: {error}") from error
+    for line, row in rows:
+        if len(row) != len(header):
+            raise DataError(f"{path}, line {line}: {len(row)} cells, and the header has {len(header)}")
+    return Table(str(path), header, rows)
+
+
+def _parquet(path: Path) -> Table:
+    with extra("data"):
+        import pyarrow
+        import pyarrow.parquet
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except FileNotFoundError as error:
+        raise DataError(f"no file {path}") from error
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path} is no Parquet file that can be read: {error}") from error
+    header = list(table.column_names)
+    columns = [[_text(value) for value in column.to_pylist()] for column in table.columns]
+    return Table(
+        str(path), header, [(n, list(row)) for n, row in enumerate(zip(*columns, strict=True), start=1)]
+    )
+
+
+def _listed(values: Any) -> list[Any]:
+    """A column of Python's own values: of NumPy, pandas and torch they are made so, that a float32 stays exact."""
+    found: list[Any] = values.tolist() if hasattr(values, "tolist") else list(values)
+    return [value.item() if hasattr(value, "item") else value for value in found]
+
+
+def _text(value: object) -> str:
+    """A cell as CSV would have it: a missing one empty, a whole number or a truth value without a point."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
+    return str(value).strip()
+
+
+def _renamed(table: Table, columns: Mapping[str, Column]) -> Table:
+    for old, new in columns.items():
+        if old not in table.header:
+            raise DataError(
+                f"{table.source} has no column {old!r}; its columns are {', '.join(table.header)}"
+            )
+        if new not in COLUMNS and new not in ("image", "label"):
+            raise DataError(f"a manifest has no column {new!r}; it has image, label, {', '.join(COLUMNS)}")
+    header = [columns.get(name, name) for name in table.header]
+    twice = sorted(name for name, count in Counter(header).items() if count > 1)
+    if twice:
+        raise DataError(f"{table.source}, line 1: the column {twice[0]!r} stands there twice")
+    if "" in header:
+        raise DataError(f"{table.source}, line 1: column {header.index('') + 1} has no name")
+    return table._replace(header=header)
+
+
+def _composed(table: Table) -> Table:
+    """The same texts in Unicode's composed form, so that an id with an accent is one; of files the bytes count."""
+
+    def cell(name: str, text: str) -> str:
+        return text if name == "image" else unicodedata.normalize("NFC", text)
+
+    rows = [(line, [*map(cell, table.header, row)]) for line, row in table.rows]
+    return table._replace(header=[unicodedata.normalize("NFC", name) for name in table.header], rows=rows)
