@@ -62,9 +62,7 @@ def _floats(report: "Report") -> Iterator[str]:
         yield _float("Ranking and calibration of each label.", _ranking(report.rows))
     if report.called is not None:
         titles = ", ".join(CALLED_TITLES[key] for key in report.called.measures)
-        yield _float(
-            f"The called label, {report.called.n} counted: {titles}.", tables.called_table(report.called)
-        )
+        yield _float(f"The called label, {report.called.n} counted: {titles}.", tables.called_table(report.called))
         if report.called.confusion is not None:
             yield _float(
                 "Confusion matrix of the called label: true labels down, called labels across, with the share of the "
@@ -84,10 +82,7 @@ def _floats(report: "Report") -> Iterator[str]:
 def _label_float(report: "Report", rates: Sequence[tables.Metric]) -> str:
     rule = tables.rule_of_all(report.rows)
     said = f" Threshold: {rule}." if rule and not report.calls_only else ""
-    return _float(
-        f"Each label at its threshold, with 95% intervals.{said}",
-        tables.label_table(report, report.rows, rates),
-    )
+    return _float(f"Each label at its threshold, with 95% intervals.{said}", tables.label_table(report, report.rows, rates))
 
 
 def _ranking(rows: Sequence[LabelResult]) -> Table:

@@ -46,11 +46,7 @@ def sections(report: "Report") -> Iterator[Section]:
         yield _networks(report)
     if report.pairs:
         yield Section(
-            "Label against label",
-            3,
-            (),
-            (tables.label_table(report, report.pairs),),
-            _rule(report, report.pairs),
+            "Label against label", 3, (), (tables.label_table(report, report.pairs),), _rule(report, report.pairs)
         )
     rows = (*report.rows, *report.pairs)
     if rows:

@@ -144,18 +144,9 @@ def networks_table(report: "Report") -> Table:
     """Make the table of the reported network and others on the same frames."""
     rows = []
     for place, row in enumerate(report.rows):
-        for name, one in (
-            (REPORTED, row),
-            *((other.name, other.rows[place]) for other in report.comparisons),
-        ):
+        for name, one in ((REPORTED, row), *((other.name, other.rows[place]) for other in report.comparisons)):
             rows.append(
-                (
-                    Cell(name_of(row)),
-                    Cell(name),
-                    Cell(str(one.n)),
-                    _threshold(report, one, one.rule),
-                    *_measures(one, MAIN),
-                )
+                (Cell(name_of(row)), Cell(name), Cell(str(one.n)), _threshold(report, one, one.rule), *_measures(one, MAIN))
             )
     return Table(("label", "network", "n", "threshold", *(metric.title for metric in MAIN)), tuple(rows))
 
@@ -235,9 +226,7 @@ def _of_true(count: int, share: float) -> Cell:
 
 
 def _counts(row: LabelResult) -> list[Cell]:
-    counts = [
-        Cell(str(count)) for count in (row.confusion.tp, row.confusion.fp, row.confusion.tn, row.confusion.fn)
-    ]
+    counts = [Cell(str(count)) for count in (row.confusion.tp, row.confusion.fp, row.confusion.tn, row.confusion.fn)]
     at = row.at_prevalence
     return counts if at is None else [*counts, with_interval(at.ppv), with_interval(at.npv)]
 
