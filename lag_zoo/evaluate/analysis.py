@@ -134,7 +134,7 @@ def _rows(
 
 
 def _called(contrast: Contrast, units: Units, calls: np.ndarray, points: OperatingPoints) -> np.ndarray:
-    """Which units are called: of two exclusive labels as the Predictor calls them, else each label by itself."""
+    """Mark the units that are called: of two exclusive labels as the Predictor does, else each label by itself."""
     if units.positive is not None:
         return np.asarray(calls[contrast.places] == contrast.number)
     return np.asarray(contrast.probabilities >= points.of(contrast, units).each)

@@ -25,7 +25,7 @@ CALLED_TITLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class CalledResult:
-    """What the calls come to.
+    """The calls against the truth.
 
     Attributes:
         label_names: of the C labels; `n`: units that were counted; `groups`: independent groups among them.

@@ -64,7 +64,7 @@ def contrast_figure(row: LabelResult, curves: Curves) -> "Figure":
 
 
 def confusion_figure(called: CalledResult) -> "Figure":
-    """Draw the confusion matrix of the called label: counts and their share of the true label, which gives the colour."""
+    """Draw the confusion matrix of the called label: counts, coloured by their share of the true label."""
     count = len(called.label_names)
     size = max(4.5, 0.55 * count + 2.5)
     figure = new_figure(size, size)

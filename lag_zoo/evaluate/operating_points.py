@@ -202,7 +202,7 @@ def _has_stored(scores: Scores) -> bool:
 
 
 def _known_frames(scores: Scores) -> str:
-    """Why stored thresholds are apparent on these frames, in words; empty: they are not, as far as that is known."""
+    """Say why stored thresholds are apparent on these frames; empty: they are not, as far as that is known."""
     if set(scores.frames.fold) & set(TRAINED_ON):
         return "chosen on such frames"
     return "they know such frames" if "yes" in scores.frames.columns.get(IN_TRAINING_DATA, ()) else ""

@@ -13,7 +13,7 @@ from lag_zoo.evaluate.mistakes import Mistake
 from lag_zoo.evaluate.report import Report
 from lag_zoo.evaluate.results import METRICS
 from lag_zoo.evaluate.sections import sections
-from lag_zoo.evaluate.summary import UNITS, counted
+from lag_zoo.evaluate.summary import UNITS
 from lag_zoo.evaluate.tables import Cell, number, of_groups
 
 
@@ -38,13 +38,17 @@ def html(
     """
     drawn = _pictures(report) if pictures is None else pictures
     encoded = {name: base64.b64encode(picture).decode("ascii") for name, picture in drawn.items()}
-    return _environment(escape=True).get_template("report.html").render(
-        **_context(report),
-        pictures=encoded,
-        curves=[name for name in encoded if name != CONFUSION],
-        long_titles={metric.title: metric.name for metric in METRICS},
-        number=number,
-        mistakes=mistakes,
+    return (
+        _environment(escape=True)
+        .get_template("report.html")
+        .render(
+            **_context(report),
+            pictures=encoded,
+            curves=[name for name in encoded if name != CONFUSION],
+            long_titles={metric.title: metric.name for metric in METRICS},
+            number=number,
+            mistakes=mistakes,
+        )
     )
 
 

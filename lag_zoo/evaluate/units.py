@@ -55,7 +55,7 @@ class Units:
 
     @property
     def grouped(self) -> bool:
-        """Whether the data name patients or examinations; else units are taken as independent."""
+        """True where the data name patients or examinations; else units are taken as independent."""
         return self.grouping is not None
 
     @property
