@@ -216,8 +216,8 @@ class Predictor:
 
     def _prediction(self, seen: _Seen, chances: Tensor, weights: Tensor | None) -> Prediction:
         mean = chances.mean(0)
-        thresholds = thresholds_of(self.operating_points, self.label_names)
-        call = decide(mean[None].numpy(), thresholds, self._rules.name)[0]
+        points = thresholds_of(self.operating_points, self.label_names)  # now, for they may be set
+        call = decide(mean[None].numpy(), points, self._rules.name)[0]
         return Prediction(
             path=seen.path,
             model=self.name,
