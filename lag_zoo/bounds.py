@@ -40,7 +40,7 @@ class Between:
 
 @dataclass(frozen=True)
 class Count:
-    """How many items a tuple has."""
+    """The number of items of a tuple."""
 
     items: int
 

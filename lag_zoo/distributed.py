@@ -46,7 +46,7 @@ def launched() -> int:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes and tells; one that is alone is, whatever `RANK` is left over.
+    """Tell whether this process is the one that writes; a process that is alone is, whatever `RANK` is left over.
 
     >>> is_first()
     True
@@ -55,7 +55,7 @@ def is_first() -> bool:
 
 
 def on_cpu(wanted: bool) -> bool:
-    """Whether the processes run on the CPU: where that is wanted, and where several have no GPU.
+    """Tell whether the processes run on the CPU: where that is wanted, and where several have no GPU.
 
     accelerate, not told so, takes each of several processes on a CPU for the only one.
     """

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PART = ".part"
-"""How the name of a file ends that is still being written."""
+"""Ending of a file that is still being written."""
 
 _LONGEST = 40  # letters of a name that its scratch repeats: names have at most 255 bytes
 

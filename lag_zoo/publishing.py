@@ -42,7 +42,7 @@ _NO_DERIVATIVES = "-nd"
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What only those who trained a network can say of it; fields as in `WeightSpec`."""
+    """Facts that only those who trained a network know; fields as in `WeightSpec`."""
 
     training_data: tuple[DatasetRef, ...] = ()
     licence: str = ""
@@ -146,7 +146,7 @@ def _vouched(
 
 
 def _as_loaded(model: LAG, state: Mapping[str, Tensor]) -> bool:
-    """Whether the weights are the very ones that were loaded, so that what was measured on those holds of them."""
+    """Tell whether the weights are the very ones that were loaded, so that their measurements still hold."""
     if model.load_report is None:
         return False
     try:
@@ -197,7 +197,7 @@ def _require_replaceable(target: Path) -> None:
 
 
 def verify(name: str) -> float:
-    """Whether weights, code and libraries still give the saved example's answer: how far they are from it, at most.
+    """Compare the logits of the saved example with today's weights, code and libraries: the largest distance.
 
     Args:
         name: a model of the zoo that has weights, or a place: `hf-hub:org/repo`, `local-dir:path`.
@@ -223,7 +223,7 @@ def _builtin_golden(weights: Path) -> Path:
 
 
 def check_directory(directory: str | os.PathLike[str], *, licence_exception: str = "") -> RepositoryConfig:
-    """Whether a folder can be published: it loads, its saved example holds, its card leaves nothing out.
+    """Check that a folder can be published: it loads, its saved example holds, its card leaves nothing out.
 
     Raises:
         WeightsError: it does not load, or answers otherwise.

@@ -117,7 +117,7 @@ def resolve(name: str) -> tuple[ModelSpec, str | None]:
 
 
 def is_backbone(name: str) -> bool:
-    """Whether a name, with or without one of timm's tags, is a timm model or one of torchvision's two."""
+    """Tell whether a name, with or without one of timm's tags, is a timm model or one of torchvision's two."""
     if name in TORCHVISION_BACKBONES:
         return True
     if _is_ours(name):
@@ -142,7 +142,7 @@ def backbone_names() -> list[str]:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether timm knows this name from lag_zoo (see `lag_zoo.timm_bridge`): no LAG is a backbone of another."""
+    """Tell whether timm knows this name from lag_zoo (see `lag_zoo.timm_bridge`): no LAG is a backbone of another."""
     return f"{name}_".startswith(_PREFIX)
 
 

@@ -26,7 +26,7 @@ class TaskRules(ABC):
 
     name: ClassVar[Task]
     exclusive: ClassVar[bool]
-    """Whether a frame has exactly one of the labels."""
+    """True where a frame has exactly one of the labels."""
 
     in_words: ClassVar[str]
     """The kind of labels, and how a table has them, for messages."""

@@ -13,7 +13,16 @@ import torch
 import lag_zoo
 from lag_zoo.brief import brief, shown
 from lag_zoo.data import Frame, Manifest
-from lag_zoo.evaluate import Comparison, LabelResult, Report, Scores
+from lag_zoo.evaluate import (
+    Calibration,
+    Comparison,
+    EvaluationOptions,
+    Flow,
+    FrameTable,
+    LabelResult,
+    Report,
+    Scores,
+)
 from lag_zoo.evaluate.report import evaluate
 from lag_zoo.metrics.intervals import Difference
 from lag_zoo.predict import Failure, Prediction
@@ -33,11 +42,13 @@ def frames() -> tuple[Frame, ...]:
 
 def scores() -> Scores:
     drawn = np.random.default_rng(0).normal(size=(MANY, 2))
-    return Scores(
-        label_names=("normal", "IM"), task="multiclass", images=tuple(f"{n}.jpg" for n in range(MANY)), logits=drawn,
-        targets=np.arange(MANY) % 2, groups=np.arange(MANY), grouping=None, found=MANY,
-        columns={"anatomy": ("antrum",) * MANY},
-    )  # fmt: skip
+    return Scores.from_arrays(
+        drawn,
+        np.arange(MANY) % 2,
+        label_names=("normal", "IM"),
+        images=[f"{n}.jpg" for n in range(MANY)],
+        columns={"anatomy": ["antrum"] * MANY},
+    )
 
 
 def report() -> Report:
@@ -67,9 +78,15 @@ MADE: dict[type, Callable[[], Any]] = {
     lag_zoo.Views: views,
     lag_zoo.DatasetRef: lambda: lag_zoo.DatasetRef("a-set", "A data set, " * 20),
     lag_zoo.WeightSpec: lambda: lag_zoo.model_info(BUILT_IN).weights[0],
+    Calibration: lambda: Calibration(
+        operating_points=dict.fromkeys(LABELS, 0.5), thresholds=np.zeros((MANY, len(LABELS)))
+    ),
     Comparison: lambda: Comparison(label="IM", one=0.8, other=0.7, difference=Difference(0.1, 0, 0.2, 0.04, 9, 3, "x")),
+    EvaluationOptions: lambda: EvaluationOptions(positive=LABELS[0]),
     Failure: lambda: Failure(Path("a.jpg"), lag_zoo.errors.UnreadableImageError("a.jpg: no image")),
+    Flow: lambda: Flow(reasons=dict.fromkeys(LABELS, 3), skipped=scores().frames),
     Frame: lambda: frames()[0],
+    FrameTable: lambda: scores().frames,
     LoadReport: lambda: lag_zoo.create_model(BUILT_IN, pretrained=True).load_report,
     Manifest: lambda: Manifest(root=Path("."), label_names=LABELS, frames=frames()),
     Recipe: lambda: load_recipe("dual_transfer"),

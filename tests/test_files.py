@@ -28,15 +28,7 @@ from tests.networks import small
 
 FRAMES = tuple(Frame(image=f"{n}.jpg", labels=(n % 2,)) for n in range(4))
 MANIFEST = Manifest(root=Path("."), label_names=("normal", "IM"), frames=FRAMES)
-SCORES = Scores(
-    label_names=("normal", "IM"),
-    task="multiclass",
-    images=("a.jpg", "b.jpg"),
-    logits=np.eye(2),
-    targets=np.array([0, 1]),
-    groups=np.array(["a", "b"]),
-    grouping=None,
-)
+SCORES = Scores.from_arrays(np.eye(2), [0, 1], label_names=("normal", "IM"), images=("a.jpg", "b.jpg"))
 
 
 def converted(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the paper reports, as printed: reported, not measured.
+"""The paper's results as printed: reported, not measured.
 
 Nobody here has reproduced these numbers. The paper's baseline rows are plain networks and its LAG row names no
 backbone, so no row belongs to an entry of the zoo. `ModelSpec.measured_results` holds the measurements of this

@@ -148,7 +148,7 @@ OF_TEST_FRAMES = (
     "Intervals and p are of other test frames for these very networks; how networks trained on other frames would "
     "differ, no single cross-validation can say (Bengio and Grandvalet 2004)."
 )
-"""What the differences of a cross-validation leave out."""
+"""Remark on the differences of a cross-validation."""
 
 
 def _reports(scores: "Mapping[str, Scores]", options: "EvaluationOptions") -> "dict[str, Report]":

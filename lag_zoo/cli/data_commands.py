@@ -38,7 +38,7 @@ _SHOWN = 5
 
 
 class By(StrEnum):
-    """What tells examinations apart."""
+    """The file property that separates examinations."""
 
     TIME = "exif-time"
     PATTERN = "regex"
@@ -217,7 +217,7 @@ def opened(source: Path, columns: list[str] | None, labels: str | None) -> "Mani
 
 
 def renamed(columns: list[str] | None) -> dict[str, "Column"]:
-    """Which column is which, of the texts of `--column`."""
+    """Read the texts of `--column`: the meaning of each named column."""
     from lag_zoo.data.manifest import Column
 
     found: dict[str, Column] = {}

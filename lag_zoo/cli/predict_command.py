@@ -39,7 +39,7 @@ _WIDE = 200
 
 
 class Format(StrEnum):
-    """How the answers are written."""
+    """The form of the output."""
 
     TABLE = "table"
     JSON = "json"
@@ -178,7 +178,7 @@ def _require_possible(tta: int, format: Format, output: Path | None, resume: boo
 
 def _facts(predictor: "Predictor", count: int, left_out: Counter[str], output: Path | None) -> dict[str, str]:
     """The header: what is asked of which network, where."""
-    from lag_zoo.data.images import describe_left_out
+    from lag_zoo.data.images import count_kinds
     from lag_zoo.nn.devices import describe_device
 
     facts = {
@@ -191,7 +191,7 @@ def _facts(predictor: "Predictor", count: int, left_out: Counter[str], output: P
     weights = predictor.model.weight_spec
     if weights is not None and weights.limits and predictor.name.startswith(("local-dir:", "hf-hub:")):
         facts["limits"] = " ".join(weights.limits)
-    if said := describe_left_out(left_out).removeprefix("left out: "):
+    if said := count_kinds(left_out):
         facts["left out"] = said
     if output is not None:
         facts["output"] = str(output)
@@ -204,7 +204,7 @@ def _format(asked: Format | None, output: Path | None) -> Format:
 
 
 def _about(predictor: "Predictor") -> dict[str, Any]:
-    """What answers depend on, besides the images."""
+    """Everything besides the images that the predictions depend on."""
     weights = predictor.model.weight_spec
     return {
         "model": predictor.name,

@@ -1,4 +1,4 @@
-"""What `lag-zoo predict` found, as a table, JSON, CSV or Parquet: all from the same rows, `to_dict()` of each answer.
+"""The output of `lag-zoo predict` as a table, JSON, CSV or Parquet, all from `to_dict()` of each prediction.
 
 All but the table are written row by row, so that a million of them need no memory; they go through the rows twice.
 """
@@ -18,7 +18,7 @@ from lag_zoo.errors import extra
 
 Row = Mapping[str, Any]
 BULKY = ("boxes", "crop_weights")
-"""What files leave out of each row; Python has it: `Prediction`."""
+"""Fields that files leave out; `Prediction` has them."""
 _AT_ONCE = 10_000  # rows of a Parquet file
 
 

@@ -1,4 +1,4 @@
-"""How the commands write tables and numbers."""
+"""Tables and numbers as the commands write them."""
 
 from typing import Annotated
 

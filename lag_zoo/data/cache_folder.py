@@ -33,13 +33,13 @@ _MADE_BY = " ".join(
 
 
 class Header(NamedTuple):
-    """What holds for all frames of a folder."""
+    """Facts that hold for all frames of a folder."""
 
     global_size: int
     salt: bytes
 
     def key(self, path: Path) -> str:
-        """What a file is known by: which one it is, and in what state, both hashed."""
+        """Hashes of a file's path and of its state."""
         real = path.resolve()
         try:
             found = real.stat()
@@ -118,7 +118,7 @@ def read_header(folder: Path, *, global_size: int | None = None) -> Header:
 
 
 def read_order(folder: Path) -> Order | None:
-    """What the last build was of; `None`: none has come to its end.
+    """Digest of the frames of the last build; `None`: none has come to its end.
 
     Raises:
         DataError: it is damaged.

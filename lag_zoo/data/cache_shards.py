@@ -2,7 +2,8 @@
 
 A shard is written once and never changed. Its name is the SHA-256 of its bytes, so no index has to be kept in step with
 it: it is there whole, or not at all. Of each frame it holds the field of view, the global view and the pixels, to be
-mapped into memory; at its end stand its index, JSON lines, and the length of that.
+mapped into memory; at its end stand its index, JSON lines, and the length of that. (A safetensors file has its index in
+front, so all frames of a shard would have to be in memory before the first is written.)
 """
 
 import contextlib
@@ -31,7 +32,7 @@ _CUTOUT = 4 * 8  # bytes of one cutout's int64
 
 
 class CachedFrame(NamedTuple):
-    """What is kept of a frame: its pixels (3, H, W), its global view (3, G, G), both uint8, and its field of view."""
+    """A frame as it is kept: pixels (3, H, W) and global view (3, G, G), both uint8, and the field of view."""
 
     pixels: Tensor
     global_view: Tensor
@@ -39,7 +40,7 @@ class CachedFrame(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a frame lies in its shard: its first byte, its height and width, and the cutouts of its field."""
+    """Place of a frame in its shard: first byte, height and width, and the cutouts of its field."""
 
     at: int
     height: int

@@ -1,4 +1,4 @@
-"""What a data set is, before anything is trained on it: every image is read once, and what was found is said.
+"""Check a data set before anything is trained on it: every image is read once.
 
 Three things are errors: a file that cannot be read, like frames on both sides of a split, and a label that a split has
 no frame of. The rest is for a reader to
@@ -28,7 +28,7 @@ from lag_zoo.views.colours import modality_of
 
 @dataclass(frozen=True, kw_only=True)
 class LabelCount:
-    """How many frames, and how many groups of them, one label has; `splits` how many frames in each split."""
+    """Counts of one label: its frames, its groups, and its frames in each split (`splits`)."""
 
     label: str
     frames: int
@@ -39,7 +39,7 @@ class LabelCount:
 
 @dataclass(frozen=True, kw_only=True)
 class DataReport:
-    """What `check_data` found.
+    """The findings of `check_data`.
 
     Attributes:
         source: the folder or manifest.
@@ -84,7 +84,7 @@ class DataReport:
 
     @property
     def errors(self) -> list[str]:
-        """What has to be mended before training, which does not look at excluded frames."""
+        """Faults that have to be mended before training, which leaves excluded frames out."""
         found = [
             f"{image}{f' (line {line})' if line else ''}: {reason}"
             for image, line, reason in self.unreadable
@@ -105,7 +105,7 @@ class DataReport:
 
 
 class _Seen(NamedTuple):
-    """What one image showed."""
+    """The findings on one image."""
 
     size: str = ""
     digest: str = ""

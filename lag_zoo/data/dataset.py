@@ -11,7 +11,7 @@ from lag_zoo.views import Views, ViewTransform
 
 
 class Images(Protocol):
-    """What `ViewDataset` wraps: a map-style data set of (image, label)."""
+    """A map-style data set of (image, label), as `ViewDataset` wraps it."""
 
     def __len__(self) -> int: ...
 

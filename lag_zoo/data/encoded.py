@@ -92,7 +92,7 @@ def _as_text(name: str) -> UnreadableImageError:
 
 
 def _path_of(file: object) -> Path | None:
-    """Where an open file lies, if its name is that of itself and not of a member of an archive, or a number."""
+    """Path of an open file, unless its name is a number or that of a member of an archive."""
     try:
         name: str = file.name  # type: ignore[attr-defined]  # where it has one
         there = os.stat(name)  # first: to ask a spooled file for its number would put it on the disk

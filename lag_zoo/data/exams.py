@@ -20,7 +20,7 @@ _SHOWN = 3
 
 
 class _Taken(NamedTuple):
-    """When a frame was taken, and by which processor."""
+    """The time at which a frame was taken, and the processor."""
 
     device: tuple[str, ...]
     time: datetime.datetime

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from lag_zoo.data.images import describe_left_out
+from lag_zoo.data.images import count_kinds
 from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.tasks import rules_of
 
@@ -40,7 +40,7 @@ def data_facts(
     if data.grouping:
         groups = {getattr(frame, data.grouping) for frame in used}
         facts["groups"] = f"{len(groups)} {_GROUPS[data.grouping]}"
-    left_out = describe_left_out(data.left_out).removeprefix("left out: ")
+    left_out = count_kinds(data.left_out)
     return {**facts, "left out": left_out} if left_out else facts
 
 

@@ -17,7 +17,7 @@ _SHOWN = 3
 
 
 class DoubtfulIds(NamedTuple):
-    """What `doubtful_ids` found.
+    """The findings of `doubtful_ids`.
 
     Attributes:
         patients: ids that are one but for their spelling, each two or more; `exams` likewise, of one patient.

@@ -19,7 +19,7 @@ from lag_zoo.views import to_pixels
 from lag_zoo.views.pixels import ADDRESS
 
 SUFFIXES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".png", ".bmp", ".webp"})
-"""How the names of image files end, in lower case."""
+"""Endings of image files, in lower case."""
 
 MAX_PIXELS = 80_000_000
 """Pixels of a file above which it is refused unread: no scope's frame, and below the size that PIL itself warns of."""
@@ -120,12 +120,22 @@ def describe_left_out(left_out: Mapping[str, int]) -> str:
     >>> describe_left_out({".mp4": 3, "no ending": 1, "hidden": 2})
     'left out: 3 .mp4, 2 hidden, 1 without an ending'
     """
+    kinds = count_kinds(left_out)
+    return f"left out: {kinds}" if kinds else ""
+
+
+def count_kinds(left_out: Mapping[str, int]) -> str:
+    """The counts of `describe_left_out` alone.
+
+    >>> count_kinds({".mp4": 3})
+    '3 .mp4'
+    """
     words = {_NO_ENDING: "without an ending", _LINK_ABOVE: "linked to a folder above"}
     kinds = sorted((-count, kind) for kind, count in left_out.items() if count)
     told = [f"{-count} {words.get(kind, kind)}" for count, kind in kinds[:_SHOWN]]
     if rest := sum(-count for count, _ in kinds[_SHOWN:]):
         told.append(f"{rest} of other kinds")
-    return f"left out: {', '.join(told)}" if told else ""
+    return ", ".join(told)
 
 
 def _is_folder(path: Path | os.DirEntry[str]) -> bool:

@@ -47,7 +47,7 @@ COLUMNS: tuple[Column, ...] = (
     "excluded",
     "split",
 )
-"""What may be said of a frame besides its labels, in the order in which a manifest has them."""
+"""Columns of a manifest besides image and labels, in their order."""
 
 SPLIT_NAMES = {
     "train": "train",
@@ -58,7 +58,7 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-"""What the splits are called elsewhere, in small letters."""
+"""Other names of the splits, in small letters."""
 
 MODALITIES = ("wli", "lci", "bli", "nbi", "other")
 REFERENCES = ("histology", "endoscopist")
@@ -87,7 +87,7 @@ def reason_of(cell: object) -> str:
 
 
 READERS: Mapping[Column, Callable[[object], str]] = {"age": age_of, "sex": sex_of, "excluded": reason_of}
-"""How the cells of columns are read that are more than texts."""
+"""Readers of the columns whose cells are more than texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,20 +188,20 @@ class Manifest:
         return tuple(sorted({frame.split for frame in self.frames if frame.split}))
 
     def path(self, frame: Frame) -> Path:
-        """Where a frame's image lies."""
+        """Path of a frame's image."""
         return self.root / frame.image
 
     def paths(self) -> list[Path]:
-        """Where the images lie."""
+        """Paths of the images."""
         return [self.path(frame) for frame in self.frames]
 
     def groups(self) -> np.ndarray:
-        """Whose each frame is (n,), str; without a grouping each frame is its own."""
+        """Patient or examination of each frame (n,), str; without a grouping each frame is its own."""
         name = self.grouping or "image"
         return np.array([getattr(frame, name) for frame in self.frames])
 
     def count_groups(self) -> int | None:
-        """How many patients or examinations there are; `None`: nobody says. An excluded frame may be nobody's."""
+        """Number of patients or examinations; `None`: not known. An excluded frame may have none."""
         return len(set(self.groups()) - {""}) if self.grouping is not None else None
 
     def targets(self) -> np.ndarray:
@@ -221,7 +221,7 @@ class Manifest:
         return rules_of(self.task).marks(self.targets())
 
     def column(self, name: Column) -> list[str]:
-        """What the frames have in one column."""
+        """Values of one column, a frame each."""
         return [getattr(frame, name) for frame in self.frames]
 
     def where(self, *, split: str | None = None, excluded: bool = False) -> "Manifest":
@@ -282,7 +282,8 @@ class Manifest:
             raise DataError(
                 f"{self.source} has the labels {list(self.label_names)}, and {list(names)} are expected"
             )
-        own = [names.index(name) for name in self.label_names]
+        place = {name: number for number, name in enumerate(names)}
+        own = [place[name] for name in self.label_names]
         moved = [rules_of(self.task).among(frame.labels, own, len(names)) for frame in self.frames]
         frames = (
             dataclasses.replace(frame, labels=labels)
@@ -342,7 +343,7 @@ def _require_one_row_each(manifest: Manifest) -> None:
 
 
 def _reasons(frames: Iterable[Frame]) -> str:
-    """Why frames are excluded, the most frequent first, such as "2 blurred, 1 without a reason"."""
+    """Count the reasons of exclusion, the most frequent first, such as "2 blurred, 1 without a reason"."""
     counts = Counter(frame.excluded for frame in frames if frame.excluded)
     told = [
         f"{count} {'without a reason' if reason == NO_REASON else reason}"

@@ -5,15 +5,15 @@ SHA-256. They are 20 examinations, and frames of one examination are near-copies
 say nothing of how well.
 """
 
+import hashlib
 import http.client
 import os
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # imported there, not in so many words exported
 from torch.utils.data import Dataset
@@ -21,10 +21,11 @@ from torch.utils.data import Dataset
 from lag_zoo.catalogue.gastric import LABELS
 from lag_zoo.data.images import read_image
 from lag_zoo.errors import DataError, DownloadError, InvalidConfigError
+from lag_zoo.files import write_whole
 from lag_zoo.weights.digests import digest_of
 
 BASE_URL = "https://raw.githubusercontent.com/fengcherenxi/LAG/main/data"
-"""Where the frames lie; below it, each by its name in `SHA256`."""
+"""Address of the frames; below it, each by its name in `SHA256`."""
 
 SHA256: Mapping[str, str] = {
     "WLI_normal/1.TIF": "d3ae87e88952fef08b7f9efbb5ef4e693619759eb8dca741f0f17e3fdbf07dfb",
@@ -62,8 +63,7 @@ SHA256: Mapping[str, str] = {
 
 _MOST = 8 * 2**20  # bytes of a file; a frame has 3.9 million
 _TRIES = 3  # requests for one file, where the answers break off
-_CHUNK = 1 << 18
-_PART, _ASIDE = ".part", ".damaged"  # no image's suffix, so that nobody takes such a file for a frame
+_ASIDE = ".damaged"  # no image's suffix, so that nobody takes such a file for a frame
 _SHOWN = 3
 
 
@@ -77,8 +77,8 @@ class LAGSamples(Dataset[tuple[Any, Any]]):
     Args:
         root: the folder, with or for `WLI_normal/1.TIF` ... `LCI_IM/5.TIF`; `lag_zoo.data.open_data(root)` reads it
             too.
-        download: fetches what is not there, 118 MB in all. What is there is not fetched again, and a download that
-            broke off goes on where it ended. A file with other bytes is set aside as `*.damaged`.
+        download: fetches what is not there, 118 MB in all, frame by frame. What is there is not fetched again. A file
+            with other bytes is set aside as `*.damaged`.
         transform: of the pixels, as from `lag_zoo.create_transform(model)`.
         target_transform: of the class index.
         base_url: a mirror, which serves the same paths.
@@ -179,87 +179,60 @@ def _fetch_all(root: Path, base_url: str, timeout: float) -> None:
                 _fetch(f"{base_url.rstrip('/')}/{quote(name)}", root / name, SHA256[name], timeout)
     except DownloadError as error:
         raise DownloadError(
-            f"{error}. Ways on: the call again, which goes on where this one ended; base_url= for a mirror; or the "
-            f"folder data/ of the repository fengcherenxi/LAG, got elsewhere and put as {root}"
+            f"{error}. Ways on: the call again, which goes on after the frames that came; base_url= for a mirror; or "
+            f"the folder data/ of the repository fengcherenxi/LAG, got elsewhere and put as {root}"
         ) from error
     except OSError as error:  # of the disk: those of the line are DownloadErrors by now
         raise DownloadError(f"the sample frames cannot be written to {root}: {error}") from error
 
 
 class _BrokenOffError(Exception):
-    """An answer that ended before its end; what came is in the part."""
+    """An answer that ended before its end."""
 
 
 def _fetch(url: str, path: Path, sha256: str, timeout: float) -> None:
-    """A file, whole and verified, by as many requests as it is worth."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + _PART)
+    """Fetches a file of a few megabytes, whole and verified; one that broke off is asked for again."""
     reason = ""
     for _ in range(_TRIES):
         try:
-            went_on = _receive(url, part, timeout)
+            data = _received(url, timeout)
         except _BrokenOffError as error:
             reason = str(error)
             continue
-        if digest_of(part) == sha256:
-            os.replace(part, path)
+        if hashlib.sha256(data).hexdigest() == sha256:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, data)
             return
-        size = part.stat().st_size
-        aside = _set_aside(part)
-        reason = f"other bytes came than the published ones, {size} of them, set aside as {aside}"
-        if not went_on:  # else what lay there may have been at fault
-            break
+        reason = f"other bytes came than the published ones, {len(data)} of them"
+        break
     raise DownloadError(f"{url} cannot be had: {reason}")
 
 
-def _receive(url: str, part: Path, timeout: float) -> bool:
-    """Receives what the part lacks, or all where the server knows no ranges; whether it went on from what was there."""
-    have = part.stat().st_size if part.exists() else 0
+def _received(url: str, timeout: float) -> bytes:
     try:
-        answer = urlopen(Request(url, headers={"Range": f"bytes={have}-"} if have else {}), timeout=timeout)
+        answer = urlopen(url, timeout=timeout)
     except HTTPError as error:
         error.close()
-        if have and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return True  # nothing is lacking
         raise DownloadError(f"{url} cannot be had: the server says {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise DownloadError(f"{url} cannot be had: the server does not answer ({reason!r})") from error
     with answer:
-        went_on: bool = answer.status == http.HTTPStatus.PARTIAL_CONTENT
-        begins = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-        if went_on and (begins is None or int(begins[1]) != have):
-            part.unlink(missing_ok=True)
-            raise _BrokenOffError("the server answers with another range than it was asked for")
-        with part.open("ab" if went_on else "wb") as file:
-            size = _copy(answer, file.write, have if went_on else 0)
-    if size > _MOST:
-        part.unlink()
-        raise DownloadError(f"{url} cannot be had: {size} bytes or more, a frame has at most {_MOST}")
-    return went_on
-
-
-def _copy(answer: Any, write: Callable[[bytes], Any], have: int) -> int:
-    """Writes what comes; the size of the whole, or one that is too large, of which no more is read."""
-    stated = answer.headers.get("Content-Length", "")
-    whole = have + int(stated) if stated.isdecimal() else None
-    if whole is not None and whole > _MOST:
-        return whole
-    while have <= _MOST and have != whole:
+        length = answer.headers.get("Content-Length", "")
+        stated = int(length) if length.isdecimal() else None
         try:
-            chunk = answer.read1(_CHUNK)  # `read` would lose what came before a silence
+            data: bytes = answer.read(_MOST + 1) if stated is None or stated <= _MOST else b""
         except (OSError, http.client.HTTPException) as error:
-            raise _BrokenOffError(f"the answer broke off after {have} bytes ({error!r})") from error
-        if not chunk:
-            break
-        write(chunk)
-        have += len(chunk)
-    if whole is not None and have < whole:
-        raise _BrokenOffError(f"the answer broke off after {have} of {whole} bytes")
-    return have
+            raise _BrokenOffError(f"the answer broke off ({error!r})") from error
+    size = len(data) if stated is None else max(stated, len(data))
+    if size > _MOST:
+        raise DownloadError(f"{url} cannot be had: {size} bytes or more, a frame has at most {_MOST}")
+    if len(data) < size:
+        raise _BrokenOffError(f"the answer broke off after {len(data)} of {size} bytes")
+    return data
 
 
 def _set_aside(path: Path) -> Path:
-    aside = path.with_name(path.name.removesuffix(_PART) + _ASIDE)
+    aside = path.with_name(path.name + _ASIDE)
     os.replace(path, aside)
     return aside

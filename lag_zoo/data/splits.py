@@ -102,7 +102,7 @@ def _share(parts: np.ndarray, name: str) -> float:
 
 
 def _distance(parts: np.ndarray, shares: Mapping[str, float]) -> float:
-    """How far the parts are from the shares that were asked for, at most."""
+    """Largest distance of the parts from the shares that were asked for."""
     return max((abs(_share(parts, name) - share) for name, share in shares.items()), default=0.0)
 
 

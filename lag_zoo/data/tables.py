@@ -133,7 +133,7 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
 
 
 def _hint(table: Table) -> str:
-    """What may be wrong with a header that has no image."""
+    """Guess the fault of a header that has no image."""
     for mark, name in ((";", "semicolons"), ("\t", "tabs")):
         if len(table.header) == 1 and mark in table.header[0]:
             return f". The cells are parted by {name}; commas are expected"

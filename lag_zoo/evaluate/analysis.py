@@ -42,13 +42,12 @@ class Analysis:
     """
 
     def __init__(self, scores: Scores, options: EvaluationOptions, validation: Scores | None = None) -> None:
-        _require_positive(scores, options)
         _require_pooling_of_calls(scores, options)
         self.scores, self.options, self.validation = scores, options, validation
-        self.units = scores.at(options.level, options.pooling)
+        self.units = scores.at(options.level, options.pooling, positive=options.positive)
         _require_groups(self.units, scores)
         self.points = OperatingPoints(scores, self.units, options, validation)
-        self.contrasts = contrasts_of(self.units, positive=options.positive, pairs=options.pairs)
+        self.contrasts = contrasts_of(self.units, pairs=options.pairs)
         self.calls = self.points.call(self.units, self.contrasts)
 
     def called(self, contrast: Contrast) -> np.ndarray:
@@ -77,8 +76,8 @@ class Analysis:
         """
         for column, value, places in parts_of(self.scores):
             part = self.scores.take(places)
-            units = part.at(self.options.level, self.options.pooling)
-            contrasts = contrasts_of(units, positive=self.options.positive, pairs=False)
+            units = part.at(self.options.level, self.options.pooling, positive=self.options.positive)
+            contrasts = contrasts_of(units, pairs=False)
             calls = self.points.call(units, self.contrasts)
             rows = tuple(_rows(self, units, contrasts, calls, False, progress))
             counts = {
@@ -96,9 +95,9 @@ class Analysis:
 
 def count_rows(scores: Scores, options: EvaluationOptions) -> int:
     """Count the calls of `progress` by `rows` and `subgroups`."""
-    units = scores.at("frame")
-    rest = len(contrasts_of(units, positive=options.positive, pairs=False))
-    every = len(contrasts_of(units, positive=options.positive, pairs=options.pairs))
+    units = scores.at("frame", positive=options.positive)
+    rest = len(contrasts_of(units, pairs=False))
+    every = len(contrasts_of(units, pairs=options.pairs))
     return every + rest * sum(1 for _ in parts_of(scores))
 
 
@@ -135,24 +134,10 @@ def _rows(
 
 
 def _called(contrast: Contrast, units: Units, calls: np.ndarray, points: OperatingPoints) -> np.ndarray:
-    """Which units are called: of two exclusive labels as the Predictor calls them, else each label by itself."""
-    if units.rules.exclusive and len(units.label_names) == 2:
+    """Mark the units that are called: of two exclusive labels as the Predictor does, else each label by itself."""
+    if units.positive is not None:
         return np.asarray(calls[contrast.places] == contrast.number)
     return np.asarray(contrast.probabilities >= points.of(contrast, units).each)
-
-
-def _require_positive(scores: Scores, options: EvaluationOptions) -> None:
-    if options.positive is None:
-        return
-    if options.positive not in scores.label_names:
-        raise InvalidConfigError(
-            f"no label {options.positive!r} to be the positive one; there are {', '.join(scores.label_names)}"
-        )
-    if not (scores.rules.exclusive and len(scores.label_names) == 2):
-        raise InvalidConfigError(
-            f"a positive label is for two labels that exclude each other; here are {len(scores.label_names)} labels "
-            f"({scores.task}), and each has a row of its own"
-        )
 
 
 def _require_pooling_of_calls(scores: Scores, options: EvaluationOptions) -> None:

@@ -139,7 +139,7 @@ def with_baselines(
 def _seen(
     manifest: Manifest, config: LAGConfig, skip_unreadable: bool, progress: Callable[[], None]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """What each baseline knows of each image: by image, then by baseline."""
+    """Features of each image, by image, then by baseline."""
     probe = _untrained(config)
     seen = {}
     for frame in manifest.frames:

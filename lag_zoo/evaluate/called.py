@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lag_zoo.brief import brief
-from lag_zoo.evaluate.units import Units, targets_from
+from lag_zoo.evaluate.units import Units
 from lag_zoo.metrics import influence
 from lag_zoo.metrics.agreement import confusion_matrix
 from lag_zoo.metrics.clustered import group_interval
@@ -25,7 +25,7 @@ CALLED_TITLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class CalledResult:
-    """What the calls come to.
+    """The calls against the truth.
 
     Attributes:
         label_names: of the C labels; `n`: units that were counted; `groups`: independent groups among them.
@@ -68,7 +68,7 @@ def called_result(units: Units, calls: np.ndarray, *, rule: str, failures: bool)
     """
     targets, groups, failed = units.targets, units.groups, np.zeros(len(units), bool)
     if failures and units.failed is not None:
-        more = targets_from(units.rules, units.failed.known, units.failed.truth)
+        more = units.targets_from(units.failed.known, units.failed.truth)
         targets, groups = np.concatenate([targets, more]), np.concatenate([groups, units.failed.groups])
         calls = np.concatenate([calls, np.full_like(more, UNKNOWN)])
         failed = np.concatenate([failed, np.ones(len(more), bool)])

@@ -28,29 +28,20 @@ class Contrast(NamedTuple):
     truth: np.ndarray
 
 
-def contrasts_of(units: Units, *, positive: str | None, pairs: bool | None) -> list[Contrast]:
+def contrasts_of(units: Units, *, pairs: bool | None) -> list[Contrast]:
     """Return the contrasts of some units: each label against the rest, then label against label where asked for.
 
     Of two exclusive labels one is reported, the positive one (by default the second): the other's numbers would be its
     mirror image.
     """
-    names = units.label_names
     found = []
-    for number, other in units.rules.contrasts(len(names)):
+    for number, other in units.rules.contrasts(len(units.label_names)):
         if other is None:
-            if units.rules.exclusive and len(names) == 2 and names[number] != positive_label(units, positive):
-                continue
-            found.append(_against_rest(units, number))
+            if units.positive in (None, number):
+                found.append(_against_rest(units, number))
         elif with_pairs(units, pairs):
             found.append(_against_other(units, number, other))
     return found
-
-
-def positive_label(units: Units, asked: str | None) -> str | None:
-    """Return the label that a report of two exclusive labels is about; `None`: each label has its own row."""
-    if not (units.rules.exclusive and len(units.label_names) == 2):
-        return None
-    return asked or units.label_names[1]
 
 
 MANY_LABELS = 6
@@ -66,7 +57,7 @@ def with_pairs(units: Units, asked: bool | None) -> bool:
 def _against_rest(units: Units, number: int) -> Contrast:
     places = units.known[:, number]
     against = REST
-    if units.rules.exclusive and len(units.label_names) == 2:
+    if units.positive is not None:
         against = units.label_names[1 - number]
     return Contrast(
         label=units.label_names[number],

@@ -97,7 +97,7 @@ def _reference(scores: Scores, place: int, label: str, truth: bool) -> str:
 
 
 def _picture(model: LAG, path: Path, with_crops: bool) -> str:
-    """What the network looked at, and how large: the global view in the frame's proportions, and the crops."""
+    """The network's input at its true size: the global view in the frame's proportions, and the crops."""
     pixels = read_image(path)
     _, height, width = pixels.shape
     views = model.sampler()(pixels)

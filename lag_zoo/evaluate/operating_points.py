@@ -67,8 +67,8 @@ class OperatingPoints:
         if options.uses_rule and not options.apparent:
             self._require_validation(scores, validation)
         if validation is not None and options.uses_rule:
-            self._validation = validation.at(options.level, options.pooling)
-            self._contrasts = contrasts_of(self._validation, positive=options.positive, pairs=True)
+            self._validation = validation.at(options.level, options.pooling, positive=options.positive)
+            self._contrasts = contrasts_of(self._validation, pairs=True)
         if self.stored and not _has_stored(scores):
             raise InvalidConfigError(
                 f"no operating point of {', '.join(units.label_names)} is stored with the weights (those of a run that "
@@ -79,12 +79,9 @@ class OperatingPoints:
 
     def of(self, contrast: Contrast, units: Units) -> OperatingPoint:
         """Return the operating point of a contrast; one that was chosen for all frames holds for each part of them."""
-        key = (contrast.label, contrast.against)
         if self.stored and contrast.other is None:
             return self._of_weights(contrast, units)
-        if key not in self._chosen:
-            self._chosen[key] = self._choose(contrast)
-        found = self._chosen[key]
+        found = self._chosen_once(contrast)
         return found._replace(each=np.full(len(contrast.truth), found.threshold))
 
     def call(self, units: Units, contrasts: Sequence[Contrast]) -> np.ndarray:
@@ -93,20 +90,34 @@ class OperatingPoints:
         Args:
             contrasts: of all units, with those of each label against the rest.
         """
-        if self.stored:
+        # An examination has the positive label if any frame has it: it is called by that label's point alone.
+        by_positive = units.positive is not None and units.level != "frame"
+        if self.stored and not by_positive:
             return decide(units.probabilities, units.thresholds, units.rules.name)
-        points = np.full(len(units.label_names), np.nan)
+        points = np.full(units.probabilities.shape, np.nan)
         for contrast in contrasts:
             if contrast.other is None:
-                points[contrast.number] = self.of(contrast, units).threshold
+                points[:, contrast.number] = self._everywhere(contrast, units)
         return decide(units.probabilities, points, units.rules.name)
+
+    def _everywhere(self, contrast: Contrast, units: Units) -> np.ndarray:
+        """The threshold of a label for every unit (m,), also where it is not known whether it has the label."""
+        if self.stored:
+            return self._of_weights(contrast._replace(places=np.ones(len(units), bool)), units).each
+        return np.full(len(units), self._chosen_once(contrast).threshold)
+
+    def _chosen_once(self, contrast: Contrast) -> OperatingPoint:
+        key = (contrast.label, contrast.against)
+        if key not in self._chosen:
+            self._chosen[key] = self._choose(contrast)
+        return self._chosen[key]
 
     def _of_weights(self, contrast: Contrast, units: Units) -> OperatingPoint:
         limits = units.thresholds[contrast.places]
         each, rule = limits[:, contrast.number], OF_EACH_FOLD if self._folds else "stored with the weights"
         if np.isnan(each).any():
             names = units.label_names
-            if units.rules.exclusive and len(names) == 2:
+            if units.positive is not None:
                 other = 1 - contrast.number
                 # Called where the other is not. A frame on the line is the other's, so the line is a hair above it.
                 each = np.where(np.isnan(each), 1 - limits[:, other] + _HAIR, each)
@@ -189,7 +200,7 @@ def _has_stored(scores: Scores) -> bool:
 
 
 def _known_frames(scores: Scores) -> str:
-    """Why stored thresholds are apparent on these frames, in words; empty: they are not, as far as that is known."""
+    """Say why stored thresholds are apparent on these frames; empty: they are not, as far as that is known."""
     if set(scores.frames.fold) & set(TRAINED_ON):
         return "chosen on such frames"
     return "they know such frames" if "yes" in scores.frames.columns.get(IN_TRAINING_DATA, ()) else ""

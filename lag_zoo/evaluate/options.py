@@ -14,7 +14,7 @@ STORED = "stored"
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
-    """How scores are evaluated.
+    """Options of an evaluation of scores.
 
     Attributes:
         operating_point: `auto` (those that come with the weights, else 0.5), `stored` (with the weights), a
@@ -55,6 +55,6 @@ class EvaluationOptions:
 
     @property
     def uses_rule(self) -> bool:
-        """Whether thresholds are chosen on frames, by a rule."""
+        """True where thresholds are chosen on frames, by a rule."""
         point = self.operating_point
         return point not in (AUTO, STORED) and number_or_rule(point) is None

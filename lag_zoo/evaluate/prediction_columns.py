@@ -22,7 +22,7 @@ Data = str | os.PathLike[str] | Any
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How tables of predictions are read.
+    """Options of reading tables of predictions.
 
     Attributes:
         columns: which of a table's columns is which of a manifest's.

@@ -35,10 +35,10 @@ from lag_zoo.evaluate.scoring import flow_of, frame_table
 from lag_zoo.specs import Task
 
 BETWEEN = ";"
-"""What parts the labels in a cell of `called`."""
+"""Separator of the labels in a cell of `called`."""
 
 WITHIN = 1e-3
-"""How far the sum of a line's probabilities may be from 1."""
+"""Largest distance of the sum of a line's probabilities from 1."""
 
 
 class Predicted:
@@ -83,7 +83,7 @@ class Predicted:
         )
 
     def _answered(self, chosen: Manifest) -> np.ndarray:
-        """Which frames have a prediction (n,) bool; of labels each for itself, an empty call is one: none holds."""
+        """Mark the frames with a prediction (n,) bool; of labels each for itself, an empty call is one: none holds."""
         columns = self._predictions.columns
         if columns == [CALLED] and self.manifest.task == "multilabel":
             return np.ones(len(chosen), bool)

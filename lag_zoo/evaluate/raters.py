@@ -60,7 +60,7 @@ class RaterResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Raters:
-    """How far raters agree.
+    """Agreement of raters.
 
     Attributes:
         names: of the raters.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lag_zoo.evaluate.analysis import Analysis
 from lag_zoo.evaluate.called import CalledResult
-from lag_zoo.evaluate.contrasts import MANY_LABELS, positive_label, with_pairs
+from lag_zoo.evaluate.contrasts import MANY_LABELS, with_pairs
 from lag_zoo.evaluate.operating_points import TRAINED_ON, UNSET
 from lag_zoo.evaluate.options import AUTO, STORED
 from lag_zoo.evaluate.results import LabelResult, unit_word
@@ -129,7 +129,7 @@ def _left_out(
         )
     there = {row.label for row in rows}
     lost = [name for name in names if name not in there]
-    if lost and positive_label(units, analysis.options.positive) is None:
+    if lost and units.positive is None:
         yield f"Nothing is known of {_or(lost)} in these frames."
     if with_pairs(units, asked):
         found = {(pair.label, pair.against) for pair in pairs}

@@ -35,12 +35,12 @@ class Sample(NamedTuple):
 
     @property
     def right(self) -> np.ndarray:
-        """Which units were called as they are (n,) bool."""
+        """Units that were called as they are (n,) bool."""
         return np.asarray((self.called == self.truth) & ~self.failed)
 
     @property
     def calls(self) -> np.ndarray:
-        """Which units were called one way or the other (n,) bool: all but the failed."""
+        """Units that were called one way or the other (n,) bool: all but the failed."""
         return ~self.failed
 
     def answered(self) -> "Sample":
@@ -55,7 +55,7 @@ class Sample(NamedTuple):
 class Metric(NamedTuple):
     """A number of a contrast: its key in reports, its titles, and its influence on a sample.
 
-    `needs_probabilities`: calls alone do not give it.
+    `needs_probabilities`: calls alone do not give it, and units without a probability are not in its sample.
     """
 
     key: str
@@ -72,10 +72,9 @@ def _f1(sample: Sample) -> Influence:
 
 def _ranked(statistic: Callable[[np.ndarray, np.ndarray], Influence]) -> Callable[[Sample], Influence]:
     def of(sample: Sample) -> Influence:
-        answered = sample.answered()
-        if not len(answered.truth):
+        if not len(sample.truth):
             return influence.UNDEFINED
-        return statistic(answered.probabilities, answered.truth)
+        return statistic(sample.probabilities, sample.truth)
 
     return of
 
@@ -92,7 +91,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("auroc", "AUROC", "area under the ROC curve", _ranked(influence.auroc), True),
     Metric("auprc", "AUPRC", "average precision", _ranked(influence.auprc), True),
 )
-"""What every contrast is measured by, in the order of the tables; the first five in the paper's order. To add one: an
+"""The measures of every contrast, in the order of the tables; the first five in the paper's order. To add one: an
 entry here, and its influence in `lag_zoo.metrics.influence`."""
 
 CALIBRATION_TITLES = {
@@ -164,7 +163,7 @@ class LabelResult:
 
     @property
     def has_both_classes(self) -> bool:
-        """Whether some units have the label and some lack it."""
+        """True where some units have the label and some lack it."""
         return 0 < self.positives < self.n
 
 
@@ -189,13 +188,14 @@ def result_of(
         full: with calibration and the points of the pictures, which take the longest.
     """
     sample = _sample(contrast, units, called, options)
+    answered = sample.answered()
     groups, n = sample.groups, len(sample.truth)
     measured = {}
     for metric in METRICS:
+        own = answered if metric.needs_probabilities else sample
         known = with_probabilities or not metric.needs_probabilities
-        found = metric.influence(sample) if known else influence.UNDEFINED
-        measured[metric.key] = group_interval(found, groups, n)
-    answered = sample.answered()
+        found = metric.influence(own) if known else influence.UNDEFINED
+        measured[metric.key] = group_interval(found, own.groups, len(own.truth))
     both = bool(answered.truth.any() and not answered.truth.all()) and with_probabilities
     margins = contrast.probabilities - point.each
     return LabelResult(
@@ -285,12 +285,13 @@ def _at_prevalence(sample: Sample, options: EvaluationOptions) -> AtPrevalence |
 
 
 def _calibration(sample: Sample, options: EvaluationOptions) -> dict[str, Interval]:
-    groups = np.arange(len(sample.truth)) if sample.groups is None else sample.groups
+    probabilities, truth = sample.probabilities, sample.truth
+    groups = np.arange(len(truth)) if sample.groups is None else sample.groups
 
-    def measured(weights: np.ndarray) -> np.ndarray:
-        probabilities, truth = sample.probabilities, sample.truth
+    def measured(weights: np.ndarray, *, firth: bool = True) -> np.ndarray:
+        # Firth's penalty gives a resample a line even where a threshold parts its labels: none is lost.
         return np.hstack([
-            calibration.calibration_measures(probabilities, truth, weights, bins=BINS),
+            calibration.calibration_measures(probabilities, truth, weights, bins=BINS, firth=firth),
             integrated_errors(probabilities, truth, weights, groups=groups),
         ])  # fmt: skip
 
@@ -299,8 +300,10 @@ def _calibration(sample: Sample, options: EvaluationOptions) -> dict[str, Interv
         groups,
         n_resamples=options.n_resamples,
         seed=options.seed,
-        carriers=fewer_groups(sample.truth, groups),
+        carriers=fewer_groups(truth, groups),
     )
+    likeliest = measured(np.ones((1, len(truth))), firth=False)[0]
+    drawn = [one._replace(value=float(value)) for one, value in zip(drawn, likeliest, strict=True)]
     if sample.groups is None:
         drawn = [
             one._replace(groups=None, method=f"bootstrap, {options.n_resamples} resamples, {INDEPENDENT}")

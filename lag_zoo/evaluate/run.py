@@ -53,7 +53,7 @@ class Extras:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """How networks are run on frames.
+    """Options of running networks on frames.
 
     Attributes:
         split: the frames that are reported: by default `test` where there are splits; `all`: every frame.
@@ -344,7 +344,7 @@ def _about(
     options: EvaluationOptions,
     scoring: Scoring,
 ) -> dict[str, Any]:
-    """What was evaluated and how, by which version, and when."""
+    """Describe the evaluation: network, data, options, version and date."""
     from lag_zoo import __version__
 
     origin = network.load_report

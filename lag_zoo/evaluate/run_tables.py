@@ -243,7 +243,7 @@ def _said_of(left_out: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _about(model: str | None, data: str, split: str | None, options: EvaluationOptions) -> dict[str, Any]:
-    """What was evaluated and how, by which version, and when."""
+    """Describe the evaluation: network, data, options, version and date."""
     from lag_zoo import __version__
 
     return {

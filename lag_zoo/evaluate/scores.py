@@ -295,19 +295,21 @@ class Scores:
             return self.given
         return self.rules.probabilities(self.logits / self.calibration.temperature)
 
-    def at(self, level: Level, pooling: Pooling = "maximum") -> Units:
+    def at(self, level: Level, pooling: Pooling = "maximum", *, positive: str | None = None) -> Units:
         """Return these scores by frame, examination or patient: what every later step counts.
 
         Args:
             level: frame, exam or patient.
             pooling: how the probabilities of the frames become one; frames are not pooled.
+            positive: of two exclusive labels the one that an examination has if any frame has it; `None`: the second.
 
         Raises:
-            InvalidConfigError: a level that the data do not name, or a pooling that there is not.
+            InvalidConfigError: a level that the data do not name, a pooling that there is not, or a positive label that
+                is none.
         """
         if level == "frame":
-            return frames_as_units(self)
-        return pooled_units(self, level, pooling)
+            return frames_as_units(self, positive)
+        return pooled_units(self, level, pooling, positive)
 
     def take(self, places: np.ndarray) -> "Scores":
         """Return the scores of some frames, by their places (k,), in this order."""

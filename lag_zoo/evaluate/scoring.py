@@ -188,7 +188,7 @@ def _those(manifest: Manifest, chosen: np.ndarray) -> Manifest:
 
 
 def _calibration(model: LAG | GlobalPath) -> Calibration:
-    """Those of the whole network: without its crops it has none."""
+    """Calibration of the whole network; without its crops it has none."""
     weights = None if isinstance(model, GlobalPath) else model.weight_spec
     if weights is None:
         return Calibration()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from lag_zoo.brief import brief
+from lag_zoo.errors import InvalidConfigError
 from lag_zoo.metrics.levels import Pooling, pool
 from lag_zoo.tasks import UNKNOWN, TaskRules
 
@@ -28,6 +29,8 @@ class Units:
         groups: (m,) the patient or examination of each; `grouping`: which of them, `None` where not known.
         thresholds: (m, C) the network's own, of each unit; NaN where a label has none.
         frames: (m,) frames of each.
+        positive: of two exclusive labels the number of the one that is reported, and that a unit has if any of its
+            frames has it; `None`: each label stands for itself.
         failed: units none of whose frames could be read, without probabilities, or `None`.
     """
 
@@ -42,6 +45,7 @@ class Units:
     grouping: Grouping | None
     thresholds: np.ndarray
     frames: np.ndarray
+    positive: int | None
     failed: "Failed | None" = None
 
     __repr__ = brief
@@ -51,13 +55,22 @@ class Units:
 
     @property
     def grouped(self) -> bool:
-        """Whether the data name patients or examinations; else units are taken as independent."""
+        """True where the data name patients or examinations; else units are taken as independent."""
         return self.grouping is not None
 
     @property
     def targets(self) -> np.ndarray:
         """The truth in the form that calls have: numbers of labels (m,), -1 of a unit with several; or (m, C)."""
-        return targets_from(self.rules, self.known, self.truth)
+        return self.targets_from(self.known, self.truth)
+
+    def targets_from(self, known: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Return known labels and true labels (k, C) of some units in the form that calls have."""
+        if self.positive is not None:
+            return np.where(truth[:, self.positive], self.positive, 1 - self.positive)
+        if self.rules.exclusive:
+            single = known.all(axis=1) & (truth.sum(axis=1) == 1)
+            return np.where(single, truth.argmax(axis=1), UNKNOWN)
+        return np.where(known, truth.astype(int), UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -69,21 +82,8 @@ class Failed:
     groups: np.ndarray
 
 
-def targets_from(rules: TaskRules, known: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return the truth (m, C) in the form of calls.
-
-    >>> from lag_zoo.tasks import rules_of
-    >>> known = np.ones((2, 2), bool)
-    >>> targets_from(rules_of("multiclass"), known, np.array([[False, True], [True, True]]))
-    array([ 1, -1])
-    """
-    if rules.exclusive:
-        return np.where(known.all(axis=1) & (truth.sum(axis=1) == 1), truth.argmax(axis=1), UNKNOWN)
-    return np.where(known, truth.astype(int), UNKNOWN)
-
-
-def frames_as_units(scores: "Scores") -> Units:
-    """Return each frame as a unit of its own."""
+def frames_as_units(scores: "Scores", positive: str | None = None) -> Units:
+    """Return each frame as a unit of its own; `positive` as in `Scores.at`."""
     known, truth = _known_and_truth(scores.rules, scores.frames, len(scores.label_names))
     skipped = scores.flow.skipped
     failed = None
@@ -101,18 +101,19 @@ def frames_as_units(scores: "Scores") -> Units:
         grouping=scores.frames.grouping,
         thresholds=_thresholds(scores),
         frames=np.ones(len(scores), dtype=int),
+        positive=_positive(scores, positive),
         failed=failed,
     )
 
 
-def pooled_units(scores: "Scores", level: Level, pooling: Pooling) -> Units:
+def pooled_units(scores: "Scores", level: Level, pooling: Pooling, positive: str | None = None) -> Units:
     """Return examinations or patients: one has a label if any frame has it, and lacks it if every frame lacks it.
 
     Where some frames are not known to lack it and none has it, nothing is known of the whole: a single negative frame
     does not make a negative examination.
     """
     names = scores.frames.units(level)
-    each = frames_as_units(scores)
+    each = frames_as_units(scores, positive)
     places, first = np.unique(names, return_index=True)
     inverse = np.searchsorted(places, names)
     columns = [
@@ -134,8 +135,24 @@ def pooled_units(scores: "Scores", level: Level, pooling: Pooling) -> Units:
         # A group is in one fold as a whole, so the thresholds of its frames are the same.
         thresholds=each.thresholds[first],
         frames=counts,
+        positive=each.positive,
         failed=_failed_units(scores, level, set(places.tolist())),
     )
+
+
+def _positive(scores: "Scores", asked: str | None) -> int | None:
+    names = scores.label_names
+    of_two = scores.rules.exclusive and len(names) == 2
+    if asked is None:
+        return 1 if of_two else None
+    if asked not in names:
+        raise InvalidConfigError(f"no label {asked!r} to be the positive one; there are {', '.join(names)}")
+    if not of_two:
+        raise InvalidConfigError(
+            f"a positive label is for two labels that exclude each other; here are {len(names)} labels "
+            f"({scores.task}), and each has a row of its own"
+        )
+    return names.index(asked)
 
 
 def _known_and_truth(rules: TaskRules, frames: "FrameTable", count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from lag_zoo.errors import InvalidConfigError
 from lag_zoo.metrics.weighted import checked_weights, ratio
 
 Distance = Literal["nominal", "linear", "quadratic"]
-"""How far two labels are apart: all equally, or, of ordered ones, by the steps between them or the steps squared."""
+"""Distance of two labels: equal for all, or, of ordered ones, the steps between them or the steps squared."""
 
 MISSING = -1
 """A rating that was not given."""

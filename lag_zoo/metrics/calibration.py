@@ -1,4 +1,4 @@
-"""Whether a probability of 0.8 is right eight times out of ten: errors, bins, and observed over expected.
+"""Calibration: errors, bins, and observed over expected. A probability of 0.8 should be right eight times out of ten.
 
 The slope and the two intercepts are in `calibration_line`, the smooth curve in `calibration_curve`.
 """

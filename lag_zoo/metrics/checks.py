@@ -1,4 +1,4 @@
-"""What every statistic asks of its arrays."""
+"""Checks of the arrays that every statistic takes."""
 
 import numpy as np
 

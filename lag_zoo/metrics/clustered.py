@@ -263,7 +263,7 @@ def _p(value: float, spread: _Spread) -> float:
 
 
 def fewer_groups(truth: np.ndarray, groups: np.ndarray | None) -> int:
-    """How many groups have the label, or lack it in any frame: the fewer."""
+    """Count the groups with the label in any frame, and those without it in any: the fewer."""
     truth = np.asarray(truth, bool)
     names = np.arange(len(truth)) if groups is None else np.asarray(groups)
     return min(len(np.unique(names[truth])), len(np.unique(names[~truth])))

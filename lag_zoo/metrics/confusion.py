@@ -19,7 +19,7 @@ class Confusion(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """What a confusion comes to; NaN where nothing defines it. The first five in the paper's order."""
+    """Rates of a confusion; NaN where nothing defines one. The first five in the paper's order."""
 
     accuracy: float
     sensitivity: float

@@ -70,7 +70,7 @@ def require_pooling(by: str) -> None:
 
 
 def frames_and_label(pooled: Pooled) -> Association:
-    """Whether groups with the label have more frames; NaN where either does not vary."""
+    """Correlate the number of frames of a group with its label; NaN where either does not vary."""
     if len(set(pooled.frames)) < 2 or len(set(pooled.truth)) < 2:
         return Association(float("nan"), float("nan"))
     found = scipy.stats.spearmanr(pooled.frames, pooled.truth)

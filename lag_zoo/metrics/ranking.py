@@ -1,4 +1,4 @@
-"""How well scores rank frames, whatever the threshold: AUROC, AUPRC, and DeLong's interval and test."""
+"""Ranking, whatever the threshold: AUROC, AUPRC, and DeLong's interval and test."""
 
 from typing import NamedTuple
 

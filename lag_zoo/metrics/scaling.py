@@ -28,7 +28,7 @@ _WIDTH_OF_INTERCEPTS = 0.7  # about the log of how frequent each label is
 
 
 class TemperatureFit(NamedTuple):
-    """What sets logits (n, C) right: `logits / temperature + intercepts`.
+    """A correction of logits (n, C): `logits / temperature + intercepts`.
 
     Attributes:
         temperature: above 1 for a network that was too sure of itself.

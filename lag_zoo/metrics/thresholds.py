@@ -1,4 +1,4 @@
-"""Where to draw the line. A threshold belongs to the data it was chosen on, never to those it is reported on.
+"""Thresholds by a rule. A threshold belongs to the data it was chosen on, never to those it is reported on.
 
 Every threshold between two neighbouring scores makes the same calls. A rule takes the middle: so it lies as far from
 the frames on one side as from those on the other, and of two labels the line of one is 1 less the line of the other.
@@ -16,7 +16,7 @@ _WANTED = re.compile(r"(sens|spec)\s*>=\s*(0?\.\d+|1(?:\.0*)?|0)")
 
 
 class _Places(NamedTuple):
-    """Where a line can be drawn (m,), from below all scores to above all: the threshold, the width of the gap between
+    """Places for a threshold (m,), from below all scores to above all: the threshold, the width of the gap between
     scores, and frames called rightly among those with the label and without."""
 
     threshold: np.ndarray

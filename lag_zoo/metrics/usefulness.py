@@ -1,4 +1,4 @@
-"""What a model is good for: what abstaining gains, and whether acting on it beats treating all or none.
+"""Usefulness of a model: the gain from referring doubtful frames, and the net benefit of acting on its calls.
 
 Each curve is also there under many weightings of the frames at once, for its band: `weighted_bootstraps` draws groups,
 and takes the percentiles of every point.
@@ -26,7 +26,7 @@ THRESHOLDS = np.arange(0.01, 1.0, 0.01).round(2)
 
 
 class Referral(NamedTuple):
-    """How right a model is on what is left when a share of frames, the least certain, is referred: (k,) each."""
+    """Rates on the frames that are left when a share, the least certain, is referred: (k,) each."""
 
     share: np.ndarray
     accuracy: np.ndarray
@@ -45,7 +45,7 @@ class Decision(NamedTuple):
 def referral_curve(
     probabilities: np.ndarray, truth: np.ndarray, *, threshold: float, shares: np.ndarray = SHARES
 ) -> Referral:
-    """How right a model is on the frames that are left when those nearest the threshold go to somebody else.
+    """Rates on the frames that are left when those nearest the threshold are referred.
 
     Of frames that are equally near, as many as are to be referred count as their average.
 

@@ -1,4 +1,4 @@
-"""How the crops join the global view.
+"""Fusion: the crops join the global view.
 
 Each fusion takes the global features (B, G), the crop features (B, N, D) and `inside` (B, N), and gives `Fused`.
 Only attention weighs the crops; the weights of the others are `None`.

@@ -68,7 +68,7 @@ class LAG(nn.Module):
     weight_spec: "WeightSpec | None" = None
     """The specification of the weights, where all of them were loaded."""
     is_fused: bool = False
-    """Whether `fuse` made this network: then it predicts, and cannot be trained or saved."""
+    """True where `fuse` made this network: then it predicts, and cannot be trained or saved."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How the network runs when it predicts: fused, compiled, in which numbers, how many views at once."""
+"""The engine: a network as it runs when it predicts, fused, compiled, in some precision, so many views at once."""
 
 import copy
 import os
@@ -80,7 +80,7 @@ class Engine:
         self._run = torch.compile(self._forward, dynamic=False) if compile else self._forward
 
     def __call__(self, views: Views) -> NetworkOutput:
-        """What the network says of B views."""
+        """Run the network on B views."""
         logits, weights = [], []
         for part in zip(*(torch.split(t, self.batch_size) for t in views), strict=True):
             given = Views(*part).to(self.model.pixel_mean.device)

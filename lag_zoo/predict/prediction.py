@@ -1,4 +1,4 @@
-"""What is said of an image, or why nothing can be."""
+"""The prediction for an image, or the failure to make one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ RIGHT, WRONG = (120, 230, 120), (255, 130, 110)
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one frame.
+    """The prediction of a model for one frame.
 
     Attributes:
         path: the file; `None` for an image that came in memory.

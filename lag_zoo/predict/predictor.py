@@ -166,7 +166,7 @@ class Predictor:
         return self._iterate(_each(inputs, left_out), tta)
 
     def images_a_batch(self, tta: int = 0) -> int:
-        """How many images pass the network together."""
+        """Number of images that pass the network together."""
         return max(1, self.batch_size // max(1, tta))
 
     def _iterate(self, images: Iterable[_Image], tta: int) -> Iterator[Prediction | Failure]:

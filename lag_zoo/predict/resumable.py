@@ -39,7 +39,7 @@ def survey(paths: Iterable[str | os.PathLike[str]], left_out: Counter[str] | Non
 
 
 class _Names:
-    """What `survey` finds, path by path."""
+    """The findings of `survey`, path by path."""
 
     def __init__(self) -> None:
         self.count, self.digest = 0, hashlib.sha256()

@@ -27,7 +27,7 @@ class Part(Protocol):
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
         stage: the number of the stage it is in.

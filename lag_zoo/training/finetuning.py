@@ -271,7 +271,7 @@ def _digests_of_training(manifest: Manifest, digests: Sequence[str]) -> frozense
 
 
 def _behind(network: LAG) -> frozenset[str]:
-    """Those of the frames behind the weights that it starts from."""
+    """Digests of the frames behind the weights that a run starts from."""
     origin = network.load_report
     return frozenset() if origin is None else frames_behind(origin.trained_on, origin.path).digests
 

@@ -20,7 +20,7 @@ from lag_zoo.training.run_folder import RunFolder
 
 @dataclass(kw_only=True)
 class Job:
-    """What a run is to do.
+    """A run's task.
 
     Attributes:
         recipe: how to train.
@@ -66,12 +66,12 @@ class Job:
 
     @property
     def processes(self) -> int:
-        """How many processes share the job."""
+        """Number of processes that share the job."""
         return int(self.accelerator.num_processes)
 
     @property
     def is_first(self) -> bool:
-        """Whether this process is the one that writes."""
+        """True in the process that writes."""
         return bool(self.accelerator.is_main_process)
 
     def sum_over_processes(self, value: Tensor) -> Tensor:

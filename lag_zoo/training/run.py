@@ -168,7 +168,7 @@ class Run:
         save_checkpoint(self.job, {**self._parts(), "steps": steps})
 
     def _parts(self) -> dict[str, Part]:
-        """What a checkpoint keeps besides what a stage has of its own."""
+        """State that a checkpoint keeps besides a stage's own."""
         parts: dict[str, Part] = {
             "progress": self.progress,
             "model": self.model,
@@ -199,7 +199,7 @@ class Run:
         return 0 < self.job.recipe.patience <= waited
 
     def _is_stop_asked(self) -> bool:
-        """Whether Ctrl-C was pressed, in any process: all of them have to ask, and stop after the same step."""
+        """Tell whether Ctrl-C was pressed, in any process: all of them have to ask, and stop after the same step."""
         if self.job.processes == 1:
             return self.interrupted()
         pressed = torch.tensor(float(self.interrupted()), device=self.job.device)

@@ -44,7 +44,7 @@ class Selection:
         self.logits: ValidationLogits | None = None  # of the network with these weights
 
     def is_best(self, row: Row, rows: Sequence[Row], *, first: int) -> bool:
-        """Whether an epoch is better than the others of its stage so far.
+        """Tell whether an epoch is better than the others of its stage so far.
 
         Each stage begins anew: the score of an epoch without crops says nothing of the network with them.
 

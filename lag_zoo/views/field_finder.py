@@ -122,7 +122,7 @@ def _turns(device: torch.device) -> Tensor:
 
 
 def _ray_ends(lit: Tensor, seed: Tensor, step: int, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Where rays leave the light, in frame pixels: their origins (B, 1, 2), directions (B, R, 2) and lengths (B, R)."""
+    """Rays that leave the light, in frame pixels: origins (B, 1, 2), directions (B, R, 2) and lengths (B, R)."""
     h, w = lit.shape[1:]
     height, width = size
     origin = (seed * step)[:, None]

@@ -97,7 +97,7 @@ def not_pixels(thing: object, expected: str) -> InvalidImageError:
         shown = repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
         if ADDRESS.match(text):
             came = f"the address {shown}: fetch it, and lag_zoo.data.read_image(data) reads its bytes"
-        elif _is_folder(text):
+        elif os.path.isdir(text):
             came = f"the folder {shown}: lag_zoo.data.find_images([folder]) lists its images, read_image reads each"
         else:
             came = f"the path {shown}: lag_zoo.data.read_image(path) reads it"
@@ -108,13 +108,6 @@ def not_pixels(thing: object, expected: str) -> InvalidImageError:
     else:
         came = type(thing).__name__
     return InvalidImageError(f"{expected}; got {came}")
-
-
-def _is_folder(path: str) -> bool:
-    try:
-        return os.path.isdir(path)
-    except ValueError:  # a name that cannot be one
-        return False
 
 
 def _from_pil(image: Image.Image) -> npt.NDArray[np.generic]:

@@ -13,7 +13,7 @@ NOT_A_DEVICE = (
     "For research and teaching. Not a medical device: not for diagnosis, treatment or use on patients."
 )
 REQUIRED = ("label_names", "licence", "training_data", "intended_use", "limits")
-"""What a card must say before it is published; fields of `WeightSpec`."""
+"""Fields of `WeightSpec` that a card must have before it is published."""
 
 
 def require_complete(config: RepositoryConfig) -> None:

@@ -16,7 +16,7 @@ _CHUNK = 1 << 22
 
 
 def cache_directory() -> Path:
-    """Where lag_zoo keeps what it remembers."""
+    """Folder of lag_zoo's own cache."""
     if own := os.environ.get("LAG_ZOO_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lag_zoo"

@@ -27,7 +27,7 @@ class Golden(NamedTuple):
     tolerance: float = TOLERANCE
 
     def apart(self, model: LAG) -> float:
-        """How far a network's logits are from the saved ones, at most; it is left in the mode it was in.
+        """Largest distance of a network's logits from the saved ones; each module keeps its mode.
 
         Raises:
             WeightsMismatchError: further than the tolerance.

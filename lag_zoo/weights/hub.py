@@ -98,7 +98,7 @@ def cached_or_asked(find: Callable[[Place], _T], place: Place, filename: str) ->
 
 
 def _refusal(place: Place, filename: str) -> str:
-    """Why the Hub does not give a file, in a few words; empty: it does."""
+    """Say in a few words why the Hub does not give a file; empty: it does."""
     url = hf_hub_url(place.repo, filename, revision=place.revision)
     heard: list[str] = []
 
@@ -240,7 +240,7 @@ def _set_aside(path: Path, error: WeightsIntegrityError) -> Path:
 
 
 def _unavailable(place: Place, filename: str, error: Exception) -> WeightsNotFoundError:
-    """What failed, why, where it was looked for, and the ways on."""
+    """Describe a failure: its reason, the places that were tried, and the ways on."""
     cache = place.cache_dir or constants.HF_HUB_CACHE
     return WeightsNotFoundError(
         f"{filename} of {place} cannot be had: {_reason(place, error)} (asked: {constants.ENDPOINT}; cache: {cache})",
@@ -281,7 +281,7 @@ def _not_cached(place: Place, error: Exception) -> str:
 
 
 def _offline(place: Place) -> str:
-    """Why no request may be made; empty: one may."""
+    """Say why no request may be made; empty: one may."""
     setting = "local_files_only" if place.local_files_only else "HF_HUB_OFFLINE"
     if place.local_files_only or constants.HF_HUB_OFFLINE:
         return f"offline: {setting} is set, and the cache does not hold it"

@@ -1,4 +1,4 @@
-"""Where the weights of a name are looked for, and in which order.
+"""The look-up of a name's weights: the places, and their order.
 
 For a name of the zoo: the file inside the package, else the catalogued repository at its pinned commit, else the
 repository that the name suggests. For a place, `hf-hub:` or `local-dir:`, only there.
@@ -30,7 +30,7 @@ _SHAPES = (  # the fields that settle which tensors a network has; labels and vi
 
 
 class Reach(NamedTuple):
-    """How to get at weights that are elsewhere."""
+    """Ways to weights that are elsewhere."""
 
     revision: str | None
     cache_dir: Path | None

@@ -1,4 +1,4 @@
-"""What a load did: said, so that nobody has to guess what a network's weights are."""
+"""The report of a load, so that nobody has to guess a network's weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from lag_zoo.specs import DatasetRef
 
 @dataclass(frozen=True, kw_only=True)
 class LoadReport:
-    """Where a network's weights came from and what became of each tensor; `model.load_report` holds it.
+    """Source of a network's weights, and the fate of each tensor; `model.load_report` holds it.
 
     Attributes:
         source: as a person would name it: `the built-in ...`, `hf-hub:org/repo`, `local-dir:path`.

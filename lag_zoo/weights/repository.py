@@ -1,4 +1,4 @@
-"""What a repository of weights holds, on the Hub or in a folder: the layout of its `config.json`, both ways.
+"""The content of a repository of weights, on the Hub or in a folder: the layout of its `config.json`, both ways.
 
 A stranger's `config.json` is data: a network of a registered architecture, described by bounded numbers. Nothing in it
 is a class, a path or code, and only what stands under the key `lag_zoo` is read; the rest is for timm.
@@ -32,7 +32,7 @@ _BACKBONE_ARGS: dict[
 
 @dataclass(frozen=True, kw_only=True)
 class RepositoryConfig(Spec):
-    """What a repository says of its network and its weights.
+    """A repository's description of its network and its weights.
 
     Attributes:
         config: the network.

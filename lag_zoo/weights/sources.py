@@ -1,4 +1,4 @@
-"""Where weights are: inside the package, in a folder, or in a repository of the Hub.
+"""Places of weights: the package, a folder, or a repository of the Hub.
 
 Each gives the same: what its configuration says, what is vouched for, and verified files. A place is always named,
 `hf-hub:org/repo[@revision]` or `local-dir:path`; a bare path is never guessed.

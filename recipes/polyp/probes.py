@@ -1,4 +1,4 @@
-"""What can be had without a network: colours, which are a floor, and what must not give the answer away.
+"""What can be had without a network: colours, which are a baseline, and what must not give the answer away.
 
 Windows are balanced so that frame, place, size and shape say nothing; a probe above chance would show that they do.
 """

@@ -24,8 +24,9 @@ from lag_zoo.data import Frame as Row
 from lag_zoo.data import Manifest
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.evaluate import evaluate
-from lag_zoo.evaluate.scores import Scores, score
-from lag_zoo.metrics.intervals import Interval, cluster_bootstrap, paired_difference
+from lag_zoo.evaluate.scores import Scores
+from lag_zoo.evaluate.scoring import score
+from lag_zoo.metrics.clustered import METHOD, auroc_difference, auroc_interval, share_interval
 from lag_zoo.metrics.ranking import auroc
 from lag_zoo.nn import LAG
 from lag_zoo.specs import DatasetRef, LAGConfig, Measurement, WeightSpec
@@ -40,7 +41,7 @@ from recipes.polyp.windows import Frame, Window, load_frames
 
 ROOT = Path(__file__).parents[2]
 BUILTIN = ROOT / "lag_zoo" / "weights" / "builtin"
-SPEC = ROOT / "lag_zoo" / "models" / f"{NAME}.json"
+SPEC = ROOT / "lag_zoo" / "catalogue" / f"{NAME}.json"
 CARD = ROOT / "docs" / "models" / f"{NAME}.md"
 RESULTS = Path(__file__).with_name("results.json")
 COMMAND = "python -m recipes.polyp ../shared/kvasir_seg"
@@ -118,25 +119,32 @@ def gathered(data: Path, out: Path) -> Tested:
         numbers = sorted(dealt[2 * fold] + dealt[2 * fold + 1])
         of_file = {file_of(frames[w.frame], w): w for w in scored_windows(frames, numbers)}
         scores = Scores.read(folder / SCORES)
-        windows += [of_file[image] for image in scores.images]
+        windows += [of_file[image] for image in scores.frames.images]
         parts["scores"].append(scores)
         model = create_model(f"local-dir:{folder / BEST}", pretrained=True)
         parts["alone"].append(score(model.without_crops(), manifest, workers=0))
         rows = [Row(image=frames[n].name, labels=(1,), exam=groups[n], split=name) for n in numbers]
         whole = Manifest(root=data, label_names=LABELS, frames=tuple(rows), source="whole frames")
-        limit = np.full((len(numbers), len(LABELS)), [scores.thresholds[0]])  # type: ignore[index]
-        parts["whole"].append(
-            dataclasses.replace(score(model, whole, split=None, workers=0), thresholds=limit)
-        )
-    joined = {what: first.joined(rest) for what, (first, *rest) in parts.items()}
+        limits = np.full((len(numbers), len(LABELS)), [_thresholds(scores)[0]])
+        said = score(model, whole, split=None, workers=0)
+        own = dataclasses.replace(said.calibration, thresholds=limits)
+        parts["whole"].append(dataclasses.replace(said, calibration=own))
+    joined = {what: first.join(rest) for what, (first, *rest) in parts.items()}
     return Tested(frames, windows, **joined)
+
+
+def _thresholds(scores: Scores) -> np.ndarray:
+    """The thresholds of each frame, those of its fold."""
+    if scores.calibration.thresholds is None:
+        raise ValueError("the fold's scores have no thresholds")
+    return scores.calibration.thresholds
 
 
 def measure(tested: Tested) -> list[Measurement]:
     """What is said of the model, over the windows of all folds, each scored by a network that had not seen its group."""
     scores, windows, frames = tested.scores, tested.windows, tested.frames
-    truth, polyp = scores.targets == 1, scores.probabilities[:, 1]
-    folds = np.array(scores.parts)
+    truth, polyp = scores.frames.targets == 1, scores.probabilities[:, 1]
+    folds = np.array(scores.frames.fold)
     used = len({w.frame for w in windows})
     date = datetime.date.today().isoformat()
 
@@ -146,7 +154,7 @@ def measure(tested: Tested) -> list[Measurement]:
             value=round(found.value, 4),
             low=round(found.low, 4),
             high=round(found.high, 4),
-            interval="cluster bootstrap by group, 2000 resamples",
+            interval=found.method,
             n=n or len(windows),
             unit=unit or f"windows of {used} frames",
             groups=found.groups,
@@ -156,22 +164,23 @@ def measure(tested: Tested) -> list[Measurement]:
             note=note,
         )
 
-    row = next(row for row in evaluate(scores, operating_point="stored").rows if row.label == "polyp")
+    (row,) = evaluate(scores, operating_point="stored", positive="polyp").rows
+    groups = scores.frames.groups
     alone = tested.alone.probabilities[:, 1]
-    each = [auroc(polyp[folds == fold], truth[folds == fold]) for fold in sorted(set(scores.parts))]
-    called = tested.whole.probabilities[:, 1] >= tested.whole.thresholds[:, 1]  # type: ignore[index]
-    hit: Interval = cluster_bootstrap(lambda x: float(x.mean()), tested.whole.groups, called.astype(float))
+    each = [auroc(polyp[folds == fold], truth[folds == fold]) for fold in np.unique(folds)]
+    called = tested.whole.probabilities[:, 1] >= _thresholds(tested.whole)[:, 1]
+    hit = share_interval(called, np.ones(len(called), bool), tested.whole.frames.groups)
     threshold = "each fold's threshold from its validation windows"
     found = [
         result("AUROC", row.measures["auroc"], "by fold: " + ", ".join(f"{x:.3f}" for x in each)),
         result(
             "AUROC without crops",
-            cluster_bootstrap(auroc, scores.groups, alone, truth),
+            auroc_interval(alone, truth, groups),
             "the backbone inside",
         ),
         result(
             "AUROC, with crops less without",
-            paired_difference(auroc, scores.groups, polyp, alone, truth),
+            auroc_difference(polyp, alone, truth, groups),
             "paired",
         ),
         result("Sensitivity", row.measures["sensitivity"], threshold, int(truth.sum())),
@@ -187,7 +196,7 @@ def measure(tested: Tested) -> list[Measurement]:
     for name, numbers, make, note in PROBES:
         features = np.array([numbers(frames[w.frame], w) for w in windows])
         answered = out_of_fold(features, truth.astype(float), folds, make)
-        found.append(result(name, cluster_bootstrap(auroc, scores.groups, answered, truth), note))
+        found.append(result(name, auroc_interval(answered, truth, groups), note))
     return found
 
 
@@ -204,7 +213,7 @@ PROBES: tuple[tuple[str, Callable[[Frame, Window], list[float]], Callable[[], An
         "AUROC of colour statistics alone",
         colour_statistics,
         _logistic,
-        "a floor: 24 numbers, logistic regression",
+        "a baseline: 24 numbers, logistic regression",
     ),
     ("AUROC of place, size and shape alone", geometry, _trees, "a probe: should be at chance, 0.5"),
     ("AUROC of what lies outside the field", outside, _trees, "a probe: should be at chance, 0.5"),
@@ -285,7 +294,7 @@ Written by the recipe that trained it (`recipes/polyp`). Every number was measur
 ## Results
 
 {first.n} windows ({used}, {first.groups} groups of near-copies), out of fold over five grouped folds. Intervals are
-95%, by cluster bootstrap over groups. Patients are not known.
+95% ({METHOD}). Patients are not known.
 
 | what | value | 95% interval | n | note |
 | --- | ---: | --- | ---: | --- |
@@ -308,7 +317,7 @@ mucosa stays in view.
 - By `lag-zoo train`, with the recipe `recipes/polyp/polyp.yaml`, from scratch: {alone.epochs} epochs of the backbone alone, then
   {together.epochs} with crops; {len(everything.where(split="train"))} windows, {recipe.batch_size} a batch. {hours:.1f} hours of one CPU core for the folds and the weights that ship.
 - The weights that ship were trained on nine tenths of the frames; the rest, {validated} windows, chose epoch, temperature and threshold.
-  Scores over frames of Kvasir-SEG are therefore apparent, and are marked so.
+  Scores over frames of Kvasir-SEG are therefore apparent, and are marked `in_training_data`.
 
 Operating point: probability of polyp {weights.operating_points["polyp"]:.3f}, by Youden's index on those {validated} windows. Temperature: {weights.temperature:.2f}.
 

@@ -5,8 +5,8 @@
 
 DATA is a Kvasir-SEG folder with manifest.csv; OUT holds parts of its frames, and is scratch. Each LAG is screened on
 the first fold; the two best by their validation frames there, and the plain backbones, are trained on all five. Parts
-are the tasks' names, guards and floors; by default all. Without the runs of a screening made before, its finalists are
-the words of OUT/finalists.txt.
+are the tasks' names, guards and baselines; by default all. Without the runs of a screening made before, its finalists
+are the words of OUT/finalists.txt.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from recipes.results import plan
 from recipes.results.data import write_manifests
 from recipes.results.report import write
 from recipes.results.runs import (
-    FLOORS,
+    BASELINES,
     Run,
     finalists,
     finals,
@@ -29,11 +29,11 @@ from recipes.results.runs import (
     reference,
     screening,
     train,
-    write_floors,
+    write_baselines,
 )
 
 GUARDS = "guards"
-PARTS = (*(task.name for task in plan.TASKS), GUARDS, FLOORS)
+PARTS = (*(task.name for task in plan.TASKS), GUARDS, BASELINES)
 
 
 def run(data: Path, out: Path, parts: Sequence[str]) -> None:
@@ -47,14 +47,14 @@ def run(data: Path, out: Path, parts: Sequence[str]) -> None:
             _train(finals(task, out), out)
     if GUARDS in parts:
         _train(guarded(), out)
-    if FLOORS in parts:
-        for task in plan.FLOORED:
+    if BASELINES in parts:
+        for task in plan.WITH_BASELINES:
             for fold in range(1, FOLDS + 1):
                 plain = reference(task, fold)
                 with mine(plain, out) as free:
                     if free:
                         train(plain, out)
-                        write_floors(plain, out)
+                        write_baselines(plain, out)
 
 
 def _train(runs: Iterable[Run], out: Path) -> None:

@@ -38,7 +38,7 @@ TASKS = (
     Task("windows224", "Polyp in view or not, windows shown at 224 pixels", "fold{fold}.csv", 224, 3),
 )
 SCREENED_ON = TASKS[0]  # where native resolution must matter: LAGs are screened, and guards compared, there
-FLOORED = TASKS[:2]  # the third has the frames of the first
+WITH_BASELINES = TASKS[:2]  # the third has the frames of the first
 
 
 def plain(task: Task, size: int) -> Recipe:

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - the page is prose
-"""docs/results.md, from the run directories: AUROC with intervals by group, paired differences, floors, screening."""
+"""docs/results.md, from the run directories: AUROC with intervals by group, paired differences, baselines, screening."""
 
 import datetime
 import json
@@ -10,13 +10,13 @@ from pathlib import Path
 
 from lag_zoo.evaluate import Comparison, compare
 from lag_zoo.evaluate.scores import Scores
-from lag_zoo.metrics.intervals import Interval, cluster_bootstrap
-from lag_zoo.metrics.ranking import auroc
+from lag_zoo.metrics.clustered import METHOD, auroc_interval
+from lag_zoo.metrics.intervals import Interval
 from lag_zoo.training.cross_validation import SCORES
 from lag_zoo.training.run_folder import ENVIRONMENT, METRICS
 from recipes.polyp.files import FOLDS
 from recipes.results import plan
-from recipes.results.runs import FLOORS, WITHOUT_CROPS, best_validation, finalists, screening
+from recipes.results.runs import BASELINES, WITHOUT_CROPS, best_validation, finalists, screening
 
 WORDS = "What comes out"
 """The part that is written by hand, from the others."""
@@ -30,7 +30,7 @@ about gastric intestinal metaplasia or atrophy, and nothing here is a medical de
 [elsewhere](models/reported.md), and has not been reproduced.
 
 Every network of a task has seen the same frames equally often, in the same five folds. Epoch, temperature and thresholds were
-chosen on inner validation frames. Intervals are 95%, by cluster bootstrap over groups; differences are paired, on the same resamples.
+chosen on inner validation frames. Intervals are 95%, by group; differences are paired.
 One seed: another one moves a network by more than nothing, which the intervals do not show.
 
 Each part says when it was measured. It is written by `python -m recipes.results report OUT`, from the runs of
@@ -48,7 +48,7 @@ def write(out: Path) -> None:
     made = {task.title: partial(_task, task, out) for task in plan.TASKS}
     made |= {
         "What keeps crops from costing": partial(_guards, out),
-        "What can be had without a network": partial(_floors, out),
+        "What can be had without a network": partial(_baselines, out),
     }
     page = [INTRODUCTION]
     if WORDS in kept:
@@ -77,7 +77,7 @@ def _how(out: Path) -> str:
     some = next(out.glob(f"*/*/fold1/{ENVIRONMENT}"))
     told = json.loads(some.read_text())
     versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
-    return f"Measured on {datetime.date.today().isoformat()}: {told['machine']}, {told['threads']} thread, {versions}."
+    return f"Measured on {datetime.date.today().isoformat()}: {told['machine']}, {told['threads']} thread, {versions}; intervals: {METHOD}."
 
 
 def _task(task: plan.Task, out: Path) -> Iterator[str]:
@@ -125,19 +125,20 @@ def pooled(task: plan.Task, name: str, out: Path, folds: int = FOLDS, *, file: s
 
 def _joined(files: Sequence[Path]) -> Scores:
     first, *rest = [Scores.read(path) for path in files]
-    return first.joined(rest)
+    return first.join(rest)
 
 
 def area(scores: Scores) -> Interval:
     """AUROC of the second label."""
-    return cluster_bootstrap(auroc, scores.groups, scores.probabilities[:, 1], scores.targets == 1)
+    frames = scores.frames
+    return auroc_interval(scores.probabilities[:, 1], frames.targets == 1, frames.groups)
 
 
 def _about(task: plan.Task, scores: Scores, folds: int) -> str:
     part = "" if folds == FOLDS else f"{SO_FAR} the first {folds} of {FOLDS} folds: "
-    positive = int((scores.targets == 1).sum())
+    positive = int((scores.frames.targets == 1).sum())
     return (
-        f"{part}{len(scores)} {'frames' if task.name == 'frames' else 'windows'} of {len(set(scores.groups))} groups, {positive} "
+        f"{part}{len(scores)} {'frames' if task.name == 'frames' else 'windows'} of {len(set(scores.frames.groups))} groups, {positive} "
         f"{scores.label_names[1]}; {task.epochs} epochs."
     )
 
@@ -201,7 +202,7 @@ def _guards(out: Path) -> Iterator[str]:
     inside = _whole(task, names, out, plan.GUARD_FOLDS, file=WITHOUT_CROPS)
     plain = _whole(task, [reference], out, plan.GUARD_FOLDS)[reference]
     yield (
-        f"{task.title}: the first {plan.GUARD_FOLDS} folds, {len(plain)} windows of {len(set(plain.groups))} groups; "
+        f"{task.title}: the first {plan.GUARD_FOLDS} folds, {len(plain)} windows of {len(set(plain.frames.groups))} groups; "
         f"{title(reference)} has {_shown(area(plain))} there."
     )
     lines = [
@@ -227,21 +228,21 @@ GUARDS = {
 }
 
 
-def _floors(out: Path) -> Iterator[str]:
+def _baselines(out: Path) -> Iterator[str]:
     """What colours, metadata and the border give, beside the plain backbone."""
     lines = ["| task | from | AUROC | less the plain backbone | p |", "| --- | --- | --- | --- | ---: |"]
-    for task in plan.FLOORED:
+    for task in plan.WITH_BASELINES:
         reference = next(iter(plan.backbones(task)))
         plain = _whole(task, [reference], out)[reference]
         lines.append(f"| {task.title} | {title(reference)} | {_shown(area(plain))} | | |")
-        folders = [out / task.name / FLOORS / f"fold{fold}" for fold in range(1, FOLDS + 1)]
+        folders = [out / task.name / BASELINES / f"fold{fold}" for fold in range(1, FOLDS + 1)]
         if not all(folder.is_dir() for folder in folders):
-            raise Missing(f"floors of {task.name}")
+            raise Missing(f"baselines of {task.name}")
         for name in sorted(path.stem for path in folders[0].glob("*.csv")):
-            floor = _joined([folder / f"{name}.csv" for folder in folders])
-            against = _against(floor, plain)
+            baseline = _joined([folder / f"{name}.csv" for folder in folders])
+            against = _against(baseline, plain)
             lines.append(
-                f"| | {name} | {_shown(area(floor))} | {_shown(against)} | {against.difference.p:.3f} |"
+                f"| | {name} | {_shown(area(baseline))} | {_shown(against)} | {against.difference.p:.3f} |"
             )
     yield "\n".join(lines)
 

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from lag_zoo.evaluate.baselines import floors
-from lag_zoo.evaluate.scores import Scores, score
+from lag_zoo.evaluate.baselines import baselines
+from lag_zoo.evaluate.scores import Scores
+from lag_zoo.evaluate.scoring import score
 from lag_zoo.factory import create_model
 from lag_zoo.training import Recipe
 from lag_zoo.training.cross_validation import SCORES, fold_scores
@@ -19,7 +20,7 @@ from recipes.results import plan
 from recipes.results.data import opened
 
 FINALISTS = 2
-FLOORS = "floors"
+BASELINES = "baselines"
 CHOSEN = "finalists.txt"
 WITHOUT_CROPS = "without_crops.csv"
 
@@ -128,14 +129,14 @@ def train(run: Run, out: Path) -> None:
     )
 
 
-def write_floors(plain: Run, out: Path) -> None:
+def write_baselines(plain: Run, out: Path) -> None:
     """What colours, metadata and the border give on the fold, beside the plain backbone's frames."""
-    folder, scored = out / plain.task.name / FLOORS / f"fold{plain.fold}", plain.folder(out)
+    folder, scored = out / plain.task.name / BASELINES / f"fold{plain.fold}", plain.folder(out)
     if folder.is_dir():
         return
     config = create_model(f"local-dir:{scored / BEST}", pretrained=True).config
     manifest = opened(out, plain.task.manifests.format(fold=plain.fold))
-    found = floors(manifest, Scores.read(scored / SCORES), config)
+    found = baselines(manifest, Scores.read(scored / SCORES), config)
     folder.mkdir(parents=True, exist_ok=True)
     for name, scores in found.items():
         scores.write(folder / f"{name}.csv", seed=plain.recipe.seed)

@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lag_zoo.data.manifest import UNKNOWN, Frame, Manifest
+from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.data.sources import open_data
 from lag_zoo.data.splits import split
 from lag_zoo.data.tables import read_manifest, write_manifest
 from lag_zoo.errors import DataError, InvalidConfigError, UnusedColumnWarning
+from lag_zoo.tasks import UNKNOWN
 from lag_zoo.training import Stage
 from lag_zoo.training.batches import stage_frames
 

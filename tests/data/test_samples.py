@@ -1,9 +1,8 @@
-"""The public sample frames: fetched once, resumed where a download broke off, never other bytes than the published."""
+"""The public sample frames: fetched once, asked for again where they broke off, never other bytes than published."""
 
 import contextlib
 import hashlib
 import io
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -14,8 +13,6 @@ from urllib.parse import unquote
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from lag_zoo.data import open_data, samples
@@ -27,7 +24,7 @@ ONE, TWO, LAST = "WLI_normal/1.TIF", "WLI_normal/2.TIF", "LCI_IM/5.TIF"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves `mirror.files` with ranges, unless the next fault for a file says otherwise."""
+    """Serves `mirror.files`, unless the next fault for a file says otherwise."""
 
     mirror: "Mirror"
 
@@ -36,25 +33,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         name = unquote(self.path).removeprefix("/data/")
-        asked = self.headers.get("Range")
-        self.mirror.requests.append((name, asked))
+        self.mirror.requests.append(name)
         faults = self.mirror.faults.get(name)
         fault = faults.pop(0) if faults else ""
-        data = self.mirror.files.get(name, b"")
-        if not data or fault == "missing":
+        body = self.mirror.files.get(name, b"")
+        if not body or fault == "missing":
             return self.send_error(404)
         if fault == "flipped":
-            data = data[:-1] + bytes([data[-1] ^ 1])
+            body = body[:-1] + bytes([body[-1] ^ 1])
         if fault == "silent":
             time.sleep(0.5)
-        first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and fault != "no ranges" else 0
-        if first >= len(data):
-            return self.send_error(416)
-        body = data[first:]
-        self.send_response(206 if first else 200)
-        if first:
-            shown = first - 1 if fault == "another range" else first
-            self.send_header("Content-Range", f"bytes {shown}-{len(data) - 1}/{len(data)}")
+        self.send_response(200)
         if fault not in ("no length", "endless"):
             self.send_header("Content-Length", str(10**9 if fault == "huge" else len(body)))
         self.end_headers()
@@ -73,7 +62,7 @@ class Mirror:
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self.files = dict(files)
-        self.requests: list[tuple[str, str | None]] = []
+        self.requests: list[str] = []
         self.faults: dict[str, list[str]] = {}
         self.sent = 0  # of an endless answer
 
@@ -118,14 +107,6 @@ def fetch(root: Path, mirror: Mirror) -> LAGSamples:
     return LAGSamples(root, download=True, base_url=mirror.url, timeout=5)
 
 
-def begun(root: Path, name: str, data: bytes) -> Path:
-    """What an earlier download left."""
-    part = root / f"{name}.part"
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_bytes(data)
-    return part
-
-
 def left(root: Path) -> set[str]:
     """What lies in a folder beside frames and the lock."""
     names = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
@@ -140,7 +121,7 @@ def test_the_published_digests(shared: Path) -> None:
 
 def test_fetched_once(tmp_path: Path, mirror: Mirror) -> None:
     found = fetch(tmp_path, mirror)
-    assert sorted(mirror.requests) == sorted((name, None) for name in SHA256)
+    assert sorted(mirror.requests) == sorted(SHA256)
     assert not left(tmp_path)
     mirror.requests.clear()
     (tmp_path / ".lock").unlink()
@@ -168,7 +149,6 @@ def test_a_data_set(tmp_path: Path, mirror: Mirror) -> None:
 
 def test_also_a_folder_by_modality_and_label(tmp_path: Path, mirror: Mirror) -> None:
     found = fetch(tmp_path, mirror)
-    begun(tmp_path, ONE, b"of another download")
     manifest = open_data(tmp_path, labels=found.classes)
     told = dict(
         zip(
@@ -183,86 +163,39 @@ def test_also_a_folder_by_modality_and_label(tmp_path: Path, mirror: Mirror) -> 
     }
 
 
-class TestResumed:
-    def test_within_a_call(self, tmp_path: Path, mirror: Mirror, files: dict[str, bytes]) -> None:
-        mirror.faults[TWO] = ["cut"]
-        fetch(tmp_path, mirror)
-        asked = [ranged for name, ranged in mirror.requests if name == TWO]
-        assert asked == [None, f"bytes={len(files[TWO]) // 2}-"]
+class TestBrokenOff:
+    @pytest.mark.parametrize("fault", ["cut", "stalled"])
+    def test_is_asked_for_again(self, tmp_path: Path, mirror: Mirror, fault: str) -> None:
+        mirror.faults[TWO] = [fault]
+        LAGSamples(tmp_path, download=True, base_url=mirror.url, timeout=0.2)
+        assert mirror.requests.count(TWO) == 2
         assert not left(tmp_path)
 
-    def test_after_silence(self, tmp_path: Path, mirror: Mirror, files: dict[str, bytes]) -> None:
-        mirror.faults[TWO] = ["stalled"]
-        LAGSamples(tmp_path, download=True, base_url=mirror.url, timeout=0.2)
-        asked = [ranged for name, ranged in mirror.requests if name == TWO]
-        assert asked == [None, f"bytes={len(files[TWO]) // 2}-"]
-
-    def test_by_the_next_call(self, tmp_path: Path, mirror: Mirror, files: dict[str, bytes]) -> None:
+    def test_time_and_again(self, tmp_path: Path, mirror: Mirror) -> None:
+        """What came before is kept, and the next call goes on after it."""
         mirror.faults[TWO] = ["cut"] * 3
         with pytest.raises(DownloadError, match=r"broke off after \d+ of \d+ bytes.*Ways on"):
             fetch(tmp_path, mirror)
-        assert left(tmp_path) == {f"{TWO}.part"}
-        size = (tmp_path / f"{TWO}.part").stat().st_size
-        assert 0 < size < len(files[TWO])
+        assert not left(tmp_path)
         assert not (tmp_path / TWO).exists()
         mirror.requests.clear()
         fetch(tmp_path, mirror)
-        assert (TWO, f"bytes={size}-") in mirror.requests
-        assert ONE not in [name for name, _ in mirror.requests]
-
-    def test_by_a_server_without_ranges(
-        self, tmp_path: Path, mirror: Mirror, files: dict[str, bytes]
-    ) -> None:
-        begun(tmp_path, ONE, files[ONE][:100])
-        mirror.faults[ONE] = ["no ranges"]
-        fetch(tmp_path, mirror)
-        assert [name for name, _ in mirror.requests].count(ONE) == 1
-
-    def test_by_a_server_of_another_range(
-        self, tmp_path: Path, mirror: Mirror, files: dict[str, bytes]
-    ) -> None:
-        begun(tmp_path, ONE, files[ONE][:100])
-        mirror.faults[ONE] = ["another range"]
-        fetch(tmp_path, mirror)
-        assert [ranged for name, ranged in mirror.requests if name == ONE] == ["bytes=100-", None]
-
-    def test_from_a_whole_part(self, tmp_path: Path, mirror: Mirror, files: dict[str, bytes]) -> None:
-        begun(tmp_path, ONE, files[ONE])
-        fetch(tmp_path, mirror)
-        assert not left(tmp_path)
-
-    def test_from_a_damaged_part(self, tmp_path: Path, mirror: Mirror, files: dict[str, bytes]) -> None:
-        begun(tmp_path, ONE, bytes(100))
-        fetch(tmp_path, mirror)
-        assert [ranged for name, ranged in mirror.requests if name == ONE] == ["bytes=100-", None]
-        assert left(tmp_path) == {f"{ONE}.damaged"}
+        assert TWO in mirror.requests
+        assert ONE not in mirror.requests
 
     def test_without_a_length(self, tmp_path: Path, mirror: Mirror) -> None:
         mirror.faults[ONE] = ["no length"]
         assert len(fetch(tmp_path, mirror)) == 30
 
-    @given(data=st.binary(min_size=1, max_size=600), cut=st.booleans())
-    @settings(max_examples=30)
-    def test_from_anything(self, data: bytes, cut: bool) -> None:
-        whole = bytes(range(256)) * 2
-        with Mirror({ONE: whole}) as mirror, tempfile.TemporaryDirectory() as scratch:
-            for start in (data, whole[: len(data)]):
-                mirror.faults[ONE] = ["cut"] * cut
-                path = Path(scratch) / ONE
-                begun(Path(scratch), ONE, start)
-                samples._fetch(f"{mirror.url}/{ONE}", path, hashlib.sha256(whole).hexdigest(), 5)
-                assert path.read_bytes() == whole
-                path.unlink()
-
 
 class TestRefused:
     def test_other_bytes(self, tmp_path: Path, mirror: Mirror) -> None:
         mirror.faults[LAST] = ["flipped"] * 9
-        with pytest.raises(DownloadError, match=r"other bytes came.*set aside as .*5\.TIF\.damaged"):
+        with pytest.raises(DownloadError, match="other bytes came than the published ones"):
             fetch(tmp_path, mirror)
         assert not (tmp_path / LAST).exists()
-        assert left(tmp_path) == {f"{LAST}.damaged"}
-        assert [name for name, _ in mirror.requests].count(LAST) == 1
+        assert not left(tmp_path)
+        assert mirror.requests.count(LAST) == 1
 
     @pytest.mark.parametrize("fault", ["huge", "endless"])
     def test_too_large(self, tmp_path: Path, mirror: Mirror, fault: str) -> None:
@@ -311,7 +244,7 @@ def test_offline_frames_that_are_not_right(tmp_path: Path, mirror: Mirror) -> No
         LAGSamples(tmp_path)
     mirror.requests.clear()
     fetch(tmp_path, mirror)
-    assert mirror.requests == [(TWO, None)]
+    assert mirror.requests == [TWO]
     assert (tmp_path / f"{TWO}.damaged").read_bytes() == mirror.files[ONE]
     (tmp_path / LAST).unlink()
     with pytest.raises(DataError, match=f"1 of 30 sample frames are not in .*{LAST}"):

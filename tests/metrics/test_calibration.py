@@ -134,9 +134,9 @@ def test_two_thousand_resamples_of_a_thousand_frames_are_quick() -> None:
     probabilities = rng.beta(0.6, 0.9, 1000)
     truth = rng.uniform(size=1000) < probabilities
     weights = resampled(np.arange(1000) // 8, 2000)
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = calibration.calibration_measures(probabilities, truth, weights)
-    assert time.perf_counter() - begun < 5  # some 0.5 s alone on a core
+    assert time.process_time() - begun < 2  # some 0.4 s
     assert np.isfinite(found).all()
 
 

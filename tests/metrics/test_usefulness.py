@@ -79,12 +79,12 @@ def test_bands_are_quick() -> None:
     probabilities = rng.uniform(size=1000)
     truth = rng.uniform(size=1000) < probabilities
     weights = resampled(np.arange(1000) // 8, 500)
-    begun = time.perf_counter()
+    begun = time.process_time()
     bands = (
         usefulness.net_benefits(probabilities, truth, weights),
         usefulness.referrals(probabilities, truth, weights, threshold=0.5),
         roc_sensitivities(probabilities, truth, weights),
     )
-    assert time.perf_counter() - begun < 2  # some 0.1 s alone on a core
+    assert time.process_time() - begun < 1  # some 0.1 s
     assert [band.shape for band in bands] == [(500, 99), (500, 57), (500, 101)]
     assert all(np.isfinite(band).all() for band in bands)

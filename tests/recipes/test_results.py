@@ -10,7 +10,7 @@ import pytest
 from lag_zoo.evaluate.scores import Scores
 from recipes.results import plan, report
 from recipes.results.runs import (
-    FLOORS,
+    BASELINES,
     WITHOUT_CROPS,
     Run,
     finalists,
@@ -42,22 +42,21 @@ def drawn(run: Run, *, skill: float) -> Scores:
     rng = np.random.default_rng(run.fold)
     truth = np.arange(60) % 2
     logits = np.stack([np.zeros(60), skill * (2 * truth - 1) + rng.normal(size=60)], axis=1)
-    return Scores(
+    return Scores.from_arrays(
+        logits,
+        truth,
         label_names=("mucosa", "polyp"),
-        task="multiclass",
-        images=tuple(f"{run.fold}_{i}.png" for i in range(60)),
-        logits=logits,
-        targets=truth,
-        groups=np.array([f"{run.fold}_{i // 4}" for i in range(60)]),
+        images=[f"{run.fold}_{i}.png" for i in range(60)],
+        groups=[f"{run.fold}_{i // 4}" for i in range(60)],
         grouping="exam",
-        fold=(f"fold{run.fold}",) * 60,
+        fold=[f"fold{run.fold}"] * 60,
     )
 
 
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(plan, "TASKS", (TASK,))
-    monkeypatch.setattr(plan, "FLOORED", (TASK,))
+    monkeypatch.setattr(plan, "WITH_BASELINES", (TASK,))
     monkeypatch.setattr(report, "PAGE", tmp_path / "results.md")
     return tmp_path / "results.md"
 
@@ -78,7 +77,7 @@ def test_from_screening_to_the_page(tmp_path: Path, page: Path) -> None:
             leave(run, tmp_path, skill=skill, validated=0.6 + 0.01 * order[run.name])
     for fold in range(1, 6):
         run = reference(TASK, fold)
-        folder = run.folder(tmp_path).parents[1] / FLOORS / f"fold{fold}"
+        folder = run.folder(tmp_path).parents[1] / BASELINES / f"fold{fold}"
         folder.mkdir(parents=True)
         drawn(run, skill=-0.5).write(folder / "colour statistics.csv")
     report.write(tmp_path)

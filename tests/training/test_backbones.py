@@ -14,15 +14,9 @@ from lag_zoo.training import Stage, finetune
 from tests.listening import EachEpoch
 from tests.training.drawn_data import write_frames
 
-NAMES = (
-    "resnet50",
-    "seresnet50",
-    "densenet121",
-    "efficientnet_b0",
-    "googlenet",
-    "mobilenetv2_100",
-    "squeezenet1_1",
-)
+LARGE = ("resnet50", "seresnet50", "densenet121", "googlenet")
+SMALL = ("efficientnet_b0", "mobilenetv2_100", "squeezenet1_1")
+NAMES = (*(pytest.param(name, marks=pytest.mark.slow) for name in LARGE), *SMALL)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -43,6 +37,7 @@ def test_trains_and_is_measured(name: str, tmp_path: Path) -> None:
         warmup=0.0,
         average=0.0,
         workers=0,
+        tracker="none",
         device="cpu",
         listener=EachEpoch(lambda row: seen.append(row["stage"])),
     )
@@ -55,5 +50,5 @@ def test_trains_and_is_measured(name: str, tmp_path: Path) -> None:
     assert {"backbone", "crops", "head"} <= moved
     for model in (trained, trained.without_crops()):
         report = evaluate(score(model, data, split=None, workers=0), n_resamples=100)
-        assert [row.label for row in report.rows] == ["normal", "IM"]
+        assert [row.label for row in report.rows] == ["IM"]
         assert all(0 <= row.measures["auroc"].value <= 1 for row in report.rows)

@@ -15,24 +15,12 @@ from lag_zoo.listener import Advance, Listener
 from lag_zoo.training import finetune, run
 from tests.listening import EachEpoch
 from tests.networks import equal, small
-from tests.training.drawn_data import write_frames
-from tests.training.test_finetune import RECIPE
+from tests.training.tiny import RECIPE, StopsAfterAnEpoch, WholeRun
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return write_frames(tmp_path_factory.mktemp("frames"))
-
-
-def test_it_is_there_after_each_epoch_that_is_best(data: Manifest, tmp_path: Path) -> None:
-    best = tmp_path / "run" / "best"
-    found: list[lag_zoo.LAG] = []
-
-    def look(row: Mapping[str, Any]) -> None:
-        if row["best"]:
-            found.append(lag_zoo.create_model(f"local-dir:{best}", pretrained=True))
-
-    trained = finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", listener=EachEpoch(look))
+def test_it_is_there_after_each_epoch_that_is_best(whole_run: WholeRun) -> None:
+    seen = zip(whole_run.heard.rows, whole_run.bests, strict=True)
+    found = [lag_zoo.create_model(f"local-dir:{best}", pretrained=True) for row, best in seen if row["best"]]
     assert len(found) >= 2
     frames = torch.randint(40, 255, (2, 3, 99, 120), dtype=torch.uint8)
     assert torch.equal(found[0](frames), found[0].without_crops()(frames)), "no stage has trained its crops"
@@ -40,20 +28,17 @@ def test_it_is_there_after_each_epoch_that_is_best(data: Manifest, tmp_path: Pat
         assert model.weight_spec is not None
         assert (model.weight_spec.temperature, dict(model.weight_spec.operating_points)) == (1.0, {})
     assert "neither calibrated nor with operating points" in found[0].weight_spec.limits[0]  # type: ignore[union-attr]
-    last = lag_zoo.create_model(f"local-dir:{best}", pretrained=True)
-    assert equal(last, trained)
+    last = lag_zoo.create_model(f"local-dir:{whole_run.folder / 'best'}", pretrained=True)
+    assert equal(last, whole_run.model)
     assert last.weight_spec is not None
-    assert last.weight_spec.limits[0].startswith("Calibrated on 8 frames, fewer than 50")
+    assert not any("not over" in limit for limit in last.weight_spec.limits)
     assert set(last.weight_spec.operating_points) == {"IM", "normal"}
 
 
 def test_what_a_killed_process_left_half_done_is_mended(data: Manifest, tmp_path: Path) -> None:
-    def stop(row: Mapping[str, Any]) -> None:
-        raise KeyboardInterrupt
-
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        finetune(None, data, run, recipe=RECIPE, device="cpu", listener=EachEpoch(stop))
+        finetune(None, data, run, recipe=RECIPE, device="cpu", listener=StopsAfterAnEpoch())
     (run / ".best-xyz" / "new").mkdir(parents=True)  # killed while it saved,
     for file in (run / "best").iterdir():  # or after the checkpoint, and before this
         file.unlink()
@@ -61,9 +46,11 @@ def test_what_a_killed_process_left_half_done_is_mended(data: Manifest, tmp_path
 
     def look(row: Mapping[str, Any]) -> None:
         seen.append((run / "best" / "config.json").is_file())
+        raise KeyboardInterrupt
 
-    finetune(None, data, run, recipe=RECIPE, device="cpu", resume=True, listener=EachEpoch(look))
-    assert seen == [True, True]
+    with pytest.raises(KeyboardInterrupt):
+        finetune(None, data, run, recipe=RECIPE, device="cpu", resume=True, listener=EachEpoch(look))
+    assert seen == [True]
     assert not list(run.glob(".best-*"))
 
 

@@ -9,7 +9,7 @@ import torch
 
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.training.checkpoint import Progress, restore, save_checkpoint, seed_process
-from tests.training.test_finetune import RECIPE
+from tests.training.tiny import RECIPE
 
 
 def job(rank: int, others: list[Any] | None = None, kept: dict[str, Any] | None = None) -> Any:

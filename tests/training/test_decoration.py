@@ -16,15 +16,7 @@ from lag_zoo.errors import LagZooWarning
 from lag_zoo.training import Stage, finetune, run_folder
 from lag_zoo.training.curves import draw_curves
 from lag_zoo.training.plan import StagePlan
-from tests.training.drawn_data import write_frames
-from tests.training.test_finetune import RECIPE
-
-STAGES = [Stage(epochs=1, crops=False)]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return write_frames(tmp_path_factory.mktemp("frames"))
+from tests.training.tiny import SHORT
 
 
 @pytest.mark.parametrize(
@@ -46,7 +38,7 @@ def test_a_picture_that_cannot_be_drawn(
 
     monkeypatch.setattr(run_folder, "draw_curves", fail)
     with pytest.warns(LagZooWarning, match="curves could not be drawn, and the run goes on"):
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", stages=STAGES, tracker="none")
+        finetune(None, data, tmp_path / "run", recipe=SHORT, device="cpu")
     assert kept == [1], "the checkpoint stands before the picture is drawn"
     assert (tmp_path / "run" / "best" / "config.json").is_file()
     assert (tmp_path / "run" / "validation.json").is_file()
@@ -58,7 +50,7 @@ def test_a_tracker_that_fails(data: Manifest, tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(Accelerator, "log", fail)
     with pytest.warns(LagZooWarning, match="tracker tensorboard could not be told"):
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", stages=STAGES)
+        finetune(None, data, tmp_path / "run", recipe=SHORT, device="cpu", tracker="tensorboard")
     assert (tmp_path / "run" / "validation.json").is_file()
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,26 +24,12 @@ from lag_zoo.errors import (
     UnreadableImageError,
 )
 from lag_zoo.evaluate import evaluate, score
-from lag_zoo.evaluate.scores import APPARENT
-from lag_zoo.training import Recipe, Stage, finetune, list_recipes, load_recipe
+from lag_zoo.evaluate.scores import IN_TRAINING_DATA
+from lag_zoo.training import Stage, finetune, list_recipes, load_recipe
 from tests.listening import EachEpoch
 from tests.networks import equal
 from tests.training.drawn_data import write_frames
-
-RECIPE = Recipe(
-    model="lag_mobilenetv3_small_050",
-    fields={"global_size": 32, "num_crops": 2, "crop_size": 32},
-    stages=(Stage(name="backbone", epochs=1, crops=False), Stage(name="crops", epochs=2)),
-    batch_size=4,
-    learning_rate=2e-3,
-    average=0.5,
-    workers=0,
-)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return write_frames(tmp_path_factory.mktemp("frames"))
+from tests.training.tiny import RECIPE, SHORT, Stopped, StopsBeforeTraining, WholeRun
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -52,12 +39,9 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 class TestARun:
-    def test_leaves_all_that_is_needed(self, data: Manifest, tmp_path: Path) -> None:
-        seen: list[Mapping[str, Any]] = []
-        model = finetune(
-            None, data, tmp_path / "run", recipe=RECIPE, device="cpu", listener=EachEpoch(seen.append)
-        )
-        names = {path.name for path in (tmp_path / "run").iterdir()}
+    def test_leaves_all_that_is_needed(self, whole_run: WholeRun) -> None:
+        folder, seen = whole_run.folder, whole_run.heard.rows
+        names = {path.name for path in folder.iterdir()}
         assert {
             "recipe.yaml",
             "data.json",
@@ -69,68 +53,55 @@ class TestARun:
             "validation.json",
             "best",
         } <= names
-        assert model.label_names == ("IM", "normal") or model.label_names == ("normal", "IM")
-        best = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True)
-        assert equal(best, model)
+        assert whole_run.model.label_names == ("normal", "IM")
+        best = lag_zoo.create_model(f"local-dir:{folder / 'best'}", pretrained=True)
+        assert equal(best, whole_run.model)
         assert [row["stage"] for row in seen] == ["backbone", "crops", "crops"]
         assert [row["epoch"] for row in seen] == [1, 2, 3]
         assert seen[0]["val_auroc_without_crops"] is None
         assert seen[1]["val_auroc_without_crops"] is not None
-        assert load_recipe(tmp_path / "run" / "recipe.yaml") == RECIPE
-        text = (tmp_path / "run" / "data.json").read_text()
+        assert load_recipe(folder / "recipe.yaml") == RECIPE.changed({"tracker": "tensorboard"})
+        text = (folder / "data.json").read_text()
         assert "p0" not in text
         assert json.loads(text)["splits"] == {"train": 16, "val": 8}
 
-    def test_learns(self, data: Manifest, tmp_path: Path) -> None:
-        stages = (Stage(name="all", epochs=12),)
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, stages=stages, device="cpu")
-        assert max(row["val_auroc"] for row in rows(tmp_path / "run")) > 0.9
+    def test_learns(self, whole_run: WholeRun) -> None:
+        assert max(row["val_auroc"] for row in rows(whole_run.folder)) > 0.9
 
-    def test_twice_is_the_same(self, data: Manifest, tmp_path: Path) -> None:
-        for name, workers in (("a", 0), ("b", 2)):
-            finetune(None, data, tmp_path / name, recipe=RECIPE, device="cpu", workers=workers)
-        assert rows(tmp_path / "a") == rows(tmp_path / "b")
-        finetune(None, data, tmp_path / "c", recipe=RECIPE, device="cpu", seed=1)
-        assert rows(tmp_path / "a") != rows(tmp_path / "c")
+    def test_twice_is_the_same(self, whole_run: WholeRun, data: Manifest, tmp_path: Path) -> None:
+        finetune(None, data, tmp_path / "b", recipe=RECIPE, device="cpu", workers=2)
+        assert rows(whole_run.folder) == rows(tmp_path / "b")
+        finetune(None, data, tmp_path / "c", recipe=SHORT, device="cpu", seed=1)
+        assert rows(whole_run.folder)[0]["train_loss"] != rows(tmp_path / "c")[0]["train_loss"]
 
-    def test_from_a_cache_it_is_the_same(self, data: Manifest, tmp_path: Path) -> None:
-        one = finetune(None, data, tmp_path / "a", recipe=RECIPE, device="cpu")
+    def test_from_a_cache_it_is_the_same(self, whole_run: WholeRun, data: Manifest, tmp_path: Path) -> None:
+        """And torch's random numbers are left as they were."""
+        before = torch.get_rng_state()
         other = finetune(None, data, tmp_path / "b", recipe=RECIPE, device="cpu", cache=tmp_path / "cache")
-        assert equal(one, other)
-        assert rows(tmp_path / "a") == rows(tmp_path / "b")
+        assert torch.equal(torch.get_rng_state(), before)
+        assert equal(whole_run.model, other)
+        assert rows(whole_run.folder) == rows(tmp_path / "b")
 
-    def test_validation_leaves_a_temperature_and_thresholds(self, data: Manifest, tmp_path: Path) -> None:
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
-        weights = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True).weight_spec
-        assert weights is not None
-        assert set(weights.operating_points) == {"normal", "IM"}
-        assert 0.05 <= weights.temperature <= 20
+    def test_validation_leaves_a_temperature_and_thresholds(self, whole_run: WholeRun) -> None:
+        best = lag_zoo.create_model(f"local-dir:{whole_run.folder / 'best'}", pretrained=True)
+        assert best.weight_spec is not None
+        assert set(best.weight_spec.operating_points) == {"normal", "IM"}
+        assert 0.05 <= best.weight_spec.temperature <= 20
 
     def test_the_frequency_that_balancing_hid_is_put_back(self, data: Manifest, tmp_path: Path) -> None:
         rare = data.with_frames(f for f in data.frames if f.labels == (0,) or f.patient in ("p1", "p5"))
-        finetune(None, rare, tmp_path / "run", recipe=RECIPE, device="cpu", balance="sampling")
+        finetune(None, rare, tmp_path / "run", recipe=SHORT, device="cpu", balance="sampling")
         saved = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True)
         scores = score(saved, rare, split="val", workers=0)
-        assert list(np.bincount(scores.targets)) == [4, 2]
-        # What makes the labels likeliest has their frequency, on average.
-        assert scores.probabilities.mean(axis=0) == pytest.approx([4 / 6, 2 / 6], abs=0.01)
-
-    def test_moves_no_global_state(self, data: Manifest, tmp_path: Path) -> None:
-        before = torch.get_rng_state()
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
-        assert torch.equal(torch.get_rng_state(), before)
-
-    def test_a_ready_network(self, data: Manifest, tmp_path: Path) -> None:
-        model = lag_zoo.LAG(
-            "mobilenetv3_small_050", label_names=["IM", "normal"], global_size=32, num_crops=2, crop_size=32
-        )
-        trained = finetune(model, data, tmp_path / "run", recipe=RECIPE, device="cpu")
-        assert trained is model
-        assert trained.label_names == ("IM", "normal")
+        assert list(np.bincount(scores.frames.targets)) == [4, 2]
+        # On average the probabilities have the labels' frequency, or with half a frame more of each: the fit's prior.
+        average = scores.probabilities.mean(axis=0)
+        assert 4.5 / 7 - 0.01 < average[0] < 4 / 6 + 0.01
+        assert average.sum() == pytest.approx(1)
 
     @pytest.mark.parametrize("name", list_recipes())
     def test_every_recipe_that_ships(self, name: str, tmp_path: Path) -> None:
-        data = write_frames(tmp_path, patients=16, modality=True)
+        data = write_frames(tmp_path, patients=12, modality=True)
         recipe = load_recipe(name)
         stages = [{**stage.to_dict(), "epochs": 1} for stage in recipe.stages]
         changes: dict[str, Any] = {
@@ -138,6 +109,7 @@ class TestARun:
             "fields": RECIPE.fields,
             "batch_size": 4,
             "workers": 0,
+            "tracker": "none",
         }
         model = finetune(
             RECIPE.model, data, tmp_path / "run", recipe=recipe, stages=stages, device="cpu", **changes
@@ -186,7 +158,7 @@ KILLED = """
 import sys, os, signal
 from lag_zoo.training import finetune, run, step
 from lag_zoo.data.sources import open_data
-from tests.training.test_finetune import RECIPE
+from tests.training.tiny import RECIPE
 
 run.CHECKPOINT_STEPS = 2
 steps = 0
@@ -212,26 +184,27 @@ def validate(*arguments, **options):
     return validated(*arguments, **options)
 
 step.StageSteps._take, run.validation_logits = count, validate
-finetune(None, open_data(sys.argv[1]), sys.argv[2], recipe=RECIPE, device="cpu", workers=int(sys.argv[5]))
+data = open_data(sys.argv[1]).with_label_names(("normal", "IM"))
+finetune(None, data, sys.argv[2], recipe=RECIPE, device="cpu", workers=int(sys.argv[5]))
 """
 
 
 @pytest.mark.parametrize(
     ("at", "how", "workers"),
     [
-        (3, "kill", 0),
+        pytest.param(3, "kill", 0, marks=pytest.mark.slow),
         (7, "kill", 0),
-        (10, "interrupt", 0),
+        pytest.param(10, "interrupt", 0, marks=pytest.mark.slow),
         (7, "interrupt", 2),
-        (9, "interrupt in validation", 0),
+        pytest.param(9, "interrupt in validation", 0, marks=pytest.mark.slow),
     ],
 )
 def test_killed_and_resumed_is_as_if_it_had_not_been(
-    data: Manifest, tmp_path: Path, root: Path, at: int, how: str, workers: int
+    whole_run: WholeRun, data: Manifest, tmp_path: Path, root: Path, at: int, how: str, workers: int
 ) -> None:
-    manifest = data.root / "data.csv"
+    manifest, killed, whole = data.root / "data.csv", tmp_path / "killed", whole_run.folder
     run = subprocess.run(
-        [sys.executable, "-c", KILLED, str(manifest), str(tmp_path / "killed"), str(at), how, str(workers)],
+        [sys.executable, "-c", KILLED, str(manifest), str(killed), str(at), how, str(workers)],
         cwd=root,
         capture_output=True,
         text=True,
@@ -239,38 +212,33 @@ def test_killed_and_resumed_is_as_if_it_had_not_been(
     )
     assert run.returncode == (-signal.SIGKILL if how == "kill" else -signal.SIGINT), run.stderr
     assert "DataLoader worker" not in run.stderr
-    state = torch.load(tmp_path / "killed" / "last.pt", weights_only=True)["progress"]
+    state = torch.load(killed / "last.pt", weights_only=True)["progress"]
     done = 4 * state["epoch"] + state["step"]
-    best = tmp_path / "killed" / "best"
-    assert best.is_dir() is bool(state["rows"])
+    assert (killed / "best").is_dir() is bool(state["rows"])
     if state["rows"]:
-        weights = lag_zoo.create_model(f"local-dir:{best}", pretrained=True).weight_spec
+        weights = lag_zoo.create_model(f"local-dir:{killed / 'best'}", pretrained=True).weight_spec
         assert weights is not None
         assert (weights.temperature, dict(weights.operating_points)) == (1.0, {})
         assert f"its best by epoch {state['epoch']} of 3" in weights.limits[0]
     assert done == (at if how == "interrupt" else at - 1 if how != "kill" else (at - 1) // 2 * 2)
-    from lag_zoo.data.sources import open_data
-
-    how_then: dict[str, Any] = {"recipe": RECIPE, "device": "cpu", "workers": workers}
-    again = finetune(None, open_data(manifest), tmp_path / "killed", **how_then, resume=True)
-    whole = finetune(None, open_data(manifest), tmp_path / "whole", **how_then)
-    assert equal(again, whole)
-    assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
-    weights = [(tmp_path / run / "best" / "model.safetensors").read_bytes() for run in ("killed", "whole")]
+    again = finetune(None, data, killed, recipe=RECIPE, device="cpu", workers=workers, resume=True)
+    assert equal(again, whole_run.model)
+    assert rows(killed) == rows(whole)
+    weights = [(run / "best" / "model.safetensors").read_bytes() for run in (killed, whole)]
     assert weights[0] == weights[1]
-    found = [json.loads((tmp_path / run / "validation.json").read_text()) for run in ("killed", "whole")]
+    found = [json.loads((run / "validation.json").read_text()) for run in (killed, whole)]
     assert found[0]["crops_less_none"] == found[1]["crops_less_none"]
     assert found[0]["temperature"] == pytest.approx(found[1]["temperature"], rel=1e-4)
 
 
 def test_a_short_run_is_no_average_with_its_beginning(data: Manifest, tmp_path: Path) -> None:
-    stages = (Stage(name="all", epochs=8),)
+    stages = (Stage(name="all", epochs=6, crops=False),)
     finetune(None, data, tmp_path / "run", recipe=RECIPE, stages=stages, device="cpu", average=0.999)
     assert max(row["val_auroc"] for row in rows(tmp_path / "run")) > 0.9
 
 
 def test_a_stage_is_judged_by_its_own_modality(tmp_path: Path) -> None:
-    data = write_frames(tmp_path / "frames", patients=24, modality=True)
+    data = write_frames(tmp_path / "frames", modality=True)
     stages = (
         Stage(name="both", epochs=1, crops=False),
         Stage(name="lci", epochs=1, crops=False, modality="lci"),
@@ -300,7 +268,9 @@ class TestAReadyNetwork:
         return lag_zoo.LAG("mobilenetv3_small_050", global_size=32, num_crops=2, crop_size=32, **fields)
 
     def test_without_names_gets_those_of_the_data(self, data: Manifest, tmp_path: Path) -> None:
-        finetune(self.network(num_classes=2), data, tmp_path / "run", recipe=RECIPE, device="cpu")
+        model = self.network(num_classes=2)
+        trained = finetune(model, data, tmp_path / "run", recipe=SHORT, device="cpu")
+        assert trained is model
         saved = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True)
         assert saved.label_names == data.label_names
 
@@ -319,36 +289,36 @@ class TestFramesThatTheRunKnows:
         data = write_frames(tmp_path / "data")
         half = data.with_column("split", [*["test"] * 12, *(frame.split for frame in data.frames[12:])])
         cache = tmp_path / "cache" if cached else None
-        finetune(None, half, tmp_path / "run", recipe=RECIPE, device="cpu", cache=cache)
+        finetune(None, half, tmp_path / "run", recipe=SHORT, device="cpu", cache=cache)
         place = f"local-dir:{tmp_path / 'run' / 'best'}"
         best = lag_zoo.create_model(place, pretrained=True)
-        assert APPARENT not in score(best, half, split="test", workers=0).columns
+        assert IN_TRAINING_DATA not in score(best, half, split="test", workers=0).frames.columns
         anew = data.with_column("split", ["test"] * len(data))
         scores = score(best, anew, workers=0)
-        assert scores.columns[APPARENT] == ("",) * 12 + ("yes",) * 12
+        assert scores.frames.columns[IN_TRAINING_DATA] == ("",) * 12 + ("yes",) * 12
         report = evaluate(scores, operating_point="stored", n_resamples=100)
         assert all(row.apparent for row in report.rows)
         assert any("were trained on 12 of these frames, or chosen by them" in w for w in report.warnings)
         predictor = lag_zoo.Predictor(place)
-        assert [p.in_training_data for p in predictor([data.path(data.frames[n]) for n in (0, 12)])] == [
-            False,
-            True,
-        ]
+        found = predictor([data.path(data.frames[n]) for n in (0, 12)])
+        assert [prediction.in_training_data for prediction in found] == [False, True]
 
-    def test_pass_to_what_is_trained_on_from_there(self, data: Manifest, tmp_path: Path) -> None:
-        place = f"local-dir:{tmp_path / 'run' / 'best'}"
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
+    def test_pass_to_what_is_trained_on_from_there(
+        self, whole_run: WholeRun, data: Manifest, tmp_path: Path
+    ) -> None:
+        place = f"local-dir:{whole_run.folder / 'best'}"
         other = write_frames(tmp_path / "other", patients=24)
         other = other.with_frames(other.frames[24:])
-        finetune(place, other, tmp_path / "more", recipe=RECIPE, fields={}, pretrained=True, device="cpu")
+        finetune(place, other, tmp_path / "more", recipe=SHORT, fields={}, pretrained=True, device="cpu")
         more = lag_zoo.create_model(f"local-dir:{tmp_path / 'more' / 'best'}", pretrained=True)
-        assert score(more, data, split=None, workers=0).columns[APPARENT] == ("yes",) * len(data)
+        assert score(more, data, split=None, workers=0).frames.columns[IN_TRAINING_DATA] == ("yes",) * len(
+            data
+        )
 
-    def test_are_not_published_with_the_weights(self, data: Manifest, tmp_path: Path) -> None:
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
-        listed = (tmp_path / "run" / "frames.txt").read_text().splitlines()
+    def test_are_not_published_with_the_weights(self, whole_run: WholeRun, data: Manifest) -> None:
+        listed = (whole_run.folder / "frames.txt").read_text().splitlines()
         assert len(listed) == 1 + len(data)
-        assert not list((tmp_path / "run" / "best").glob("frames*"))
+        assert not list((whole_run.folder / "best").glob("frames*"))
 
 
 class TestBadInput:
@@ -363,14 +333,12 @@ class TestBadInput:
 
     def test_frames_of_nobody_are_warned_of(self, data: Manifest, tmp_path: Path) -> None:
         nobodys = data.with_column("patient", [""] * len(data))
-        with pytest.warns(UngroupedDataWarning, match="names neither patients nor examinations"):
+        with (
+            pytest.warns(UngroupedDataWarning, match="names neither patients nor examinations"),
+            pytest.raises(Stopped),
+        ):
             finetune(
-                None,
-                nobodys,
-                tmp_path / "run",
-                recipe=RECIPE,
-                device="cpu",
-                stages=(Stage(epochs=1, crops=False),),
+                None, nobodys, tmp_path / "run", recipe=SHORT, device="cpu", listener=StopsBeforeTraining()
             )
 
     def test_a_label_that_no_validation_frame_lacks(self, data: Manifest, tmp_path: Path) -> None:
@@ -439,7 +407,9 @@ class TestBadInput:
         with pytest.raises(UnreadableImageError, match=r"1_0\.png: not a TIFF"):
             finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
         assert not (tmp_path / "run").exists()
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", skip_unreadable=True)
+        how: dict[str, Any] = {"device": "cpu", "skip_unreadable": True, "listener": StopsBeforeTraining()}
+        with pytest.raises(Stopped):
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, **how)
         assert "1_0.png: not a TIFF" in (tmp_path / "run" / "skipped.txt").read_text()
 
     def test_an_unreadable_image_that_is_only_tested_on(self, tmp_path: Path) -> None:
@@ -487,25 +457,27 @@ class TestBadInput:
         with pytest.raises(InvalidConfigError, match="holds no run to resume"):
             finetune(None, data, tmp_path, recipe=RECIPE, device="cpu", resume=True)
 
-    def test_a_resume_with_another_recipe_or_other_data(self, data: Manifest, tmp_path: Path) -> None:
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
+    def test_a_resume_with_another_recipe_or_other_data(self, whole_run: WholeRun, data: Manifest) -> None:
+        run = whole_run.folder
         with pytest.raises(
             InvalidConfigError,
             match=r"another recipe than the one given .batch_size: 4 there, 2 here.: resume",
         ):
-            finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", resume=True, batch_size=2)
+            finetune(None, data, run, recipe=RECIPE, device="cpu", resume=True, batch_size=2)
         fewer = data.with_frames(data.frames[:-1])
         with pytest.raises(InvalidConfigError, match="the data are not those"):
-            finetune(None, fewer, tmp_path / "run", recipe=RECIPE, device="cpu", resume=True)
+            finetune(None, fewer, run, recipe=RECIPE, device="cpu", resume=True)
 
-    def test_a_resume_after_an_image_has_changed(self, tmp_path: Path) -> None:
-        data = write_frames(tmp_path)
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
-        data.path(data.frames[1]).write_bytes(data.path(data.frames[0]).read_bytes())
+    def test_a_resume_after_an_image_has_changed(
+        self, whole_run: WholeRun, data: Manifest, tmp_path: Path
+    ) -> None:
+        shutil.copytree(data.root, tmp_path / "frames")
+        moved = dataclasses.replace(data, root=tmp_path / "frames")
+        moved.path(moved.frames[1]).write_bytes(moved.path(moved.frames[0]).read_bytes())
         with pytest.raises(
             InvalidConfigError, match=r"frames\.txt lists: files have changed since the run began"
         ):
-            finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", resume=True)
+            finetune(None, moved, whole_run.folder, recipe=RECIPE, device="cpu", resume=True)
 
     def test_a_loss_that_is_no_number(self, data: Manifest, tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match=r"loss is (nan|inf) in epoch \d+, before step"):

@@ -10,16 +10,15 @@ import lag_zoo
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.training import Recipe, Stage, finetune
 from tests.networks import small
-from tests.training.drawn_data import write_frames
 
 RECIPE = Recipe(
-    model="lag_mobilenetv3_small_050", stages=(Stage(epochs=1),), batch_size=4, learning_rate=2e-3, workers=0
+    model="lag_mobilenetv3_small_050",
+    stages=(Stage(epochs=1),),
+    batch_size=4,
+    learning_rate=2e-3,
+    workers=0,
+    tracker="none",
 )
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return write_frames(tmp_path_factory.mktemp("frames"))
 
 
 def statistics(model: lag_zoo.LAG) -> dict[str, torch.Tensor]:

@@ -14,24 +14,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import lag_zoo
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.training import Recipe, Stage, finetune
+from lag_zoo.training import Stage, finetune
 from tests.listening import EachEpoch
-from tests.training.drawn_data import write_frames
-from tests.training.frozen_norms import freeze_all_norms
-
-RECIPE = Recipe(
-    model="lag_mobilenetv3_small_050",
-    fields={"global_size": 32, "num_crops": 2, "crop_size": 32},
-    stages=(Stage(epochs=2),),
-    batch_size=4,
-    learning_rate=2e-3,
-    workers=0,
-)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return write_frames(tmp_path_factory.mktemp("frames"))  # 16 to train on
+from tests.training.tiny import RECIPE, SHORT, StopsAfterAnEpoch, WholeRun
 
 
 def apart(one: lag_zoo.LAG, other: lag_zoo.LAG) -> float:
@@ -43,30 +28,18 @@ def apart(one: lag_zoo.LAG, other: lag_zoo.LAG) -> float:
 def trained_once(data: Manifest, folder: Path, **changes: Any) -> tuple[lag_zoo.LAG, float]:
     """A network after one epoch of its backbone, and the loss of that."""
     rows: list[Mapping[str, Any]] = []
-    stages = [Stage(epochs=1, crops=False)]
     model = finetune(
-        None,
-        data,
-        folder,
-        recipe=RECIPE,
-        device="cpu",
-        stages=stages,
-        listener=EachEpoch(rows.append),
-        **changes,
+        None, data, folder, recipe=SHORT, device="cpu", listener=EachEpoch(rows.append), **changes
     )
     return model, rows[0]["train_loss"]
 
 
 def test_accumulated_gradients_do_not_outlive_a_checkpoint(data: Manifest, tmp_path: Path) -> None:
     """Four steps an epoch, three of which are added up: the fourth moves the weights by itself."""
-
-    def stop(row: Mapping[str, Any]) -> None:
-        raise KeyboardInterrupt
-
-    how: dict[str, Any] = {"recipe": RECIPE, "device": "cpu", "accumulate": 3}
+    how: dict[str, Any] = {"recipe": SHORT, "device": "cpu", "accumulate": 3, "epochs": 2}
     whole = finetune(None, data, tmp_path / "whole", **how)
     with pytest.raises(KeyboardInterrupt):
-        finetune(None, data, tmp_path / "stopped", **how, listener=EachEpoch(stop))
+        finetune(None, data, tmp_path / "stopped", **how, listener=StopsAfterAnEpoch())
     again = finetune(None, data, tmp_path / "stopped", **how, resume=True)
     assert apart(again, whole) == 0
 
@@ -78,21 +51,6 @@ def test_a_tracker_that_is_not_there(data: Manifest, tmp_path: Path) -> None:
         finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", tracker="tensorbord")
     trained_once(data, tmp_path / "none", tracker="none")
     assert not (tmp_path / "none" / "tensorboard").exists()
-
-
-def test_accumulated_gradients_are_those_of_a_larger_batch(
-    data: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Batch norms look at a batch, and the best epoch may differ by a hair: neither is what is asked here.
-    monkeypatch.setattr("lag_zoo.training.step.freeze_norms", freeze_all_norms)
-    same = {"freeze_norm": True, "stages": [Stage(epochs=1)]}
-    small = finetune(
-        None, data, tmp_path / "a", recipe=RECIPE, device="cpu", batch_size=4, accumulate=2, **same
-    )  # type: ignore[arg-type]
-    large = finetune(None, data, tmp_path / "b", recipe=RECIPE, device="cpu", batch_size=8, **same)  # type: ignore[arg-type]
-    alone = finetune(None, data, tmp_path / "c", recipe=RECIPE, device="cpu", batch_size=4, **same)  # type: ignore[arg-type]
-    assert apart(small, large) < 1e-4
-    assert apart(small, alone) > 1e-3
 
 
 def test_half_precision_keeps_its_weights_in_full(data: Manifest, tmp_path: Path) -> None:
@@ -121,15 +79,15 @@ def test_somebody_elses_accelerator_is_left_alone(data: Manifest, tmp_path: Path
         from accelerate import Accelerator
         from lag_zoo.data import open_data
         from lag_zoo.errors import InvalidConfigError
-        from tests.training.test_options import RECIPE
+        from tests.training.tiny import SHORT
         from lag_zoo.training import finetune
         mine = Accelerator(cpu=True)
         for change in ({"mixed_precision": "bf16"}, {"compile": True}):
             try:
-                finetune(None, open_data(sys.argv[1]), sys.argv[2] + "/a", recipe=RECIPE, device="cpu", **change)
+                finetune(None, open_data(sys.argv[1]), sys.argv[2] + "/a", recipe=SHORT, device="cpu", **change)
             except InvalidConfigError as error:
                 print("refused:", error)
-        finetune(None, open_data(sys.argv[1]), sys.argv[2] + "/b", recipe=RECIPE, device="cpu")
+        finetune(None, open_data(sys.argv[1]), sys.argv[2] + "/b", recipe=SHORT, device="cpu")
         print("still", mine.mixed_precision, mine.num_processes)
     """
     command = [sys.executable, "-c", code, str(data.root / "data.csv"), str(tmp_path)]
@@ -160,9 +118,8 @@ def test_an_early_end(data: Manifest, tmp_path: Path) -> None:
     assert seen == [1, 2, 3]
 
 
-def test_a_tracker_gets_each_epoch(data: Manifest, tmp_path: Path) -> None:
-    finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu")
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+def test_a_tracker_gets_each_epoch(whole_run: WholeRun) -> None:
+    events = EventAccumulator(str(whole_run.folder / "tensorboard"))
     events.Reload()
-    assert [event.step for event in events.Scalars("train_loss")] == [1, 2]
+    assert [event.step for event in events.Scalars("train_loss")] == [1, 2, 3]
     assert {"val_loss", "val_auroc"} <= set(events.Tags()["scalars"])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shutil
 import types
 import typing
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from lag_zoo.cli.app import app
-from lag_zoo.data.manifest import MODALITIES
+from lag_zoo.data.manifest import MODALITIES, Manifest
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.specs import Spec
 from lag_zoo.training import Recipe, Stage, finetune, list_recipes, load_recipe
@@ -23,7 +24,7 @@ from lag_zoo.training.finetuning import RecipeFields
 from lag_zoo.training.keys import Between, keys_of
 from lag_zoo.training.recipe import EPOCHS, Modality, differences
 from tests.training.drawn_data import write_frames
-from tests.training.test_finetune import RECIPE
+from tests.training.tiny import RECIPE, Stopped, StopsBeforeTraining, WholeRun
 
 BOUNDED = [
     (kind, name, key.bounds) for kind in (Recipe, Stage) for name, key in keys_of(kind).items() if key.bounds
@@ -177,7 +178,16 @@ class TestEpochs:
     def test_in_texts_and_in_python(self, tmp_path: Path) -> None:
         assert [s.epochs for s in load_recipe("finetune", changes=["epochs=5"]).stages] == [3, 2]
         data = write_frames(tmp_path / "frames", patients=6)
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", epochs=2)
+        with pytest.raises(Stopped):
+            finetune(
+                None,
+                data,
+                tmp_path / "run",
+                recipe=RECIPE,
+                device="cpu",
+                epochs=2,
+                listener=StopsBeforeTraining(),
+            )
         assert [s.epochs for s in load_recipe(tmp_path / "run" / "recipe.yaml").stages] == [1, 1]
 
     @pytest.mark.parametrize("value", ["1", "2.5", "many", "true", "0", "-3"])
@@ -196,7 +206,7 @@ class TestEpochs:
         assert load_recipe("finetune", changes=["epochs=4", "stages.0.train=head"]).epochs == 4
 
 
-INERT = {"workers": 1, "tracker": "none", "name": "other", "about": "else"}
+INERT = {"workers": 1, "tracker": "tensorboard", "name": "other", "about": "else"}
 
 
 class TestWhatChangesNoNumber:
@@ -204,13 +214,19 @@ class TestWhatChangesNoNumber:
         assert {name for name, key in keys_of(Recipe).items() if key.inert} == set(INERT)
         assert differences(RECIPE, RECIPE.changed(INERT)) == {}
 
-    def test_does_not_bar_a_resume(self, tmp_path: Path) -> None:
-        data = write_frames(tmp_path / "frames", patients=6)
-        how: dict[str, Any] = {"device": "cpu", "epochs": 2, "resume": False}
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, **how)
+    def test_does_not_bar_a_resume(self, whole_run: WholeRun, data: Manifest, tmp_path: Path) -> None:
+        shutil.copytree(whole_run.folder, tmp_path / "run")
+        how: dict[str, Any] = {"device": "cpu", "resume": True}
         before = (tmp_path / "run" / "recipe.yaml").read_text()
-        how["resume"] = True
-        finetune(None, data, tmp_path / "run", recipe=RECIPE.changed(INERT), **how)
+        with pytest.raises(Stopped):
+            finetune(
+                None,
+                data,
+                tmp_path / "run",
+                recipe=RECIPE.changed(INERT),
+                listener=StopsBeforeTraining(),
+                **how,
+            )
         assert (tmp_path / "run" / "recipe.yaml").read_text() == before
         other = RECIPE.changed({"fields": {**RECIPE.fields, "num_crops": 4}, "batch_size": 2, "augment": 0.5})
         with pytest.raises(

@@ -72,7 +72,7 @@ def test_without_crops_the_rest_is_the_same(mask: bool) -> None:
     assert (views.boxes.shape, views.inside.shape, views.coverage.tolist()) == ((4, 0, 4), (4, 0), 4 * [0])
 
 
-def test_without_the_share_the_rest_is_the_same() -> None:
+def test_without_the_coverage_the_rest_is_the_same() -> None:
     views = dataclasses.replace(SAMPLER, with_coverage=False)(FRAMES)
     assert views.coverage.isnan().all()
     assert equal(views._replace(coverage=SAMPLER(FRAMES).coverage), SAMPLER(FRAMES))
@@ -112,7 +112,7 @@ def test_no_generator_of_the_process_moves(policy: Policy) -> None:
 
 @settings(max_examples=25)
 @given(count=st.integers(1, 60), size=st.integers(16, 200))
-def test_the_share_is_a_share_and_no_more_than_the_crops_could_cover(count: int, size: int) -> None:
+def test_the_coverage_is_no_more_than_the_crops_could_cover(count: int, size: int) -> None:
     views = ViewSampler(global_size=64, num_crops=count, crop_size=size)(FRAMES)
     assert ((views.coverage >= 0) & (views.coverage <= 1)).all()
     most = count * size**2 / SAMPLER.field(FRAMES).area()

@@ -19,7 +19,7 @@ _NORMS = (nn.BatchNorm2d, BatchNormAct2d)
 
 
 def is_hooked(module: nn.Module) -> bool:
-    """Whether a module has hooks, of an observer or of a pruning: then its calls must stay as they are."""
+    """Tell whether a module has hooks, of an observer or of a pruning: then its calls must stay as they are."""
     return bool(
         module._forward_hooks
         or module._forward_pre_hooks
