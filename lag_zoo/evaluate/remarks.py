@@ -37,8 +37,8 @@ def _about_training(analysis: Analysis) -> Iterator[str]:
     if any(seen.values()):
         said = " and ".join(f"{count} of the split {split}" for split, count in seen.items() if count)
         yield (
-            f"Among these frames are {said}. A network that was trained with this manifest has seen them: its numbers say "
-            "nothing of other patients."
+            f"Among these frames are {said}. A network that was trained with this manifest has seen them: its numbers "
+            "say nothing of other patients."
         )
     if known := frames.columns.get(IN_TRAINING_DATA, ()).count("yes"):
         yield (
@@ -52,8 +52,8 @@ def _about_apparent(analysis: Analysis, rows: Sequence[LabelResult]) -> Iterator
         return
     if analysis.options.apparent:
         yield (
-            "Thresholds were chosen on the very frames that are reported: all numbers at the threshold are apparent, too "
-            "good."
+            "Thresholds were chosen on the very frames that are reported: all numbers at the threshold are apparent, "
+            "too good."
         )
     else:
         yield (

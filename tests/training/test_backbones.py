@@ -14,15 +14,9 @@ from lag_zoo.training import Stage, finetune
 from tests.listening import EachEpoch
 from tests.training.drawn_data import write_frames
 
-NAMES = (
-    "resnet50",
-    "seresnet50",
-    "densenet121",
-    "efficientnet_b0",
-    "googlenet",
-    "mobilenetv2_100",
-    "squeezenet1_1",
-)
+LARGE = ("resnet50", "seresnet50", "densenet121", "googlenet")
+SMALL = ("efficientnet_b0", "mobilenetv2_100", "squeezenet1_1")
+NAMES = (*(pytest.param(name, marks=pytest.mark.slow) for name in LARGE), *SMALL)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -43,6 +37,7 @@ def test_trains_and_is_measured(name: str, tmp_path: Path) -> None:
         warmup=0.0,
         average=0.0,
         workers=0,
+        tracker="none",
         device="cpu",
         listener=EachEpoch(lambda row: seen.append(row["stage"])),
     )

@@ -16,9 +16,7 @@ from lag_zoo.errors import LagZooWarning
 from lag_zoo.training import Stage, finetune, run_folder
 from lag_zoo.training.curves import draw_curves
 from lag_zoo.training.plan import StagePlan
-from tests.training.tiny import RECIPE
-
-STAGES = [Stage(epochs=1, crops=False)]
+from tests.training.tiny import SHORT
 
 
 @pytest.mark.parametrize(
@@ -40,7 +38,7 @@ def test_a_picture_that_cannot_be_drawn(
 
     monkeypatch.setattr(run_folder, "draw_curves", fail)
     with pytest.warns(LagZooWarning, match="curves could not be drawn, and the run goes on"):
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", stages=STAGES, tracker="none")
+        finetune(None, data, tmp_path / "run", recipe=SHORT, device="cpu")
     assert kept == [1], "the checkpoint stands before the picture is drawn"
     assert (tmp_path / "run" / "best" / "config.json").is_file()
     assert (tmp_path / "run" / "validation.json").is_file()
@@ -52,7 +50,7 @@ def test_a_tracker_that_fails(data: Manifest, tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(Accelerator, "log", fail)
     with pytest.warns(LagZooWarning, match="tracker tensorboard could not be told"):
-        finetune(None, data, tmp_path / "run", recipe=RECIPE, device="cpu", stages=STAGES)
+        finetune(None, data, tmp_path / "run", recipe=SHORT, device="cpu", tracker="tensorboard")
     assert (tmp_path / "run" / "validation.json").is_file()
 
 

@@ -12,7 +12,12 @@ from lag_zoo.training import Recipe, Stage, finetune
 from tests.networks import small
 
 RECIPE = Recipe(
-    model="lag_mobilenetv3_small_050", stages=(Stage(epochs=1),), batch_size=4, learning_rate=2e-3, workers=0
+    model="lag_mobilenetv3_small_050",
+    stages=(Stage(epochs=1),),
+    batch_size=4,
+    learning_rate=2e-3,
+    workers=0,
+    tracker="none",
 )
 
 

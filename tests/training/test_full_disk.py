@@ -8,25 +8,19 @@ from typing import Any
 import pytest
 
 import lag_zoo
+from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import TrainingError
-from lag_zoo.training import Recipe, Stage, finetune
+from lag_zoo.training import finetune
 from tests.listening import EachEpoch
 from tests.networks import equal
 from tests.small_disk import disk, remount
 from tests.training.drawn_data import write_frames
+from tests.training.tiny import RECIPE, WholeRun
 
 __all__ = ["disk"]
-RECIPE = Recipe(
-    model="lag_mobilenetv3_small_050",
-    fields={"global_size": 32, "num_crops": 2, "crop_size": 32},
-    stages=(Stage(epochs=3),),
-    batch_size=4,
-    workers=0,
-)
 
 
-def test_a_disk_that_fills_up(disk: Path, tmp_path: Path) -> None:
-    data = write_frames(tmp_path / "frames")
+def test_a_disk_that_fills_up(whole_run: WholeRun, data: Manifest, disk: Path) -> None:
     remount(disk, "size=200m")
     run, filler = disk / "run", disk / "filler"
 
@@ -43,8 +37,7 @@ def test_a_disk_that_fills_up(disk: Path, tmp_path: Path) -> None:
     assert lag_zoo.create_model(f"local-dir:{run / 'best'}", pretrained=True).num_classes == 2
     filler.unlink()
     resumed = finetune(None, data, run, recipe=RECIPE, device="cpu", resume=True)
-    whole = finetune(None, data, tmp_path / "whole", recipe=RECIPE, device="cpu")
-    assert equal(resumed, whole)
+    assert equal(resumed, whole_run.model)
 
 
 def test_a_disk_that_is_full_from_the_start(disk: Path, tmp_path: Path) -> None:

@@ -22,9 +22,10 @@ FIELDS = {"global_size": 32, "num_crops": 2, "crop_size": 32}
 RECIPE = Recipe(
     model="lag_mobilenetv3_small_050",
     fields=FIELDS,
-    stages=(Stage(epochs=2),),
+    stages=(Stage(epochs=1),),
     batch_size=2,
     workers=0,
+    tracker="none",
     balance="weights",
 )
 
@@ -68,7 +69,6 @@ def test_only_such_batches_teach_nothing(tmp_path: Path) -> None:
             tmp_path / name,
             recipe=RECIPE,
             device="cpu",
-            stages=[Stage(epochs=1)],
             learning_rate=0.0,
             freeze_norm=True,
             augment=0.0,
@@ -118,7 +118,7 @@ def test_folders_by_light_and_label(tmp_path: Path) -> None:
             "cpu",
         ],
     ]
-    sets = ["pretrained=false", "batch_size=4", "workers=0", "balance=modality"]
+    sets = ["pretrained=false", "batch_size=4", "workers=0", "balance=modality", "tracker=none"]
     sets += [f"fields.{name}={value}" for name, value in FIELDS.items()]
     sets += ["stages=[{name: joint, epochs: 1, alignment: 1.0}, {name: lci, epochs: 1, modality: lci}]"]
     commands[-1] += [part for change in sets for part in ("--set", change)]

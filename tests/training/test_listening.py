@@ -1,6 +1,5 @@
 """What a listener hears of a run and of a cross-validation."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from lag_zoo.data.manifest import Manifest
 from lag_zoo.training import Stage, cross_validate, display, finetune
 from tests.listening import Heard
 from tests.training.drawn_data import write_frames
-from tests.training.tiny import RECIPE
+from tests.training.tiny import RECIPE, SHORT
 
 
 class StoppedAfter(Heard):
@@ -86,8 +85,7 @@ def test_of_frames_that_cannot_be_read_and_of_a_stage_that_ends_early(tmp_path: 
 
 def test_of_a_cross_validation(data: Manifest, tmp_path: Path) -> None:
     heard = Heard()
-    short = dataclasses.replace(RECIPE, stages=(Stage(epochs=1, crops=False),))
-    cross_validate({"a": short}, data, tmp_path, folds=2, inner=0.3, device="cpu", listener=heard)
+    cross_validate({"a": SHORT}, data, tmp_path, folds=2, inner=0.3, device="cpu", listener=heard)
     (facts,) = heard.facts
     assert (facts["frames"], facts["labels"]) == ("24", "normal 12, IM 12")
     assert facts["recipe a"] == "lag_mobilenetv3_small_050, epochs 1: 1 all; steps of 4 frames"
