@@ -2,6 +2,7 @@
 
 import cProfile
 import csv
+import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -312,7 +313,8 @@ def test_there_and_back(
             if exclusive
             else tuple(data.draw(st.sampled_from([0, 1, UNKNOWN])) for _ in names)
         )
-        frames.append(Frame(image=image, labels=labels, patient=data.draw(texts), modality="lci"))
+        patient = unicodedata.normalize("NFC", data.draw(texts))  # ids are read so; paths as they are
+        frames.append(Frame(image=image, labels=labels, patient=patient, modality="lci"))
     folder = tmp_path_factory.mktemp("manifest")
     manifest = Manifest(
         root=folder,
