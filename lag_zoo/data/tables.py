@@ -1,6 +1,5 @@
 """Manifests as files: CSV or Parquet, read line by line, written whole or not at all."""
 
-import csv
 import os
 import re
 import warnings
@@ -19,7 +18,7 @@ from lag_zoo.data.manifest import (
 )
 from lag_zoo.data.rows import Table, is_parquet, read_table
 from lag_zoo.errors import DataError, InvalidConfigError, UnusedColumnWarning, extra
-from lag_zoo.files import write_whole
+from lag_zoo.files import csv_writer, write_whole
 from lag_zoo.tasks import UNKNOWN, rules_of
 
 _VALUES = {
@@ -268,7 +267,7 @@ def _path_from(image: Path, folder: Path) -> str:
 
 def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow(header)
         writer.writerows(rows)
 
