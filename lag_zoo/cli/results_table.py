@@ -19,7 +19,7 @@ _SHOWN = {"sensitivity": "sensitivity", "specificity": "specificity", "auroc": "
 
 
 def results_table(report: "Report") -> Table:
-    """Make the table of a report, for 80 columns: the main measures of each label, other models and baselines too."""
+    """Make the table of a report, for 80 columns: the main measures of each label, then other models and baselines."""
     table = plain_table()
     several = bool(report.comparisons or report.baselines)
     groups = (

@@ -140,7 +140,7 @@ def _counts(axes: "Axes", row: LabelResult) -> None:
             axes.text(x, y, str(count), ha="center", va="center", color="white" if dark else "black")
     axes.set_xticks([0, 1], ["called", "not called"])
     axes.set_yticks([0, 1], ["with it", "without"])
-    axes.set_title(f"counts at {row.threshold:.3f}")
+    axes.set_title(f"counts at {row.threshold:.3f}", fontsize=10)
 
 
 def _curve(axes: "Axes", columns: Sequence[Sequence[float]]) -> None:
@@ -152,7 +152,8 @@ def _band(axes: "Axes", band: Columns, color: str = _BLUE) -> None:
 
 
 def _titles(axes: "Axes", title: str, across: str, up: str) -> None:
-    axes.set(xlabel=across, ylabel=up, title=title)
+    axes.set(xlabel=across, ylabel=up)
+    axes.set_title(title, fontsize=10)
 
 
 def _as_text(name: str) -> str:
