@@ -83,7 +83,7 @@ class TestNumbers:
             warned = [warning for warning in report.warnings if "pairs=True" in warning]
             assert len(warned) == ((count, asked) == (7, None))
             assert all("7 labels" in warning and "21" in warning for warning in warned)
-            assert ("Label against label" in markdown(report)) == (expected > 0)
+            assert ("### Label against label" in markdown(report)) == (expected > 0)
 
     def test_unknown_labels_are_left_out(self) -> None:
         scores = drawn(task="multilabel")
@@ -164,7 +164,9 @@ class TestNumbers:
             evaluate(drawn(n, grouping=grouping), n_resamples=10)
             for n, grouping in ((40, "patient"), (16, None), (400, "patient"))
         )
-        assert patients.rows[0].unreliable.startswith("only 2 patients with it")
+        assert patients.rows[0].unreliable.startswith(
+            "only 4 patients without it: intervals not to be relied on"
+        )
         assert any("intervals are not to be relied on" in warning for warning in patients.warnings)
         assert any("frames have, or lack, normal" in warning for warning in frames.warnings)
         assert not any("have, or lack" in warning for warning in many.warnings)
@@ -398,7 +400,9 @@ class TestPatients:
         assert known.isdisjoint({"specificity", "auroc", "auprc"})
         assert (normal.calibration, normal.curves) == ({}, None)
         assert np.isfinite(ga.measures["auroc"].value)
-        assert any("Every patient has normal: no specificity, AUROC" in warning for warning in report.warnings)
+        assert any(
+            "Every patient has normal: no specificity, AUROC" in warning for warning in report.warnings
+        )
 
     def test_the_highest_few(self) -> None:
         one, two = (
