@@ -73,12 +73,13 @@ def sections(report: "Report") -> Iterator[Section]:
 
 def _called(report: "Report", called: CalledResult) -> Section:
     units = f"{counted(called.n, report.level)} {tables.of_groups(report, called.groups, called.n)}".rstrip()
-    how = "as given" if report.calls_only else called.rule
     found = (tables.called_table(called),)
     if called.confusion is None:
-        return Section("The called label", 2, (f"{units}. Called: {how}.",), found)
+        return Section("The called label", 2, (f"{units}. Called: {called.rule}.",), found)
     matrix = tables.confusion_table(called)
-    return Section("The called label", 2, (f"{units}. Called: {how}.",), (*found, matrix), picture=CONFUSION)
+    return Section(
+        "The called label", 2, (f"{units}. Called: {called.rule}.",), (*found, matrix), picture=CONFUSION
+    )
 
 
 def _labels(report: "Report") -> Section:
