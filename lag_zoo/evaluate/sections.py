@@ -129,10 +129,10 @@ def _calibration(report: "Report", rows: Sequence[LabelResult]) -> Section:
         f"{_methods(intervals)} The intervals of ECE, ICI, E50 and E90 are reflected about the value."
         f"{_undefined(rows, 'calibration')}",
     ]
-    if tables.has_infinite_limit(intervals):
+    if tables.has_infinite(intervals):
         after.append(
-            "∞: a threshold parts the labels without a mistake, in these frames or in so many resamples that the "
-            "limit is infinite."
+            "∞: no finite number fits best, as where a threshold parts the labels without a mistake, or where a "
+            "resample has one class alone. The limits of slope and intercept are of Firth's penalised lines, which are finite."
         )
     if reasons := _without_curve(rows):
         after.append(f"Without a smooth curve: {'; '.join(reasons)}.")

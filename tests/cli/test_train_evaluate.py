@@ -41,11 +41,12 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
     best = f"local-dir:{tmp_path / 'run' / 'best'}"
     options = ("--split", "val", "--operating-point", "stored", "--n-resamples", 100)
     table = run("evaluate", best, data, *options)
-    assert "| IM against normal **only 2 patients" in table
+    assert "| normal against IM **only 2 patients" in table
     assert "stored with the weights" in table
     run("evaluate", best, data, *options, "-o", tmp_path / "report")
     assert sorted(p.name for p in (tmp_path / "report").iterdir()) == [
-        "figures", "report.html", "report.json", "report.md", "scores.csv", "scores.csv.json", "tables.csv", "tables.tex",
+        "figures", "report.html", "report.json", "report.md", "scores.csv", "scores.csv.json", "tables.csv",
+        "tables.tex",
     ]  # fmt: skip
     assert json.loads((tmp_path / "report" / "report.json").read_text())["analysed"] == 8
     assert "Among these frames are 8 of the split val. A network that was trained with this manifest" in table
