@@ -132,7 +132,8 @@ def _calibration(report: "Report", rows: Sequence[LabelResult]) -> Section:
     if tables.has_infinite(intervals):
         after.append(
             "∞: no finite number fits best, as where a threshold parts the labels without a mistake, or where a "
-            "resample has one class alone. The limits of slope and intercept are of Firth's penalised lines, which are finite."
+            "resample has one class alone. The limits of slope and intercept are of Firth's penalised lines, which are "
+            "finite."
         )
     if reasons := _without_curve(rows):
         after.append(f"Without a smooth curve: {'; '.join(reasons)}.")

@@ -61,8 +61,8 @@ def test_two_labels() -> None:
         (
             "many labels",
             "Of 276 frames from 92 patients, 50.0% (95% confidence interval 25.0% to 75.0%) were given the right one "
-            "of 23 labels, and 50.0% (25.0% to 75.0%) with each label counting equally, at the default threshold of 0.5 "
-            "for each label, as none is stored with the model.",
+            "of 23 labels, and 50.0% (25.0% to 75.0%) with each label counting equally, at the default threshold "
+            "of 0.5 for each label, as none is stored with the model.",
         ),
         (
             "one class",
