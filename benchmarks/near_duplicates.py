@@ -3,10 +3,10 @@
     python -m benchmarks.near_duplicates
 
 On Kvasir-SEG, PolypGen, NeoPolyp and chromoendoscopy of the stomach. Frames of different hospitals are never copies of
-each other, so pairs of them that are found are false. Pairs of one hospital are counted apart, for unknown copies are
+each other, so pairs of two data sets that are found are false. Pairs of one are counted apart, for unknown copies are
 among them; the nearest that share no group are listed, to be looked at. Of every twelfth frame copies are made in each
 of several ways, and the distance to the original is counted. Then the list of the built-in weights' training frames:
-how many copies of these it knows, and of frames of the other hospitals it takes for some. Last, the seconds.
+how many copies of these it knows, and of frames of the other data sets it takes for some. Last, the seconds.
 """
 
 import io
@@ -144,15 +144,15 @@ def print_found(frames: list[Seen]) -> None:
         for number, frame in copied
     ])  # fmt: skip
     print(
-        f"{len(frames)} frames; {hospitals.sum()} pairs of two hospitals, {rest.sum()} of one and two groups, "
+        f"{len(frames)} frames; {hospitals.sum()} pairs of two data sets, {rest.sum()} of one and two groups, "
     )
     print(f"{same.sum()} of one group; copies of {len(copied)} frames; bits used: {DISTANCE} of {BITS}\n")
-    print("| bits | two hospitals | one hospital, two groups | " + " | ".join(COPIES) + " |")
+    print("| bits | two data sets | one data set, two groups | " + " | ".join(COPIES) + " |")
     print("| --- " * (3 + len(COPIES)) + "|")
     for bits in DISTANCES:
         shares = " | ".join(f"{share:.0%}" for share in (copies <= bits).mean(axis=0))
         print(f"| {bits} | {(pairs[hospitals] <= bits).sum()} | {(pairs[rest] <= bits).sum()} | {shares} |")
-    print("\nthe nearest pairs of one hospital that share no group")
+    print("\nthe nearest pairs of one data set that share no group")
     for place in np.argsort(np.where(rest, pairs, BITS))[:LISTED]:
         a, b = frames[one[place]], frames[other[place]]
         print(f"{pairs[place]:3.0f} bits: {a.data} {a.name} {b.name}")
@@ -166,7 +166,7 @@ def print_known(frames: list[Seen]) -> None:
         print(f"{name}: {sum(looks_like(frame.copies[number], known) for frame in own) / len(own):.0%} known")
     others = [frame for frame in frames if frame.data != "kvasir_seg"]
     print(
-        f"of {len(others)} frames of other hospitals: {sum(looks_like(f.hashes, known) for f in others)} known"
+        f"of {len(others)} frames of other data sets: {sum(looks_like(f.hashes, known) for f in others)} known"
     )
 
 

@@ -311,16 +311,16 @@ def require_known_fields(fields: Iterable[str], caller: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement(Spec):
-    """One number that this repository's own code measured, with what a reader needs to judge it.
+    """One measurement by this repository's own code, with its data, interval and command.
 
     Attributes:
-        metric: what was measured, for example `AUROC`.
+        metric: its name, for example `AUROC`.
         value: the estimate; `low` and `high` bound its interval at `level` (None: no interval exists).
         interval: how the interval was made, for example `cluster bootstrap by group, 2000 resamples`.
         n: how many of `unit`; `groups` is the number of independent groups among them.
         data: the data and the split.
         date: ISO date of the run.
-        command: what printed it.
+        command: the one that printed it.
         note: caveats.
     """
 
@@ -465,7 +465,7 @@ class ModelSpec(Spec):
     Attributes:
         name: as `create_model` takes it.
         config: the network.
-        domain: what it looks at: `wli` (white light), `lci` (linked colour imaging), `polyp`; `None`: an architecture.
+        domain: `wli` (white light), `lci` (linked colour imaging), `polyp`; `None`: an architecture.
         description: one sentence.
         params: parameters of the whole network.
         backbone_macs: multiply-accumulates of the backbone on one global view; `crop_macs`: of all crops of one image.

@@ -3,6 +3,7 @@
 Blocks marked ```py are shown only: they need files that a test does not have.
 """
 
+import csv
 import re
 from pathlib import Path
 
@@ -79,6 +80,43 @@ def test_the_guide_to_predicting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     _draw_examinations(tmp_path / "frames")
     run_page(ROOT / "docs/guides/predict.md", namespace={"__name__": "__main__"})
     assert len((tmp_path / "answers.csv").read_text().splitlines()) == 1 + 24
+
+
+def test_the_guide_to_any_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lag_zoo.evaluate.pages._pictures", lambda report: [])
+    monkeypatch.setattr("lag_zoo.evaluate.saving._figures", lambda report, folder: None)
+    _draw_examinations(tmp_path / "frames")
+    _write_tables(tmp_path)
+    said = run_page(ROOT / "docs/guides/evaluate-any-model.md", namespace={"__name__": "__main__"})
+    assert {path.parent.name for path in tmp_path.glob("*/report.json")} == {
+        "report", "timm-report", "compared", "raters",
+    }  # fmt: skip
+    assert any("Fleiss' kappa" in text for text in said.values())
+
+
+def _write_tables(folder: Path) -> None:
+    """The tables that the guide to any model speaks of: of drawn frames, of two models, of a reader and of raters."""
+    rng = np.random.default_rng(0)
+    frames = sorted(folder.glob("frames/*/*.jpg"))
+    names, truth = ("normal", "IM"), [path.parent.name for path in frames]
+    common = {"image": [str(path.relative_to(folder)) for path in frames], "label": truth}
+    common["patient"] = [path.stem.split("_")[0] for path in frames]
+    chances = [
+        [float(f"{rng.beta(*(4, 2) if label == 'IM' else (2, 4)):.3f}") for label in truth] for _ in range(2)
+    ]
+    called = [[label if rng.uniform() < 0.8 else str(rng.choice(names)) for label in truth] for _ in range(3)]
+    tables: dict[str, dict[str, list[object]]] = {
+        "frames": {},
+        "ours": {"p_IM": [*chances[0]]},
+        "theirs": {"p_IM": [*chances[1]]},
+        "reader": {"called": [*called[0]]},
+        "raters": dict(zip(("ana", "ben", "cem"), map(list, called), strict=True)),
+    }
+    for name, more in tables.items():
+        columns = common | more
+        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([columns, *zip(*columns.values(), strict=True)])
 
 
 def _shorter(line: str) -> str:

@@ -218,7 +218,7 @@ def show_report(report: "Report", output: Path | None, screen: Screen) -> None:
         typer.echo("\n".join(page for page in (markdown(report), report.paper_table) if page))
         return
     with screen.task("writing the report"):
-        names = report.save(output)
+        names = report.save(output, listener=screen)
     for remark in report.warnings:
         out.print(f"Warning: {remark}")
     if report.rows:

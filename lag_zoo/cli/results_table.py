@@ -15,24 +15,29 @@ if TYPE_CHECKING:
     from lag_zoo.evaluate.raters import Raters
     from lag_zoo.metrics.intervals import Interval
 
-_SHOWN = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity"}
+_SHOWN = {"sensitivity": "sensitivity", "specificity": "specificity", "auroc": "AUROC"}
 
 
 def results_table(report: "Report") -> Table:
-    """Makes the table of a report: the main measures of each label; other networks and baselines below them."""
+    """Make the table of a report, for 80 columns: the main measures of each label, then other models and baselines."""
     table = plain_table()
     several = bool(report.comparisons or report.baselines)
+    groups = (
+        "" if report.grouping is None else "\n(patients)" if report.grouping == "patient" else "\n(exams)"
+    )
     if several:
-        table.add_column("network", overflow="fold")
+        table.add_column("model", overflow="fold")
     table.add_column("label", overflow="fold")
-    table.add_column("n", justify="right")
-    table.add_column("with it", justify="right")
+    for title in ("with it", "without it")[: 1 if several else 2]:
+        table.add_column(f"{title}{groups}", justify="right")
     for title in _SHOWN.values():
-        table.add_column(f"{title} (95%)", no_wrap=True)
-    table.add_column("threshold", overflow="fold")
-    for name, rows in _networks(report):
+        table.add_column(f"{title}\n(95%)", no_wrap=True)
+    if not report.calls_only:
+        table.add_column("threshold")
+    for name, rows in _models(report):
         for row in rows:
-            table.add_row(*([Text(name)] if several else []), *_cells(row))
+            threshold = [] if report.calls_only else [Text(_threshold(row))]
+            table.add_row(*([Text(name)] if several else []), *_cells(row, several), *threshold)
     return table
 
 
@@ -43,7 +48,7 @@ def called_table(called: "CalledResult") -> Table:
     table = plain_table()
     table.add_column("the called label", overflow="fold")
     for name in called.measures:
-        table.add_column(f"{CALLED_TITLES[name]} (95%)", no_wrap=True)
+        table.add_column(f"{CALLED_TITLES[name]}\n(95%)", no_wrap=True)
     cells = [Text(_with_interval(interval)) for interval in called.measures.values()]
     table.add_row(Text(f"{called.n} counted"), *cells)
     return table
@@ -52,7 +57,7 @@ def called_table(called: "CalledResult") -> Table:
 def raters_table(raters: "Raters") -> Table:
     """Make the table of each two raters: the frames of both, the share of the same label, Cohen's kappa."""
     table = plain_table()
-    for title in ("rater", "rater", "n", "the same label (95%)", "Cohen's kappa (95%)"):
+    for title in ("rater", "rater", "n", "the same label\n(95%)", "Cohen's kappa\n(95%)"):
         table.add_column(title, overflow="fold")
     for pair in raters.pairs:
         cells = (pair.one, pair.other, str(pair.kappa.n), *map(_with_interval, (pair.agreed, pair.kappa)))
@@ -60,7 +65,7 @@ def raters_table(raters: "Raters") -> Table:
     return table
 
 
-def _networks(report: "Report") -> Iterator[tuple[str, tuple["LabelResult", ...]]]:
+def _models(report: "Report") -> Iterator[tuple[str, tuple["LabelResult", ...]]]:
     yield "the reported one", report.rows
     for other in report.comparisons:
         yield other.name, other.rows
@@ -68,15 +73,24 @@ def _networks(report: "Report") -> Iterator[tuple[str, tuple["LabelResult", ...]
         yield f"baseline: {name}", rows
 
 
-def _cells(row: "LabelResult") -> list[Text]:
-    groups = f"\n{row.groups} groups" if row.groups is not None else ""
-    measures = [_with_interval(row.measures[name]) for name in _SHOWN]
-    rule = f"{row.threshold:.3f}\n{row.rule}{', apparent' if row.apparent and 'apparent' not in row.rule else ''}"
-    return [Text(cell) for cell in (row.label, f"{row.n}{groups}", str(row.positives), *measures, rule)]
+def _cells(row: "LabelResult", several: bool) -> list[Text]:
+    doubt = ["(intervals not reliable)"] if row.unreliable else []
+    counts: tuple[tuple[int, int | None], ...] = (
+        (row.positives, row.groups_with),
+        (row.n - row.positives, row.groups_without),
+    )
+    counts = counts[:1] if several else counts
+    sizes = [[str(count), *([] if groups is None else [f"({groups})"])] for count, groups in counts]
+    lines = [[row.label, *doubt], *sizes, *([_with_interval(row.measures[key])] for key in _SHOWN)]
+    return [Text("\n".join(cell)) for cell in lines]
+
+
+def _threshold(row: "LabelResult") -> str:
+    return f"{row.threshold:.3f}" + ("\napparent" if row.apparent else "")
 
 
 def _with_interval(interval: "Interval") -> str:
     if not math.isfinite(interval.value):
         return "-"
-    limits = f"{interval.low:.3f} to {interval.high:.3f}" if math.isfinite(interval.low) else "no interval"
+    limits = f"{interval.low:.2f}-{interval.high:.2f}" if math.isfinite(interval.low) else "no interval"
     return f"{interval.value:.3f}\n{limits}"

@@ -2,7 +2,8 @@
 
 A shard is written once and never changed. Its name is the SHA-256 of its bytes, so no index has to be kept in step with
 it: it is there whole, or not at all. Of each frame it holds the field of view, the global view and the pixels, to be
-mapped into memory; at its end stand its index, JSON lines, and the length of that.
+mapped into memory; at its end stand its index, JSON lines, and the length of that. (A safetensors file has its index in
+front, so all frames of a shard would have to be in memory before the first is written.)
 """
 
 import contextlib

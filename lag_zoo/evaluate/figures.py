@@ -64,7 +64,7 @@ def contrast_figure(row: LabelResult, curves: Curves) -> "Figure":
 
 
 def confusion_figure(called: CalledResult) -> "Figure":
-    """Draw the confusion matrix of the called label: counts and their share of the true label, which gives the colour."""
+    """Draw the confusion matrix of the called label: counts, coloured by their share of the true label."""
     count = len(called.label_names)
     size = max(4.5, 0.55 * count + 2.5)
     figure = new_figure(size, size)
@@ -140,7 +140,7 @@ def _counts(axes: "Axes", row: LabelResult) -> None:
             axes.text(x, y, str(count), ha="center", va="center", color="white" if dark else "black")
     axes.set_xticks([0, 1], ["called", "not called"])
     axes.set_yticks([0, 1], ["with it", "without"])
-    axes.set_title(f"counts at {row.threshold:.3f}")
+    axes.set_title(f"counts at {row.threshold:.3f}", fontsize=10)
 
 
 def _curve(axes: "Axes", columns: Sequence[Sequence[float]]) -> None:
@@ -152,7 +152,8 @@ def _band(axes: "Axes", band: Columns, color: str = _BLUE) -> None:
 
 
 def _titles(axes: "Axes", title: str, across: str, up: str) -> None:
-    axes.set(xlabel=across, ylabel=up, title=title)
+    axes.set(xlabel=across, ylabel=up)
+    axes.set_title(title, fontsize=10)
 
 
 def _as_text(name: str) -> str:

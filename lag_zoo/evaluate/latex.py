@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lag_zoo.evaluate import tables
 from lag_zoo.evaluate.called import CALLED_TITLES
-from lag_zoo.evaluate.results import METRICS, LabelResult
+from lag_zoo.evaluate.results import METRICS, LabelResult, Metric
 from lag_zoo.evaluate.tables import Cell, Table
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _TINY = 14  # columns from which on even a turned page needs small print
 
 
 def tex(report: "Report") -> str:
-    """Return the tables of labels, the called label, its confusion matrix and the comparison with other networks."""
+    """Return the tables of labels, the called label, its confusion matrix and the comparison with other models."""
     return "\n".join([_HEAD, *_floats(report)])
 
 
@@ -73,15 +73,15 @@ def _floats(report: "Report") -> Iterator[str]:
                 upright=True,
             )
     if report.comparisons:
-        yield _float("Networks on the same frames.", tables.networks_table(report))
+        yield _float("Models on the same frames.", tables.networks_table(report))
         yield _float(
-            "The reported network less others on the same frames, paired.", tables.differences_table(report)
+            "The reported model less others on the same frames, paired.", tables.differences_table(report)
         )
         if (accuracies := tables.accuracies_table(report)).rows:
             yield _float("Accuracy of the called label.", accuracies)
 
 
-def _label_float(report: "Report", rates: Sequence[tables.Metric]) -> str:
+def _label_float(report: "Report", rates: Sequence[Metric]) -> str:
     rule = tables.rule_of_all(report.rows)
     said = f" Threshold: {rule}." if rule and not report.calls_only else ""
     return _float(

@@ -13,7 +13,7 @@ from lag_zoo.evaluate.mistakes import Mistake
 from lag_zoo.evaluate.report import Report
 from lag_zoo.evaluate.results import METRICS
 from lag_zoo.evaluate.sections import sections
-from lag_zoo.evaluate.summary import UNITS, counted
+from lag_zoo.evaluate.summary import UNITS
 from lag_zoo.evaluate.tables import Cell, number, of_groups
 
 

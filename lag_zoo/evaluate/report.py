@@ -19,6 +19,7 @@ from lag_zoo.evaluate.results import LabelResult
 from lag_zoo.evaluate.scores import Flow, Scores
 from lag_zoo.evaluate.summary import summary
 from lag_zoo.evaluate.units import Level
+from lag_zoo.listener import Listener
 from lag_zoo.metrics.levels import Pooling
 
 if TYPE_CHECKING:
@@ -75,15 +76,15 @@ class Report:
 
     __repr__ = brief
 
-    def save(self, folder: str | os.PathLike[str]) -> list[str]:
-        """Write report.json, report.md, report.html, tables, figures and the scores; return the names of the files.
+    def save(self, folder: str | os.PathLike[str], *, listener: Listener = Listener()) -> list[str]:
+        """Write report.json, report.md, report.html, tables.csv, tables.tex, figures and the scores; return the names.
 
         Raises:
             OSError: the folder cannot be written.
         """
         from lag_zoo.evaluate.saving import save_report
 
-        return save_report(self, folder)
+        return save_report(self, folder, listener=listener)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report for JSON; a number that does not exist is `None`.

@@ -55,7 +55,7 @@ class Sample(NamedTuple):
 class Metric(NamedTuple):
     """A number of a contrast: its key in reports, its titles, and its influence on a sample.
 
-    `needs_probabilities`: calls alone do not give it.
+    `needs_probabilities`: calls alone do not give it, and units without a probability are not in its sample.
     """
 
     key: str
@@ -72,10 +72,9 @@ def _f1(sample: Sample) -> Influence:
 
 def _ranked(statistic: Callable[[np.ndarray, np.ndarray], Influence]) -> Callable[[Sample], Influence]:
     def of(sample: Sample) -> Influence:
-        answered = sample.answered()
-        if not len(answered.truth):
+        if not len(sample.truth):
             return influence.UNDEFINED
-        return statistic(answered.probabilities, answered.truth)
+        return statistic(sample.probabilities, sample.truth)
 
     return of
 
@@ -131,8 +130,8 @@ class LabelResult:
         measures: the numbers of `METRICS`, each with its interval; NaN where one does not exist.
         unreliable: why the intervals are not to be relied on, with the simulated coverage; empty: no reason.
         at_prevalence: predictive values at a prevalence that was asked for.
-        calibration: the measures of `lag_zoo.metrics.calibration` and of the smooth curve, each with its interval; empty
-            without both classes or without probabilities.
+        calibration: the measures of `lag_zoo.metrics.calibration` and `calibration_curve`, each with its interval;
+            empty without both classes or without probabilities.
         curves: the points of the pictures; `None` without both classes or without probabilities.
         frames_and_label: of examinations and patients: whether those with the label have more frames.
     """
@@ -189,13 +188,14 @@ def result_of(
         full: with calibration and the points of the pictures, which take the longest.
     """
     sample = _sample(contrast, units, called, options)
+    answered = sample.answered()
     groups, n = sample.groups, len(sample.truth)
     measured = {}
     for metric in METRICS:
+        own = answered if metric.needs_probabilities else sample
         known = with_probabilities or not metric.needs_probabilities
-        found = metric.influence(sample) if known else influence.UNDEFINED
-        measured[metric.key] = group_interval(found, groups, n)
-    answered = sample.answered()
+        found = metric.influence(own) if known else influence.UNDEFINED
+        measured[metric.key] = group_interval(found, own.groups, len(own.truth))
     both = bool(answered.truth.any() and not answered.truth.all()) and with_probabilities
     margins = contrast.probabilities - point.each
     return LabelResult(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lag_zoo.evaluate import tables
 from lag_zoo.evaluate.called import CalledResult
 from lag_zoo.evaluate.figures import CONFUSION
+from lag_zoo.evaluate.raters import Raters
 from lag_zoo.evaluate.results import CALIBRATION_TITLES, METRICS, LabelResult
 from lag_zoo.evaluate.summary import UNITS, counted
 from lag_zoo.evaluate.tables import Table, name_of
@@ -43,7 +44,7 @@ def sections(report: "Report") -> Iterator[Section]:
         text = "Logistic regressions on what is no look at the mucosa, on the same frames; called at 0.5."
         yield Section("Baselines", 3, (text,), (tables.baselines_table(report),))
     if report.comparisons:
-        yield _networks(report)
+        yield _models(report)
     if report.pairs:
         yield Section(
             "Label against label",
@@ -60,6 +61,8 @@ def sections(report: "Report") -> Iterator[Section]:
     if any(row.frames_and_label is not None for row in report.rows):
         text = "Pooling feeds on the number of frames: Spearman's correlation of it with the label."
         yield Section("Number of frames and label", 2, (text,), (tables.association_table(report.rows),))
+    if report.raters is not None:
+        yield from _raters(report.raters)
     for part in report.subgroups:
         found = ", ".join(f"{count} {name}" for name, count in part.labels.items())
         text = f"{counted(part.frames, 'frame')}; {UNITS[report.level][1]} with each label: {found}."
@@ -87,32 +90,48 @@ def _labels(report: "Report") -> Section:
 
 def _rule(report: "Report", rows: Sequence[LabelResult]) -> tuple[str, ...]:
     rule = tables.rule_of_all(rows)
-    return (f"Threshold: {rule}.",) if rule and not report.calls_only else ()
+    return (f"Threshold: {rule.replace(': ', ', ', 1)}.",) if rule and not report.calls_only else ()
 
 
-def _networks(report: "Report") -> Section:
+def _models(report: "Report") -> Section:
     told = (
-        "The differences are paired: the reported network less the other, on the same frames, Sen and Spe at each one's "
+        "The differences are paired: the reported model less the other, on the same frames, Sen and Spe at each one's "
         "own threshold."
     )
     differences = [d for other in report.comparisons for parts in other.differences for d in parts]
     found = (tables.networks_table(report), tables.differences_table(report), tables.accuracies_table(report))
     shown = tuple(table for table in found if table.rows)
-    return Section("Other networks on the same frames", 3, (told,), shown, (_methods(differences),))
+    return Section("Other models on the same frames", 3, (told,), shown, (_methods(differences),))
+
+
+def _raters(raters: Raters) -> Iterator[Section]:
+    kappa = tables.with_interval(raters.kappa)
+    method = f"; {raters.kappa.method}" if kappa.more else ""
+    names = ", ".join(raters.names)
+    told = (
+        f"{counted(raters.n, 'frame')} {'was' if raters.n == 1 else 'were'} rated by two or more of {names}. "
+        f"Fleiss' kappa: {kappa.text} {kappa.more}{method}."
+    )
+    yield Section("Raters", 2, (told,), (tables.agreement_table(raters),))
+    majority = "The majority: more than half of the others who rated the frame."
+    yield Section(
+        "Each rater against the majority of the others", 3, (majority,), (tables.raters_table(raters),)
+    )
 
 
 def _calibration(report: "Report", rows: Sequence[LabelResult]) -> Section:
     intervals = [interval for row in rows for interval in row.calibration.values()]
     after = [
-        f"Logits were divided by {tables.number(report.temperature)}. ECE: ten bins of equally many. ICI, E50 and E90: mean, "
-        "median and 90th percentile of the distance between the smooth curve and the diagonal. O:E: observed over "
-        "expected. Offset intercept: calibration in the large. Slope and intercept: the joint logistic line.",
+        f"Logits were divided by {tables.number(report.temperature)}. ECE: ten bins of equally many. ICI, E50 and E90: "
+        "mean, median and 90th percentile of the distance between the smooth curve and the diagonal. O:E: observed "
+        "over expected. Offset intercept: calibration in the large. Slope and intercept: the joint logistic line.",
         f"{_methods(intervals)} The intervals of ECE, ICI, E50 and E90 are reflected about the value."
         f"{_undefined(rows, 'calibration')}",
     ]
     if tables.has_infinite_limit(intervals):
         after.append(
-            "∞: a threshold parts the labels without a mistake in so many resamples that the limit is infinite."
+            "∞: a threshold parts the labels without a mistake, in these frames or in so many resamples that the "
+            "limit is infinite."
         )
     if reasons := _without_curve(rows):
         after.append(f"Without a smooth curve: {'; '.join(reasons)}.")

@@ -68,7 +68,8 @@ def _of_called_label(report: "Report", called: "CalledResult") -> str:
 
 
 def _of_one_label(report: "Report", row: "LabelResult") -> str:
-    without, parts = row.n - row.positives, []
+    without = row.n - row.positives
+    parts: list[str] = []
     if row.positives:
         rate = _rate(row.measures["sensitivity"], named=True)
         parts.append(f"called in {rate} of the {counted(row.positives, report.level)} with it (sensitivity)")
@@ -102,7 +103,7 @@ def _of_each_label(report: "Report", rows: Sequence["LabelResult"]) -> str:
 
 
 def _rates_of(row: "LabelResult", *, first: bool) -> str:
-    parts = []
+    parts: list[str] = []
     for key, exists in (("sensitivity", row.positives), ("specificity", row.n - row.positives)):
         if exists:
             parts.append(f"a {key} of {_rate(row.measures[key], named=first and not parts)}")

@@ -11,10 +11,11 @@ from lag_zoo.evaluate.summary import counted
 from lag_zoo.metrics.intervals import Difference, Interval
 
 if TYPE_CHECKING:
+    from lag_zoo.evaluate.raters import Raters
     from lag_zoo.evaluate.report import Report
 
 MAIN = tuple(metric for metric in METRICS if metric.key in ("auroc", "auprc", "sensitivity", "specificity"))
-"""The metrics of baselines and other networks."""
+"""The metrics of baselines and other models."""
 
 REPORTED = "the reported one"
 _TWO_DIGITS = ("observed_over_expected", "offset_intercept", "slope", "intercept")
@@ -100,7 +101,7 @@ def confusion_table(called: CalledResult) -> Table:
 
 def counts_table(rows: Sequence[LabelResult]) -> Table:
     """Make the table of true and false positives and negatives, and the predictive values at another prevalence."""
-    header = ("label", "true positive", "false positive", "true negative", "false negative")
+    header: tuple[str, ...] = ("label", "true positive", "false positive", "true negative", "false negative")
     prevalence = rows[0].at_prevalence.prevalence if rows and rows[0].at_prevalence else None
     if prevalence is not None:
         header += (f"PPV at a prevalence of {number(prevalence)}", "NPV")
@@ -141,27 +142,18 @@ def baselines_table(report: "Report") -> Table:
 
 
 def networks_table(report: "Report") -> Table:
-    """Make the table of the reported network and others on the same frames."""
+    """Make the table of the reported model and others on the same frames."""
     rows = []
     for place, row in enumerate(report.rows):
-        for name, one in (
-            (REPORTED, row),
-            *((other.name, other.rows[place]) for other in report.comparisons),
-        ):
-            rows.append(
-                (
-                    Cell(name_of(row)),
-                    Cell(name),
-                    Cell(str(one.n)),
-                    _threshold(report, one, one.rule),
-                    *_measures(one, MAIN),
-                )
-            )
-    return Table(("label", "network", "n", "threshold", *(metric.title for metric in MAIN)), tuple(rows))
+        of_others = ((other.name, other.rows[place]) for other in report.comparisons)
+        for name, one in ((REPORTED, row), *of_others):
+            known = (Cell(name_of(row)), Cell(name), Cell(str(one.n)), _threshold(report, one, one.rule))
+            rows.append((*known, *_measures(one, MAIN)))
+    return Table(("label", "model", "n", "threshold", *(metric.title for metric in MAIN)), tuple(rows))
 
 
 def differences_table(report: "Report") -> Table:
-    """Make the table of the reported network's values less those of others."""
+    """Make the table of the reported model's values less those of others."""
     rows = [
         (Cell(name_of(row)), Cell(other.name), *map(_difference, other.differences[place]))
         for place, row in enumerate(report.rows)
@@ -171,13 +163,13 @@ def differences_table(report: "Report") -> Table:
 
 
 def accuracies_table(report: "Report") -> Table:
-    """Make the table of the called label's accuracy of other networks, and the reported one's less theirs."""
+    """Make the table of the called label's accuracy of other models, and the reported one's less theirs."""
     rows = [
         (Cell(other.name), with_interval(other.called.measures["accuracy"]), _difference(other.accuracy))
         for other in report.comparisons
         if other.called is not None and other.accuracy is not None
     ]
-    return Table(("network", "accuracy of the called label", "the reported one's less it"), tuple(rows))
+    return Table(("model", "accuracy of the called label", "the reported one's less it"), tuple(rows))
 
 
 def of_groups(report: "Report", groups: int | None, count: int) -> str:
@@ -185,6 +177,41 @@ def of_groups(report: "Report", groups: int | None, count: int) -> str:
     if groups is None or report.grouping is None or (report.level == report.grouping and groups == count):
         return ""
     return f"({counted(groups, report.grouping)})"
+
+
+def agreement_table(raters: "Raters") -> Table:
+    """Make the table of each two raters."""
+    return Table(
+        ("rater", "rater", "n", "the same label", "Cohen's kappa"),
+        tuple(
+            (Cell(one), Cell(other), Cell(str(kappa.n)), with_interval(agreed), with_interval(kappa))
+            for one, other, agreed, kappa in raters.pairs
+        ),
+    )
+
+
+def raters_table(raters: "Raters") -> Table:
+    """Make the table of each rater against the majority of the others."""
+    metrics = [metric for metric in MAIN if not metric.needs_probabilities]
+    titles = [CALLED_TITLES["accuracy"], CALLED_TITLES["kappa"]]
+    rows = []
+    for rater in raters.each:
+        for row in rater.rows:
+            of_all = (
+                [] if rater.called is None else [rater.called.measures[key] for key in ("accuracy", "kappa")]
+            )
+            known = (
+                Cell(rater.name),
+                Cell(str(row.n)),
+                Cell(str(rater.left_out)),
+                *map(with_interval, of_all),
+            )
+            rows.append((*known, Cell(name_of(row), remark=row.unreliable), *_measures(row, metrics)))
+        if not rater.rows:
+            none = [Cell("-")] * (len(titles) + 1 + len(metrics))
+            rows.append((Cell(rater.name), Cell("0"), Cell(str(rater.left_out)), *none))
+    header = ("rater", "n", "no majority", *titles, "label", *(metric.title for metric in metrics))
+    return Table(header, tuple(rows))
 
 
 def name_of(row: LabelResult) -> str:
@@ -222,7 +249,7 @@ def _label_row(
 
 def _threshold(report: "Report", row: LabelResult, rule: str) -> Cell:
     if report.calls_only:
-        return Cell("as given")
+        return Cell("as called")
     return Cell(number(row.threshold), "apparent" if row.apparent else "", rule)
 
 
@@ -231,7 +258,7 @@ def _measures(row: LabelResult, metrics: Sequence[Metric]) -> list[Cell]:
 
 
 def _of_true(count: int, share: float) -> Cell:
-    return Cell(str(count), f"({share:.0%})" if math.isfinite(share) else "")
+    return Cell(str(count), f"({share:.0%})" if count else "")
 
 
 def _counts(row: LabelResult) -> list[Cell]:

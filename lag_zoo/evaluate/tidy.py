@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lag_zoo.evaluate.called import CalledResult
+from lag_zoo.evaluate.raters import Raters
 from lag_zoo.evaluate.results import LabelResult
 from lag_zoo.metrics.intervals import Difference, Interval
 
@@ -28,10 +29,11 @@ class Number:
 
     Attributes:
         part: `label` (against the rest, or of two the positive one), `pair`, `called`, `confusion`, `subgroup`,
-            `baseline`, `comparison` (another network's numbers) or `difference` (the reported network's less its).
-        name: of the subgroup (as `device: a`), the baseline or the other network.
-        label: what the number is of; `against`: `rest` or another label. In the confusion matrix the label that is true,
-            and the one that is called.
+            `baseline`, `comparison` (another model's numbers), `difference` (the reported model's less its), `rater`
+            (against the majority of the others) or `agreement` (of two raters, or of all).
+        name: of the subgroup (as `device: a`), the baseline, the other model or the rater.
+        label: what the number is of; `against`: `rest` or another label. In the confusion matrix the true label and the
+            called one; of an agreement the two raters.
         measure: its key, as `sensitivity`.
         value: the number, with its 95% interval from `low` to `high`; `p`: of a difference.
         n: units that were counted; `positives` of them have the label.
@@ -93,6 +95,20 @@ def numbers(report: "Report") -> Iterator[Number]:
             yield from _of_row("baseline", row, name)
     for other in report.comparisons:
         yield from _of_comparison(report, other)
+    if report.raters is not None:
+        yield from _of_raters(report.raters)
+
+
+def _of_raters(raters: Raters) -> Iterator[Number]:
+    yield _number("agreement", "fleiss_kappa", raters.kappa)
+    for one, other, agreed, kappa in raters.pairs:
+        yield _number("agreement", "same_label", agreed, label=one, against=other)
+        yield _number("agreement", "kappa", kappa, label=one, against=other)
+    for rater in raters.each:
+        for row in rater.rows:
+            yield from _of_row("rater", row, rater.name)
+        if rater.called is not None:
+            yield from _of_called("rater", rater.called, rater.name)
 
 
 def _of_comparison(report: "Report", other: "NetworkComparison") -> Iterator[Number]:
@@ -102,14 +118,14 @@ def _of_comparison(report: "Report", other: "NetworkComparison") -> Iterator[Num
         yield from _of_called("comparison", other.called, other.name)
     for row, differences in zip(report.rows, other.differences, strict=True):
         for measure, difference in differences._asdict().items():
-            known = {"label": row.label, "against": row.against}
+            known: dict[str, Any] = {"label": row.label, "against": row.against}
             yield _number("difference", measure, difference, name=other.name, **known)
     if other.accuracy is not None:
         yield _number("difference", "accuracy", other.accuracy, name=other.name)
 
 
 def _of_row(part: str, row: LabelResult, name: str = "") -> Iterator[Number]:
-    known = {
+    known: dict[str, Any] = {
         "name": name,
         "label": row.label,
         "against": row.against,
@@ -139,7 +155,12 @@ def _of_called(part: str, called: CalledResult, name: str = "") -> Iterator[Numb
 def _of_confusion(called: CalledResult) -> Iterator[Number]:
     for label, counts, shares in zip(called.label_names, called.confusion or (), called.shares, strict=False):
         for against, count, share in zip(called.label_names, counts, shares, strict=True):
-            known = {"label": label, "against": against, "n": called.n, "groups": called.groups}
+            known: dict[str, Any] = {
+                "label": label,
+                "against": against,
+                "n": called.n,
+                "groups": called.groups,
+            }
             yield Number(part="confusion", measure="count", value=count, **known)
             yield Number(part="confusion", measure="share", value=share, **known)
 

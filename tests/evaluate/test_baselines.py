@@ -217,4 +217,4 @@ def test_the_command(data: Manifest, tmp_path: Path) -> None:
     ]
     done = CliRunner().invoke(app, [*arguments, "--n-resamples", "100"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert "| colour statistics | IM | normal |" in done.output
+    assert any(line.startswith("| colour statistics |") for line in done.output.splitlines())

@@ -84,8 +84,8 @@ def test_each_frame_once_and_done_folds_stay_done(cv: CrossValidated, data: Mani
     row = compare(scores, plain)[0]
     assert row.difference.value == pytest.approx(row.one - row.other)
     same = compare(scores, anew)[0].difference
-    assert same.value == 0
-    assert not same.p < 1, "where nothing differs nothing can be tested"
+    assert (same.value, same.p) == (0, 1)
+    assert same.low < 0 < same.high, "they might differ on other patients"
 
 
 def test_a_folder_of_another_recipe_or_other_data_is_refused(cv: CrossValidated, data: Manifest) -> None:
@@ -126,8 +126,15 @@ def test_the_command(cv: CrossValidated) -> None:
     cells = [line.split() for line in done.stdout.splitlines()]
     auroc = report["rows"][0]["measures"]["auroc"]
     shown = [f"{auroc[key]:.3f}" for key in ("value", "low", "high")]
-    first = ["short", "1", "IM", shown[0], shown[1], "to", shown[2], "12", "12"]
-    assert any(line[: len(first)] == first for line in cells)
+    told = ["short", "1", report["rows"][0]["label"], shown[0], shown[1], "to", shown[2], "12", "12"]
+    (line,) = [found for found in cells if found[:2] == told[:2] and found[2] == told[2]]
+    assert line[: len(told)] == told
+    folds = [part["rows"][0] for part in report["subgroups"] if part["column"] == "fold"]
+    assert line[len(told) :] == [f"{row['measures']['auroc']['value']:.3f}" for row in folds], (
+        "each fold's own"
+    )
+    assert len(folds) == 2
+    assert "Bengio and Grandvalet" in done.stdout
     assert any(line[:5] == ["short", "less", "plain", "1", "IM"] for line in cells)
     assert f"{folder}/plain/repeat*/report.html" in done.stdout.replace("\n", "")
     assert "epoch 1 of 1" in done.stderr

@@ -1,7 +1,9 @@
 """Max pooling over 2 x 2 without a gradient, on the CPU.
 
-torch's own pooling looks for the places of the maxima too, which only a gradient needs. Three comparisons of every
-second row and column give the same bits four times as fast.
+torch's own pooling looks for the places of the maxima too, which only a gradient needs. Comparing every second row,
+then every second column, gives the same bits in less time: the crops of a batch of 64 take 3.5 ms a frame so and
+3.8 ms with torch's (`python -m benchmarks.crop_ensemble`, AMD EPYC, one thread). A gradient takes torch's, as training
+does.
 """
 
 import torch
