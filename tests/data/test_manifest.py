@@ -23,7 +23,7 @@ from lag_zoo.data.tables import read_manifest, write_manifest
 from lag_zoo.errors import DataError, InvalidConfigError, UnusedColumnWarning
 from lag_zoo.tasks import UNKNOWN
 from lag_zoo.training import Stage
-from lag_zoo.training.batches import stage_frames
+from lag_zoo.training.stage_frames import stage_frames
 
 
 @pytest.fixture
