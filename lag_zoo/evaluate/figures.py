@@ -49,7 +49,7 @@ def contrast_figure(row: LabelResult, curves: Curves) -> "Figure":
     """
     figure = new_figure(12, 7.2, layout=None)
     # The texts are never wider; to have matplotlib work the margins out takes as long as the drawing.
-    figure.subplots_adjust(left=0.065, right=0.985, bottom=0.08, top=0.9, wspace=0.28, hspace=0.36)
+    figure.subplots_adjust(left=0.07, right=0.985, bottom=0.08, top=0.9, wspace=0.28, hspace=0.36)
     figure.suptitle(_as_text(name_of(row)))
     roc, precision, calibration, decision, referral, confusion = figure.subplots(2, 3).ravel()
     _roc(roc, row, curves)

@@ -138,8 +138,8 @@ def _left_out(
             yield f"Left out, as only one of the two is there: {', '.join(alone)}."
     elif asked is None and with_pairs(units, True):
         yield (
-            f"Label against label is left out: {len(names)} labels have {math.comb(len(names), 2)} pairs (up to "
-            f"{MANY_LABELS} labels are paired; pairs=True reports all)."
+            f"Pairs of labels are left out: {len(names)} labels have {math.comb(len(names), 2)} (up to {MANY_LABELS} "
+            "labels are paired; pairs=True reports all)."
         )
 
 

@@ -73,12 +73,13 @@ def sections(report: "Report") -> Iterator[Section]:
 
 def _called(report: "Report", called: CalledResult) -> Section:
     units = f"{counted(called.n, report.level)} {tables.of_groups(report, called.groups, called.n)}".rstrip()
-    how = "as given" if report.calls_only else called.rule
     found = (tables.called_table(called),)
     if called.confusion is None:
-        return Section("The called label", 2, (f"{units}. Called: {how}.",), found)
+        return Section("The called label", 2, (f"{units}. Called: {called.rule}.",), found)
     matrix = tables.confusion_table(called)
-    return Section("The called label", 2, (f"{units}. Called: {how}.",), (*found, matrix), picture=CONFUSION)
+    return Section(
+        "The called label", 2, (f"{units}. Called: {called.rule}.",), (*found, matrix), picture=CONFUSION
+    )
 
 
 def _labels(report: "Report") -> Section:
@@ -128,10 +129,11 @@ def _calibration(report: "Report", rows: Sequence[LabelResult]) -> Section:
         f"{_methods(intervals)} The intervals of ECE, ICI, E50 and E90 are reflected about the value."
         f"{_undefined(rows, 'calibration')}",
     ]
-    if tables.has_infinite_limit(intervals):
+    if tables.has_infinite(intervals):
         after.append(
-            "∞: a threshold parts the labels without a mistake, in these frames or in so many resamples that the "
-            "limit is infinite."
+            "∞: no finite number fits best, as where a threshold parts the labels without a mistake, or where a "
+            "resample has one class alone. The limits of slope and intercept are of Firth's penalised lines, which are "
+            "finite."
         )
     if reasons := _without_curve(rows):
         after.append(f"Without a smooth curve: {'; '.join(reasons)}.")

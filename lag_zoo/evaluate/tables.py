@@ -228,9 +228,9 @@ def p_value(p: float) -> str:
     return "<0.001" if p < 0.0005 else number(p)
 
 
-def has_infinite_limit(intervals: Iterable[Interval]) -> bool:
-    """Tell whether a limit is infinite."""
-    return any(math.isinf(interval.low) or math.isinf(interval.high) for interval in intervals)
+def has_infinite(intervals: Iterable[Interval]) -> bool:
+    """Tell whether a value or a limit is infinite."""
+    return any(math.isinf(number) for interval in intervals for number in interval[:3])
 
 
 def _label_row(

@@ -242,7 +242,7 @@ class TestColumns:
         del unknown["GA"]
         report = evaluate_predictions(unknown, n_resamples=20)
         assert [row.label for row in report.rows] == ["normal", "IM"]
-        assert any("Left out: GA, of which nothing is known" in said for said in report.warnings)
+        assert any("Nothing is known of GA" in said for said in report.warnings)
 
     def test_a_truth_that_nothing_predicts_is_named(self) -> None:
         columns = table_of(drawn(task="multilabel"))
@@ -300,7 +300,7 @@ class TestCalls:
         assert {row.rule for row in report.rows} == {"as called"}
         page = markdown(report)
         assert "## Calibration" not in page
-        assert "Called: as the scores have it." in page
+        assert "Called: as given." in page
 
     def test_several_labels_a_frame(self) -> None:
         columns: Columns = {
