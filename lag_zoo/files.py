@@ -5,6 +5,7 @@ What is written goes under another name beside its place, onto the disk, and onl
 """
 
 import contextlib
+import csv
 import ctypes
 import os
 import secrets
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Protocol
 
 PART = ".part"
 """Ending of a file that is still being written."""
@@ -138,3 +140,32 @@ def _exchanged(one: Path, other: Path) -> bool:
     return (
         renameat2 is not None and renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
     )
+
+
+class _Text(Protocol):
+    def write(self, text: str, /) -> object:
+        """Write text."""
+
+
+class _LineFeeds:
+    """A file whose lines end in a line feed, whatever the writer ends them with."""
+
+    def __init__(self, file: _Text) -> None:
+        self.file = file
+
+    def write(self, line: str) -> object:
+        return self.file.write(line.removesuffix("\r\n") + "\n")
+
+
+def csv_writer(file: _Text) -> Any:
+    """Return a `csv.writer` of lines that end in a line feed.
+
+    A carriage return in a cell is quoted, or it would end the line: Python before 3.13 quotes what ends its own lines.
+
+    >>> import io
+    >>> text = io.StringIO(newline="")
+    >>> _ = csv_writer(text).writerow(["a", "b\\rc"])
+    >>> text.getvalue()
+    'a,"b\\rc"\\n'
+    """
+    return csv.writer(_LineFeeds(file), lineterminator="\r\n")

@@ -84,11 +84,15 @@ def test_the_guide_to_predicting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_guide_to_any_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("lag_zoo.evaluate.pages._pictures", lambda report: [])
-    monkeypatch.setattr("lag_zoo.evaluate.saving._figures", lambda report, folder: None)
+    monkeypatch.setattr("lag_zoo.evaluate.pages._pictures", lambda report: {})
+    monkeypatch.setattr("lag_zoo.evaluate.saving._figures", lambda *_: None)
     _draw_examinations(tmp_path / "frames")
     _write_tables(tmp_path)
-    said = run_page(ROOT / "docs/guides/evaluate-any-model.md", namespace={"__name__": "__main__"})
+    said = run_page(
+        ROOT / "docs/guides/evaluate-any-model.md",
+        namespace={"__name__": "__main__"},
+        change=lambda line: f"{line} --n-resamples 100",
+    )
     assert {path.parent.name for path in tmp_path.glob("*/report.json")} == {
         "report", "timm-report", "compared", "raters",
     }  # fmt: skip

@@ -209,11 +209,13 @@ def _tell_copies(
         )
 
 
-def opened(source: Path, columns: list[str] | None, labels: str | None) -> "Manifest":
-    """The data behind a command's arguments."""
+def opened(
+    source: Path, columns: list[str] | None, labels: str | None, *, cohort: bool = False
+) -> "Manifest":
+    """The data behind a command's arguments; `cohort` as in `open_data`."""
     from lag_zoo.data.sources import open_data
 
-    return open_data(source, columns=renamed(columns), labels=named(labels))
+    return open_data(source, columns=renamed(columns), labels=named(labels), cohort=cohort)
 
 
 def renamed(columns: list[str] | None) -> dict[str, "Column"]:

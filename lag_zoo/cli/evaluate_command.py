@@ -157,7 +157,7 @@ def evaluate(
         return
     place, source = network
     with screen.task(f"reading {source}"):
-        manifest = opened(source, column, labels)
+        manifest = opened(source, column, labels, cohort=True)
     report = evaluate_model(
         as_place(place),
         manifest,

@@ -3,7 +3,6 @@
 All but the table are written row by row, so that a million of them need no memory; they go through the rows twice.
 """
 
-import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from lag_zoo.cli.tables import plain_table
 from lag_zoo.errors import extra
+from lag_zoo.files import csv_writer
 
 Row = Mapping[str, Any]
 BULKY = ("boxes", "crop_weights")
@@ -60,7 +60,7 @@ def write_jsonl(rows: Iterable[Row], file: TextIO) -> None:
 def write_csv(rows: Iterable[Row], file: TextIO) -> None:
     """One line a frame; `p_LABEL` is a probability, `sd_LABEL` its standard deviation over the looks (`--tta`)."""
     labels, spread = _labels(rows)
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv_writer(file)
     for number, flat in enumerate(_flat(row, labels, spread) for row in rows):
         if not number:
             writer.writerow(flat)

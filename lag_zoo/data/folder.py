@@ -14,7 +14,9 @@ from lag_zoo.errors import DataError
 _WITH_MODALITY = re.compile(r"(wli|lci|bli|nbi)[_-](.+)", re.IGNORECASE)
 
 
-def read_folder(folder: str | os.PathLike[str], *, labels: Sequence[str] | None = None) -> Manifest:
+def read_folder(
+    folder: str | os.PathLike[str], *, labels: Sequence[str] | None = None, cohort: bool = False
+) -> Manifest:
     """A manifest of the images in a folder that has one folder a label (`IM/`, `normal/`) or one a modality and label
     (`WLI_IM/`, `LCI_normal/`), which may lie below `train/`, `val/` and `test/`.
 
@@ -24,6 +26,7 @@ def read_folder(folder: str | os.PathLike[str], *, labels: Sequence[str] | None 
     Args:
         folder: walked, each label's folder to its end.
         labels: the labels in a network's order; by default sorted.
+        cohort: the data are to be evaluated, and may lack labels.
 
     Raises:
         DataError: no such folders, a folder without images, images beside the folders, or other labels.
@@ -35,7 +38,7 @@ def read_folder(folder: str | os.PathLike[str], *, labels: Sequence[str] | None 
     found = _labelled(root, left_out)
     with_modality = all(_WITH_MODALITY.fullmatch(path.name) for path, _ in found)
     named = {path: _named(path.name, with_modality=with_modality) for path, _ in found}
-    names = _ordered(root, {label for label, _ in named.values()}, labels)
+    names = _ordered(root, {label for label, _ in named.values()}, labels, cohort)
     numbers = {name: number for number, name in enumerate(names)}
     frames = []
     for path, split in found:
@@ -112,10 +115,10 @@ def _named(name: str, *, with_modality: bool) -> tuple[str, str]:
     return (match[2], match[1].lower()) if match else (name, "")
 
 
-def _ordered(root: Path, found: set[str], labels: Sequence[str] | None) -> tuple[str, ...]:
-    if len(found) < 2:
+def _ordered(root: Path, found: set[str], labels: Sequence[str] | None, cohort: bool) -> tuple[str, ...]:
+    if len(found) < 2 and not cohort:
         raise DataError(f"{root} has one label, {', '.join(found)}; at least 2 are needed")
     names = tuple(sorted(found)) if labels is None else tuple(labels)
-    if set(names) != found:
+    if not (found <= set(names) if cohort else found == set(names)):
         raise DataError(f"{root} has folders of {', '.join(sorted(found))}; {', '.join(names)} are expected")
     return names

@@ -147,6 +147,7 @@ class Manifest:
 
     Raises:
         DataError: no frames, an image twice, a group in two splits, or one that is named on some lines only.
+        InvalidConfigError: no such task.
 
     >>> frames = [Frame(image=f"{n}.jpg", labels=(n % 2,), patient=f"p{n // 2}") for n in range(4)]
     >>> manifest = Manifest(root=Path("."), label_names=("normal", "IM"), frames=tuple(frames))
@@ -166,6 +167,7 @@ class Manifest:
     __repr__ = brief
 
     def __post_init__(self) -> None:
+        rules_of(self.task)
         if not self.frames:
             raise DataError(f"{self.source} has no frames")
         _require_whole_columns(self)

@@ -18,10 +18,17 @@ def open_data(
     *,
     columns: Mapping[str, Column] | None = None,
     labels: Sequence[str] | None = None,
+    cohort: bool = False,
 ) -> Manifest:
     """The frames of a data set: of a folder by label (`read_folder`), or of a manifest (`read_manifest`).
 
     Warns of ids that may name one patient twice (`lag_zoo.data.identities`).
+
+    Args:
+        path: a folder, or a manifest.
+        columns: which of a manifest's columns is which.
+        labels: the labels, in their order.
+        cohort: the data are to be evaluated, and may lack labels: those of one class alone, or labels that no frame has.
 
     Raises:
         DataError: neither, or something in it cannot be right.
@@ -29,11 +36,11 @@ def open_data(
     """
     path = Path(path)
     if path.suffix.lower() in _MANIFESTS:
-        manifest = read_manifest(path, columns=columns, labels=labels)
+        manifest = read_manifest(path, columns=columns, labels=labels, cohort=cohort)
         warn_of_doubtful_ids(manifest)
         return manifest
     if path.is_dir():
         if columns:
             raise DataError(f"{path} is a folder and has no columns to rename")
-        return read_folder(path, labels=labels)
+        return read_folder(path, labels=labels, cohort=cohort)
     raise DataError(f"{path} is neither a folder nor a manifest, .csv or .parquet")

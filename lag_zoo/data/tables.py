@@ -1,6 +1,5 @@
 """Manifests as files: CSV or Parquet, read line by line, written whole or not at all."""
 
-import csv
 import os
 import re
 import warnings
@@ -19,7 +18,7 @@ from lag_zoo.data.manifest import (
 )
 from lag_zoo.data.rows import Table, is_parquet, read_table
 from lag_zoo.errors import DataError, InvalidConfigError, UnusedColumnWarning, extra
-from lag_zoo.files import write_whole
+from lag_zoo.files import csv_writer, write_whole
 from lag_zoo.tasks import UNKNOWN, rules_of
 
 _VALUES = {
@@ -39,6 +38,7 @@ def read_manifest(
     *,
     columns: Mapping[str, Column] | None = None,
     labels: Sequence[str] | None = None,
+    cohort: bool = False,
 ) -> Manifest:
     """A manifest from a CSV or Parquet file.
 
@@ -49,6 +49,7 @@ def read_manifest(
             m, other or unknown; see `Frame`. Texts but the images' paths are brought to Unicode's composed form.
         columns: which of the file's columns is which of a manifest's, for example `{"case_id": "patient"}`.
         labels: which columns are labels, where the file has others besides; or, of exclusive labels, their order.
+        cohort: the data are to be evaluated, and may lack labels: those of one class alone, or labels that no frame has.
 
     Raises:
         DataError: something cannot be right; the message names the file, the line and the column.
@@ -63,10 +64,11 @@ def read_manifest(
     if not table.rows:
         raise DataError(f"{path} has a header and no frames")
     exclusive = "label" in table.header
-    names = exclusive_labels(table, labels) if exclusive else label_columns(table, labels)
+    find = exclusive_labels if exclusive else label_columns
+    names = find(table, labels, cohort=cohort)
     manifest = manifest_of(table, names, root=path.parent)
     say_what_is_not_read(table, () if exclusive else names, sure=labels is not None)
-    return manifest
+    return manifest if labels is None else manifest.with_label_names(labels)
 
 
 def manifest_of(table: Table, label_names: Sequence[str], *, root: Path) -> Manifest:
@@ -170,11 +172,11 @@ def say_what_is_not_read(table: Table, labels: Iterable[str], *, sure: bool) -> 
         )
 
 
-def exclusive_labels(table: Table, labels: Sequence[str] | None) -> tuple[str, ...]:
+def exclusive_labels(table: Table, labels: Sequence[str] | None, *, cohort: bool = False) -> tuple[str, ...]:
     """The labels in the column `label`, sorted; or those that are asked for, each of which some row has.
 
     Raises:
-        DataError: fewer than two, or one of `labels` that no row has.
+        DataError: none; or, but of a cohort, fewer than two, or one of `labels` that no row has.
     """
     place = table.header.index("label")
     found = {row[place] for _, row in table.rows if row[place]}
@@ -183,31 +185,31 @@ def exclusive_labels(table: Table, labels: Sequence[str] | None) -> tuple[str, .
     else:
         names = tuple(labels)
         unused = [name for name in names if name not in found]
-        if unused:
+        if unused and not cohort:
             raise DataError(
                 f"{table.source} has no frame with the label {unused[0]!r}; it has {', '.join(sorted(found))}"
             )
-    if len(names) < 2:
+    if len(names) < (1 if cohort else 2):
         raise DataError(
             f"{table.source}: {len(names)} labels ({', '.join(names)}), and at least 2 are needed"
         )
     return names
 
 
-def label_columns(table: Table, labels: Sequence[str] | None) -> tuple[str, ...]:
+def label_columns(table: Table, labels: Sequence[str] | None, *, cohort: bool = False) -> tuple[str, ...]:
     """The columns that are labels of their own: those that are no manifest's, or those of them that are asked for.
 
     Raises:
-        DataError: none, or one of `labels` that is no column.
+        DataError: none; or, but of a cohort, one of `labels` that is no column.
     """
     others = dict.fromkeys(name for name in table.header if name != "image" and name not in COLUMNS)
     names = tuple(others if labels is None else labels)
-    if labels is not None:
-        missing = [name for name in names if name not in others]
-        if missing:
-            raise DataError(
-                f"{table.source} has no label column {missing[0]!r}; it has {', '.join(others) or 'none'}"
-            )
+    missing = [name for name in names if name not in others]
+    if missing and not cohort:
+        raise DataError(
+            f"{table.source} has no label column {missing[0]!r}; it has {', '.join(others) or 'none'}"
+        )
+    names = tuple(name for name in names if name in others)
     if not names:
         raise DataError(
             f"{table.source} has no labels: a column label, or one column of 0, 1 and empty for each label"
@@ -268,7 +270,7 @@ def _path_from(image: Path, folder: Path) -> str:
 
 def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow(header)
         writer.writerows(rows)
 

@@ -87,7 +87,7 @@ class Analysis:
 
     def _rule(self) -> str:
         if self.scores.calls_only:
-            return "as the scores have it"
+            return "as given"
         if self.units.rules.exclusive:
             return "the likeliest of the labels that reach their threshold, else the likeliest"
         return "each label that reaches its threshold"

@@ -94,9 +94,11 @@ class OperatingPoints:
         by_positive = units.positive is not None and units.level != "frame"
         if self.stored and not by_positive:
             return decide(units.probabilities, units.thresholds, units.rules.name)
+        # Of a network without operating points the likeliest label is called, also where two are as likely.
+        unset = self.options.operating_point == AUTO and not by_positive
         points = np.full(units.probabilities.shape, np.nan)
         for contrast in contrasts:
-            if contrast.other is None:
+            if contrast.other is None and not unset:
                 points[:, contrast.number] = self._everywhere(contrast, units)
         return decide(units.probabilities, points, units.rules.name)
 

@@ -321,6 +321,7 @@ def _reflected(interval: Interval) -> Interval:
     lie above it. Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 5.2."""
     # numpy's maximum leaves a limit that does not exist NaN.
     low, high = (float(np.maximum(0, 2 * interval.value - end)) for end in (interval.high, interval.low))
+    high = float(np.maximum(high, interval.value))  # few resamples may all lie above the value
     return interval._replace(low=low, high=high, method=f"{interval.method}, reflected")
 
 

@@ -106,7 +106,7 @@ def evaluate_model(
     options, scoring, extras = _changed(
         changes, options or EvaluationOptions(), scoring or Scoring(), extras or Extras()
     )
-    manifest = data if isinstance(data, Manifest) else open_data(data)
+    manifest = data if isinstance(data, Manifest) else open_data(data, cohort=True)
     chosen = split_of(scoring.split, manifest)
     _require_possible(options, scoring, extras, manifest, chosen)
     with listener.task("loading the networks", 1 + len(extras.compare)) as advance:

@@ -16,7 +16,7 @@ import numpy as np
 from lag_zoo.brief import brief
 from lag_zoo.errors import DataError, InvalidConfigError
 from lag_zoo.evaluate.units import Grouping, Level, Units, frames_as_units, pooled_units
-from lag_zoo.files import write_whole
+from lag_zoo.files import csv_writer, write_whole
 from lag_zoo.metrics.levels import Pooling
 from lag_zoo.specs import Task
 from lag_zoo.tasks import TaskRules, rules_of, thresholds_of
@@ -394,7 +394,7 @@ class Scores:
         header += [f"logit:{name}" for name in self.label_names]
         header += [] if self.given is None else [f"probability:{name}" for name in self.label_names]
         text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
+        writer = csv_writer(text)
         writer.writerow(header)
         for i, image in enumerate(frames.images):
             own = [] if limits is None else limits[i]

@@ -3,7 +3,6 @@
 An empty cell: no such number; `inf`: an infinite limit. Source of the form: Wickham, Tidy Data, J Stat Softw 2014.
 """
 
-import csv
 import dataclasses
 import io
 import math
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lag_zoo.evaluate.called import CalledResult
 from lag_zoo.evaluate.raters import Raters
 from lag_zoo.evaluate.results import LabelResult
+from lag_zoo.files import csv_writer
 from lag_zoo.metrics.intervals import Difference, Interval
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Number:
 def tidy_csv(report: "Report") -> str:
     """Return the numbers of a report as CSV: a header, and a row a number."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv_writer(text)
     names = [field.name for field in dataclasses.fields(Number)]
     writer.writerow(names)
     for one in numbers(report):

@@ -66,7 +66,8 @@ class Units:
     def targets_from(self, known: np.ndarray, truth: np.ndarray) -> np.ndarray:
         """Return known labels and true labels (k, C) of some units in the form that calls have."""
         if self.positive is not None:
-            return np.where(truth[:, self.positive], self.positive, 1 - self.positive)
+            found = np.where(truth[:, self.positive], self.positive, 1 - self.positive)
+            return np.where(known[:, self.positive], found, UNKNOWN)
         if self.rules.exclusive:
             single = known.all(axis=1) & (truth.sum(axis=1) == 1)
             return np.where(single, truth.argmax(axis=1), UNKNOWN)

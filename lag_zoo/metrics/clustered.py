@@ -221,7 +221,7 @@ def _ends(
     value, z = statistic.value, _normal(level)
     squared = float("inf")  # of the reach
     if spread.freedom:
-        t = float(scipy.stats.t.isf((1 - level) / 2, spread.freedom))
+        t = float(-scipy.special.stdtrit(spread.freedom, (1 - level) / 2))
         squared = max(t**2 * spread.variance, z**2 * spread.least)
     if limits is None:
         reach = float(np.sqrt(squared)) if spread.freedom else float("nan")
@@ -272,4 +272,4 @@ def fewer_groups(truth: np.ndarray, groups: np.ndarray | None) -> int:
 def _normal(level: float) -> float:
     if not 0 < level < 1:
         raise InvalidConfigError(f"a level is between 0 and 1, got {level}")
-    return float(scipy.stats.norm.isf((1 - level) / 2))
+    return float(-scipy.special.ndtri((1 - level) / 2))

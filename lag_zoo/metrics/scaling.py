@@ -16,6 +16,7 @@ import scipy.special
 
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.specs import Task
+from lag_zoo.tasks import rules_of
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
 """Between these a temperature is looked for: logits divided by 20 say nothing, by 0.05 leave no doubt."""
@@ -137,16 +138,9 @@ def _remarks(frames: int, temperature: float, parted: bool, alike: bool) -> list
 
 def negative_log_likelihood(logits: np.ndarray, targets: np.ndarray, *, task: Task) -> float:
     """Mean over known labels of minus the log of the probability that the logits (n, C) give them."""
-    known = targets >= 0
-    if task == "multiclass":
-        each = scipy.special.log_softmax(logits, axis=1)
-        return float(-each[np.flatnonzero(known), targets[known]].mean())
-    signed = np.where(targets == 1, logits, -logits)
-    return float(-scipy.special.log_expit(signed)[known].mean())
+    return float(-rules_of(task).log_likelihoods(logits, targets).mean())
 
 
 def probabilities_of(logits: np.ndarray, *, task: Task, temperature: float = 1.0) -> np.ndarray:
     """Probabilities (n, C) from logits (n, C)."""
-    logits = np.asarray(logits, dtype=np.float64) / temperature
-    found = scipy.special.softmax(logits, axis=1) if task == "multiclass" else scipy.special.expit(logits)
-    return np.asarray(found)
+    return rules_of(task).probabilities(np.asarray(logits, dtype=np.float64) / temperature)

@@ -114,7 +114,6 @@ class Predictor:
             )
         self.label_names = network.label_names or tuple(map(str, range(network.num_classes)))
         self._rules = rules_of(network.config.task)
-        self._thresholds = thresholds_of(self.operating_points, self.label_names)
         self._engine = Engine(
             network,
             batch_size=batch_size,
@@ -217,7 +216,8 @@ class Predictor:
 
     def _prediction(self, seen: _Seen, chances: Tensor, weights: Tensor | None) -> Prediction:
         mean = chances.mean(0)
-        call = decide(mean[None].numpy(), self._thresholds, self._rules.name)[0]
+        points = thresholds_of(self.operating_points, self.label_names)  # now, for they may be set
+        call = decide(mean[None].numpy(), points, self._rules.name)[0]
         return Prediction(
             path=seen.path,
             model=self.name,

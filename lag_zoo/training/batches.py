@@ -1,11 +1,10 @@
 """Batches: which frames are in which, and what is drawn for each, settled by seed, epoch and step.
 
 So a resumed run and a second process agree. A frame that is drawn several times in an epoch is looked at anew each
-time: its k-th draw has the index `number + k * frames`, and the index settles crops, turns and augmentation.
+time: its k-th draw has the index `number + k * frames`, which settles its views (`lag_zoo.training.training_views`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,17 +12,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from lag_zoo.data.cache import FrameCache
-from lag_zoo.data.cached_views import CachedViews
-from lag_zoo.data.dataset import ViewDataset
-from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.workers import leave_interrupts
 from lag_zoo.errors import DataError, InvalidConfigError
-from lag_zoo.tasks import rules_of
-from lag_zoo.training.augment import AugmentedViews
-from lag_zoo.training.recipe import Recipe, Stage
-from lag_zoo.views import Views, ViewTransform
+from lag_zoo.training.recipe import Recipe
+from lag_zoo.views import Views
 
 
 class Batch(NamedTuple):
@@ -31,31 +24,6 @@ class Batch(NamedTuple):
 
     views: Views
     numbers: Tensor
-
-
-class FrameNumbers(Dataset[tuple[Tensor, int]]):
-    """The frames of a manifest as (pixels, number of the frame); the index of any draw leads to its frame."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.paths = [str(path) for path in paths]
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        number = index % len(self)
-        return read_image(self.paths[number]), number
-
-
-class CachedDraws(CachedViews):
-    """The frames of a cache as (views, number of the frame); the index of any draw leads to its frame."""
-
-    def __init__(self, cache: FrameCache, transform: ViewTransform) -> None:
-        super().__init__(cache, range(len(cache)), transform)
-
-    def __getitem__(self, index: int) -> tuple[Views, Any]:
-        number = index % len(self)
-        return self.views_of(number, index=index), number
 
 
 class EpochBatches(Sampler[list[int]]):
@@ -166,78 +134,6 @@ def kept_crops(count: int, dropped: float) -> Tensor:
     place = torch.arange(count, dtype=torch.float64)
     share = 1 - dropped
     return ((place + 1) * share - 1e-9).ceil().gt((place * share - 1e-9).ceil()).nonzero()[:, 0]
-
-
-def stage_frames(manifest: Manifest, split: str, stage: Stage) -> np.ndarray:
-    """Return the numbers of a split's frames that a stage uses (n,), without excluded ones.
-
-    Raises:
-        DataError: no frames; a label that none of them has, or that none is known to lack; or one modality alone,
-            where the stage aligns several.
-    """
-    numbers = np.array(
-        [
-            number
-            for number, frame in enumerate(manifest.frames)
-            if frame.split == split and not frame.excluded and stage.modality in ("", frame.modality)
-        ],
-        dtype=np.int64,
-    )
-    frames = f"{split} frames{f' in {stage.modality}' if stage.modality else ''}"
-    if not len(numbers):
-        raise DataError(
-            f"{manifest.source} has no {frames}; its splits are {', '.join(manifest.splits) or 'none'}"
-            f"{manifest.told_excluded()} (lag-zoo data split makes train, val and test)"
-        )
-    if stage.alignment and split == "train":
-        _require_modalities(manifest, numbers, stage)
-    _require_labels(manifest, numbers, f"none of the {len(numbers)} {frames}")
-    return numbers
-
-
-def _require_modalities(manifest: Manifest, numbers: np.ndarray, stage: Stage) -> None:
-    found = {manifest.frames[number].modality for number in numbers} - {""}
-    if len(found) < 2:
-        raise DataError(
-            f"{manifest.source}: the stage {stage.name} aligns modalities, and its frames are of "
-            f"{f'one: {found.pop()}' if found else 'none that is told (column modality)'}"
-        )
-
-
-def _require_labels(manifest: Manifest, numbers: np.ndarray, none: str) -> None:
-    rules, targets = rules_of(manifest.task), manifest.targets()[numbers]
-    for label, name in enumerate(manifest.label_names):
-        if not rules.truth(targets, label).any():
-            raise DataError(f"{manifest.source}: {none} has the label {name}")
-    for label, name in enumerate(manifest.label_names):
-        if not (rules.known(targets, label) & ~rules.truth(targets, label)).any():
-            raise DataError(
-                f"{manifest.source}: {none} is known to be without {name}, so it cannot be told apart; mark frames "
-                "that lack it with 0"
-            )
-
-
-Source = Callable[[ViewTransform], ViewDataset]
-"""Makes the data set of (views, number of the frame) for a transform: from files, or from a cache."""
-
-
-def from_files(manifest: Manifest) -> Source:
-    """Read frames from their files each time."""
-    images = FrameNumbers(manifest.paths())
-    return lambda transform: ViewDataset(images, transform)
-
-
-def from_cache(cache: FrameCache) -> Source:
-    """Read frames from a cache; the views are the same, bit for bit."""
-    return lambda transform: CachedDraws(cache, transform)
-
-
-def training_set(source: Source, transform: ViewTransform, recipe: Recipe) -> ViewDataset | AugmentedViews:
-    """Make the data set of augmented (views, number of the frame)."""
-    dataset = source(transform)
-    if not recipe.augment:
-        return dataset
-    return AugmentedViews(dataset, seed=recipe.seed, strength=recipe.augment)
 
 
 def make_loader(

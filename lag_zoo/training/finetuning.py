@@ -20,7 +20,7 @@ from lag_zoo.nn import LAG
 from lag_zoo.provenance import frame_digest, frames_behind
 from lag_zoo.publishing import save_pretrained
 from lag_zoo.specs import Json
-from lag_zoo.training.batches import Source, drawing_weights, from_cache, from_files, stage_frames
+from lag_zoo.training.batches import drawing_weights
 from lag_zoo.training.best_network import calibrate, silence_crops
 from lag_zoo.training.header import device_fact, epoch_facts, network_facts
 from lag_zoo.training.initial_network import build_network, named_network, with_model
@@ -28,6 +28,8 @@ from lag_zoo.training.preflight import Inspection, inspect_frames, require_files
 from lag_zoo.training.recipe import Balance, Precision, Recipe, Select, Stage
 from lag_zoo.training.recipe_file import is_recipe_file, load_recipe
 from lag_zoo.training.run_folder import BEST, RunFolder
+from lag_zoo.training.stage_frames import stage_frames
+from lag_zoo.training.training_views import Source, from_cache, from_files
 from lag_zoo.training.verdict import summarise_validation
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from lag_zoo.data.manifest import MODALITIES, Manifest
 from lag_zoo.listener import Listener
-from lag_zoo.training.batches import Source
 from lag_zoo.training.plan import StagePlan, plan_stages
 from lag_zoo.training.recipe import Recipe
 from lag_zoo.training.run_folder import RunFolder
+from lag_zoo.training.training_views import Source
 
 
 @dataclass(kw_only=True)

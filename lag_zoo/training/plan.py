@@ -4,8 +4,8 @@ import math
 from typing import NamedTuple
 
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.training.batches import stage_frames
 from lag_zoo.training.recipe import Recipe, Stage
+from lag_zoo.training.stage_frames import stage_frames
 
 
 class StagePlan(NamedTuple):

@@ -17,15 +17,15 @@ from lag_zoo.training.batches import (
     drawing_weights,
     kept_crops,
     make_loader,
-    stage_frames,
-    training_set,
 )
 from lag_zoo.training.groups import freeze_norms, make_optimizer
 from lag_zoo.training.job import Job
 from lag_zoo.training.objective import Objective
 from lag_zoo.training.plan import StagePlan
 from lag_zoo.training.recipe import Recipe, Stage
+from lag_zoo.training.stage_frames import stage_frames
 from lag_zoo.training.training_model import TrainingModel
+from lag_zoo.training.training_views import training_set
 from lag_zoo.views import ViewSampler, ViewTransform
 
 

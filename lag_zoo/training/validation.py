@@ -15,10 +15,11 @@ from lag_zoo.nn import LAG
 from lag_zoo.nn.modes import evaluating
 from lag_zoo.specs import Task
 from lag_zoo.tasks import rules_of
-from lag_zoo.training.batches import Batch, in_order, make_loader, stage_frames
+from lag_zoo.training.batches import Batch, in_order, make_loader
 from lag_zoo.training.job import Job
 from lag_zoo.training.losses import label_loss, loss_weight
 from lag_zoo.training.recipe import Stage
+from lag_zoo.training.stage_frames import stage_frames
 from lag_zoo.training.training_model import TrainingModel
 from lag_zoo.views import ViewSampler, ViewTransform
 

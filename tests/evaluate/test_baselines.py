@@ -73,6 +73,21 @@ def test_a_leak_in_the_files(data: Manifest) -> None:
     assert report.warnings[0].startswith("Leak: metadata alone ranks IM with an AUROC of 1.000")
 
 
+def test_what_two_patients_carry_is_no_leak() -> None:
+    """The same AUROC is one where a hundred patients have the label."""
+    rng = np.random.default_rng(0)
+    for carriers, leaks in ((2, False), (100, True)):
+        truth = np.repeat(np.arange(200) < carriers, 5)
+        logits = np.stack([np.zeros(1000), 1.2 * truth + rng.normal(size=1000)], axis=1)
+        scores = Scores.from_arrays(
+            logits, truth.astype(int), label_names=["normal", "IM"], groups=np.arange(1000) // 5
+        )
+        report = with_baselines(evaluate(scores, n_resamples=10), {"metadata": scores}, OPTIONS)
+        ((_, (row,)),) = report.baselines
+        assert 0.7 < row.measures["auroc"].value < 0.9
+        assert any(warning.startswith("Leak: metadata") for warning in report.warnings) is leaks
+
+
 def test_metadata_know_the_device(tmp_path: Path) -> None:
     """As the manifest tells it or the file does, by names that begin alike."""
     exif = Image.Exif()
@@ -217,4 +232,4 @@ def test_the_command(data: Manifest, tmp_path: Path) -> None:
     ]
     done = CliRunner().invoke(app, [*arguments, "--n-resamples", "100"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert "| colour statistics | IM against normal |" in done.output
+    assert any(line.startswith("| colour statistics |") for line in done.output.splitlines())

@@ -300,7 +300,7 @@ class TestCalls:
         assert {row.rule for row in report.rows} == {"as called"}
         page = markdown(report)
         assert "## Calibration" not in page
-        assert "Called: as the scores have it." in page
+        assert "Called: as given." in page
 
     def test_several_labels_a_frame(self) -> None:
         columns: Columns = {

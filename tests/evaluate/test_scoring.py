@@ -183,7 +183,8 @@ class TestData:
         assert scores.flow.skipped.targets.tolist() == [0], "its truth is kept"
         report = evaluate(scores, n_resamples=100)
         assert (report.flow.found_groups, report.analysed_groups) == (12, 12)
-        assert "| 24 (12 patients) | 0 | 1 | 23 (12 patients) |" in markdown(report)
+        (flow,) = [line for line in markdown(report).splitlines() if line.startswith("| 24")]
+        assert [cell.split()[0] for cell in flow.strip("|").split("|")[:4]] == ["24", "0", "1", "23"]
 
     def test_no_frame_can_be_read(self, model: LAG, tmp_path: Path) -> None:
         data = write_frames(tmp_path, patients=6, each=1)

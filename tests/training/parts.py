@@ -12,12 +12,12 @@ from lag_zoo.listener import Listener
 from lag_zoo.nn import LAG
 from lag_zoo.training import Recipe
 from lag_zoo.training.accelerators import accelerator_for
-from lag_zoo.training.batches import from_files
 from lag_zoo.training.groups import set_trainable
 from lag_zoo.training.job import Job
 from lag_zoo.training.run_folder import RunFolder
 from lag_zoo.training.step import StageSteps
 from lag_zoo.training.training_model import TrainingModel
+from lag_zoo.training.training_views import from_files
 from tests.training.frozen_norms import freeze_all_norms
 
 

@@ -13,13 +13,10 @@ from lag_zoo.data.manifest import Manifest
 from lag_zoo.training import load_recipe
 from lag_zoo.training.batches import (
     EpochBatches,
-    Source,
-    from_cache,
-    from_files,
     make_loader,
     times_before,
-    training_set,
 )
+from lag_zoo.training.training_views import Source, from_cache, from_files, training_set
 from lag_zoo.views import Views, ViewSampler, ViewTransform
 from tests.training.drawn_data import write_frames
 

@@ -15,26 +15,20 @@ from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import LagZooWarning
 from lag_zoo.training import Stage, finetune, run_folder
 from lag_zoo.training.curves import draw_curves
+from lag_zoo.training.display import Display
 from lag_zoo.training.plan import StagePlan
+from tests.training.parts import job_for
 from tests.training.tiny import SHORT
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        ValueError("Key backend: 'module://x' is not a valid value"),
-        OSError(28, "No space left on device"),
-        MemoryError(),
-    ],
-)
 def test_a_picture_that_cannot_be_drawn(
-    error: Exception, data: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[int] = []
 
     def fail(*_: object, **__: object) -> bytes:
         kept.append(torch.load(tmp_path / "run" / "last.pt", weights_only=True)["progress"]["epoch"])
-        raise error
+        raise ValueError("Key backend: 'module://x' is not a valid value")
 
     monkeypatch.setattr(run_folder, "draw_curves", fail)
     with pytest.warns(LagZooWarning, match="curves could not be drawn, and the run goes on"):
@@ -42,6 +36,17 @@ def test_a_picture_that_cannot_be_drawn(
     assert kept == [1], "the checkpoint stands before the picture is drawn"
     assert (tmp_path / "run" / "best" / "config.json").is_file()
     assert (tmp_path / "run" / "validation.json").is_file()
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError(), KeyError("font")])
+def test_whatever_the_reason(error: Exception, data: Manifest, tmp_path: Path) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with job_for(SHORT, data, tmp_path) as job:
+        job.folder.draw_curves = fail  # type: ignore[method-assign]
+        with pytest.warns(LagZooWarning, match=f"could not be drawn.*{type(error).__name__}"):
+            Display(job).draw([{"epoch": 1}])
 
 
 def test_a_tracker_that_fails(data: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
