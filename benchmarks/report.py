@@ -1,8 +1,8 @@
 """How long a report takes: `python -m benchmarks.report`, a minute or two.
 
-Statistics (`evaluate`, 2000 resamples) and writing (`Report.save`, each figure as SVG and PDF), for few and many labels,
-with one thread of BLAS and with two, which must not make it slower. Printed are seconds on the clock and seconds of the
-processor: on a machine that does something else too, only the second holds.
+Statistics (`evaluate`, 2000 resamples) and writing (`Report.save`, each figure as SVG and PDF), for few labels and
+many, with one thread of BLAS and with two, which must not make it slower. Printed are seconds on the clock and seconds
+of the processor: on a machine that does something else too, only the second holds.
 """
 
 import argparse
