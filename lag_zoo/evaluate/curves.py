@@ -81,7 +81,7 @@ def curves_of(
             n_resamples=min(BAND_RESAMPLES, options.n_resamples),
             seed=options.seed,
             carriers=carriers,
-        )[: len(places)]
+        )
         return _columns(places, np.array([one.low for one in drawn]), np.array([one.high for one in drawn]))
 
     return Curves(
@@ -94,7 +94,10 @@ def curves_of(
         decision=_columns(*decision_curve(probabilities, truth)),
         decision_band=band(THRESHOLDS, lambda w: net_benefits(probabilities, truth, w)),
         referral=_columns(*referral_curve(margins, truth, threshold=0.0)),
-        referral_band=band(SHARES, lambda w: referrals(margins, truth, w, threshold=0.0)),
+        referral_band=band(
+            SHARES,
+            lambda w: referrals(margins, truth, w, threshold=0.0)[:, : len(SHARES)],  # the accuracy
+        ),
     )
 
 

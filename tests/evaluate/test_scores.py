@@ -1,4 +1,4 @@
-"""Scores lose nothing: joined, taken, written and read, each frame keeps its probabilities, its call and its columns."""
+"""Scores lose nothing: joined, taken, written and read, each frame keeps its probability, its call and its columns."""
 
 import dataclasses
 import tempfile
@@ -25,12 +25,16 @@ def tables(draw: st.DrawFn, task: str, names: list[str], grouping: str | None, f
     shape, lowest, highest = ((n,), -1, 2) if task == "multiclass" else ((n, 3), -1, 1)
     count = int(np.prod(shape))
     targets = draw(st.lists(st.integers(lowest, highest), min_size=count, max_size=count))
-    groups = draw(st.lists(st.sampled_from(["p1", "p,2", "é"]), min_size=n, max_size=n)) if grouping else names
+    groups = (
+        draw(st.lists(st.sampled_from(["p1", "p,2", "é"]), min_size=n, max_size=n)) if grouping else names
+    )
     columns = {"device": tuple(draw(st.lists(WORDS, min_size=n, max_size=n)))}
     if grouping == "exam":
         columns["exam"] = tuple(groups)
     elif draw(st.booleans()):
-        columns["in_training_data"] = tuple(draw(st.lists(st.sampled_from(["yes", ""]), min_size=n, max_size=n)))
+        columns["in_training_data"] = tuple(
+            draw(st.lists(st.sampled_from(["yes", ""]), min_size=n, max_size=n))
+        )
     return FrameTable(
         images=tuple(names),
         targets=np.array(targets, dtype=int).reshape(shape),
@@ -149,7 +153,11 @@ def test_written_and_read_it_is_the_same(each: list[Scores]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scores.write(Path(folder) / "scores.csv", seed=3)
         read = Scores.read(Path(folder) / "scores.csv")
-    assert (read.label_names, read.task, read.calls_only) == (scores.label_names, scores.task, scores.calls_only)
+    assert (read.label_names, read.task, read.calls_only) == (
+        scores.label_names,
+        scores.task,
+        scores.calls_only,
+    )
     assert np.array_equal(read.logits, scores.logits)
     assert np.array_equal(read.probabilities, scores.probabilities)
     assert np.array_equal(calls(read), calls(scores))
