@@ -36,6 +36,10 @@ class TaskRules(ABC):
         """Return the probabilities (n, C) of logits (n, C), in float64."""
 
     @abstractmethod
+    def logits(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return logits (n, C) that have these probabilities (n, C); they are infinite where one is 0 or 1."""
+
+    @abstractmethod
     def log_likelihoods(self, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the log probability that logits (n, C) give to each known target, (k,)."""
 
@@ -97,6 +101,10 @@ class Multiclass(TaskRules):
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+    def logits(self, probabilities: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(probabilities))
 
     def log_likelihoods(self, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
         known = np.flatnonzero(targets >= 0)
@@ -163,6 +171,10 @@ class Multilabel(TaskRules):
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         small = np.exp(-np.abs(logits))
         return np.asarray(np.where(logits >= 0, 1.0, small) / (1 + small))
+
+    def logits(self, probabilities: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(probabilities) - np.log1p(-probabilities))
 
     def log_likelihoods(self, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
         signed = np.where(targets == 1, logits, -logits)[targets >= 0]

@@ -128,6 +128,14 @@ def test_no_other_room_asks_which_task_it_is() -> None:
     assert found == []
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_logits_and_probabilities_are_each_others_inverse(task: str) -> None:
+    rules = rules_of(task)
+    chances = rules.probabilities(np.random.default_rng(0).normal(0, 3, (50, 4)))
+    assert rules.probabilities(rules.logits(chances)) == pytest.approx(chances, abs=1e-12)
+    assert rules.logits(np.array([[0.0, 1.0]]))[0, 0] == -np.inf
+
+
 def test_such_a_question_is_found() -> None:
     asking = r"\btask *(==|!=|in\b) *[\"'(\[{]|targets?\.(ndim|dim\(\))|targets?\.shape\[1"
     for line in ('if task == "multiclass":', "self.manifest.task != 'multilabel'", "if targets.ndim == 2:"):

@@ -33,6 +33,7 @@ from lag_zoo.evaluate.prediction_columns import (
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.evaluate.scoring import flow_of, frame_table
 from lag_zoo.specs import Task
+from lag_zoo.tasks import rules_of
 
 BETWEEN = ";"
 """Separator of the labels in a cell of `called`."""
@@ -85,7 +86,7 @@ class Predicted:
     def _answered(self, chosen: Manifest) -> np.ndarray:
         """Mark the frames with a prediction (n,) bool; of labels each for itself, an empty call is one: none holds."""
         columns = self._predictions.columns
-        if columns == [CALLED] and self.manifest.task == "multilabel":
+        if columns == [CALLED] and not rules_of(self.manifest.task).exclusive:
             return np.ones(len(chosen), bool)
         found = np.array([any(self._rows[f.line][name] for name in columns) for f in chosen.frames])
         empty = np.flatnonzero(~found)
@@ -105,7 +106,7 @@ class Predicted:
         if self._predictions.prefix == CALLED:
             return self._calls(kept), None
         numbers = self._numbers(kept)
-        exclusive = kept.task == "multiclass"
+        exclusive = rules_of(kept.task).exclusive
         alone = exclusive and len(self._predictions.labels) == 1
         place = self._names.index(self._predictions.labels[0])
         if self._predictions.prefix == LOGIT:
@@ -150,7 +151,7 @@ class Predicted:
 
     def _calls(self, kept: Manifest) -> np.ndarray:
         logits = np.full((len(kept), len(self._names)), -CALL_LOGIT)
-        exclusive = kept.task == "multiclass"
+        exclusive = rules_of(kept.task).exclusive
         for row, frame in zip(logits, kept.frames, strict=True):
             cell = self._rows[frame.line][CALLED]
             for name in [cell] if exclusive else filter(None, map(str.strip, cell.split(BETWEEN))):
@@ -187,11 +188,7 @@ def logits_of(probabilities: np.ndarray, task: Task) -> np.ndarray:
     >>> logits_of(np.array([[0.5, 0.0, 1.0]]), "multilabel")
     array([[   0., -800.,  800.]])
     """
-    with np.errstate(divide="ignore"):
-        logits = np.log(probabilities)
-        if task == "multilabel":
-            logits -= np.log1p(-probabilities)
-    return np.asarray(logits.clip(-CALL_LOGIT, CALL_LOGIT))
+    return np.asarray(rules_of(task).logits(probabilities).clip(-CALL_LOGIT, CALL_LOGIT))
 
 
 def _manifest(part: Part, predictions: Predictions, names: tuple[str, ...], reading: Reading) -> Manifest:

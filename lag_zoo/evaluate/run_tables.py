@@ -22,6 +22,7 @@ from lag_zoo.evaluate.run import require_level, split_of
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.evaluate.scoring import flow_of
 from lag_zoo.listener import Listener
+from lag_zoo.tasks import rules_of
 
 VALIDATION = "val"
 
@@ -88,7 +89,7 @@ def evaluate_predictions(
         return report
     with listener.task("agreement of the raters"):
         first, manifest = predicted[0].manifest, rater_manifest(rated, raters)
-        names = first.label_names if first.task == "multiclass" else None
+        names = first.label_names if rules_of(first.task).exclusive else None
         chosen = manifest.where(split=split_of(split, manifest))
         return dataclasses.replace(
             report, raters=agreement(ratings_of(rated, chosen, raters, names), options)

@@ -151,7 +151,7 @@ class TestOthers:
         assert data["differences"][2]["auroc"]["p"] == other.differences[2].auroc.p
         assert data["rows"][2]["measures"]["sensitivity"]["n"] > 0
 
-    @settings(max_examples=15)
+    @settings(max_examples=8)
     @given(st.permutations(range(3)), st.permutations(range(120)), st.booleans())
     def test_other_orders_of_labels_and_frames(
         self, labels: list[int], frames: list[int], stored: bool

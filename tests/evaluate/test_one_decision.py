@@ -71,7 +71,7 @@ def named(analysis: Analysis, place: int) -> object:
     return analysis.units.rules.as_called(analysis.calls[place], analysis.units.label_names)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(questions())
 def test_the_evaluation_counts_what_the_rule_calls(
     question: tuple[str, tuple[str, ...], list[list[float]], dict[str, float]],
@@ -95,7 +95,7 @@ def predictor_of(task: str, names: tuple[str, ...]) -> lag_zoo.Predictor:
     return PREDICTORS[task, len(names)]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(questions())
 def test_the_predictor_calls_what_the_evaluation_counts(
     question: tuple[str, tuple[str, ...], list[list[float]], dict[str, float]],

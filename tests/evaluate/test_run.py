@@ -52,7 +52,6 @@ class TestTheSameAsTheCommand:
     @pytest.mark.parametrize(
         ("options", "arguments"),
         [
-            ({}, ()),
             (
                 {"operating_point": "stored", "positive": "normal"},
                 ("--operating-point", "stored", "--positive", "normal"),

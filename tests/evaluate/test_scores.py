@@ -102,7 +102,7 @@ def same(one: FrameTable, other: FrameTable) -> bool:
     )  # fmt: skip
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(parts())
 def test_joined_each_frame_stays_as_it_is(each: list[Scores]) -> None:
     joined = each[0].join(each[1:])
@@ -146,7 +146,7 @@ def test_joined_of_other_temperatures_the_probability_is_kept() -> None:
     assert joined.rules.decide(joined.probabilities, joined.at("frame").thresholds).tolist() == [0, 1]
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(parts())
 def test_written_and_read_it_is_the_same(each: list[Scores]) -> None:
     scores = each[0].join(each[1:]) if len(each) > 1 else each[0]
@@ -242,7 +242,7 @@ def pooled_by_hand(chances: list[float], pooling: str) -> float:
 
 
 class TestLevels:
-    @settings(max_examples=80)
+    @settings(max_examples=50)
     @given(st.data(), st.sampled_from(["multiclass", "multilabel"]), st.sampled_from(POOLINGS))
     def test_as_defined(self, data: st.DataObject, task: str, pooling: str) -> None:
         n = data.draw(st.integers(1, 10))
