@@ -28,7 +28,7 @@ def open_data(
         path: a folder, or a manifest.
         columns: which of a manifest's columns is which.
         labels: the labels, in their order.
-        cohort: the data are to be evaluated, and may lack labels: those of one class alone, or labels that no frame has.
+        cohort: the data are to be evaluated, and may lack labels: one class alone, or labels that no frame has.
 
     Raises:
         DataError: neither, or something in it cannot be right.

@@ -49,7 +49,7 @@ def read_manifest(
             m, other or unknown; see `Frame`. Texts but the images' paths are brought to Unicode's composed form.
         columns: which of the file's columns is which of a manifest's, for example `{"case_id": "patient"}`.
         labels: which columns are labels, where the file has others besides; or, of exclusive labels, their order.
-        cohort: the data are to be evaluated, and may lack labels: those of one class alone, or labels that no frame has.
+        cohort: the data are to be evaluated, and may lack labels: one class alone, or labels that no frame has.
 
     Raises:
         DataError: something cannot be right; the message names the file, the line and the column.

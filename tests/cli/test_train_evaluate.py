@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import lag_zoo
 from lag_zoo.cli.app import app
-from lag_zoo.errors import InvalidConfigError, LagZooWarning
+from lag_zoo.errors import DataError, InvalidConfigError, LagZooWarning
 from tests.networks import small
 from tests.training.drawn_data import write_frames
 
@@ -39,23 +39,25 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
     )
     assert [f"epoch {number} of 3" in out for number in (1, 2, 3, 4)] == [True, True, True, False]
     best = f"local-dir:{tmp_path / 'run' / 'best'}"
-    options = ("--split", "val", "--operating-point", "stored", "--n-resamples", 100)
+    options = ("--split", "val", "--operating-point", "stored", "--positive", "IM", "--n-resamples", 100)
     table = run("evaluate", best, data, *options)
-    assert "| normal against IM **only 2 patients" in table
     assert "stored with the weights" in table
     run("evaluate", best, data, *options, "-o", tmp_path / "report")
-    assert sorted(p.name for p in (tmp_path / "report").iterdir()) == [
-        "figures", "report.html", "report.json", "report.md", "scores.csv", "scores.csv.json", "tables.csv",
-        "tables.tex",
-    ]  # fmt: skip
-    assert json.loads((tmp_path / "report" / "report.json").read_text())["analysed"] == 8
-    assert "Among these frames are 8 of the split val. A network that was trained with this manifest" in table
-    assert "Threshold: stored with the weights, apparent: chosen on such frames." in table
+    there = {p.name for p in (tmp_path / "report").iterdir()}
+    assert there >= {"report.html", "report.json", "report.md", "scores.csv", "scores.csv.json", "figures"}
+    told = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert told["analysed"] == 8
+    assert [(row["label"], row["against"], row["n"], row["positives"]) for row in told["rows"]] == [
+        ("IM", "normal", 8, 4)
+    ]
+    assert "8 of the split val" in table
+    assert "Threshold: stored with the weights, apparent, chosen on such frames." in table
+    assert told["rows"][0]["apparent"] is True
     with pytest.raises(InvalidConfigError, match="chosen for the network with its crops"):
         run("evaluate", best, data, *options, "--without-crops")
     without = run("evaluate", best, data, "--split", "all", "--without-crops", "--n-resamples", 100)
     assert "without crops" in without
-    assert "| 24 (12 patients) | 0 | 0 | 24 (12 patients) |" in without
+    assert [line.split()[1] for line in without.splitlines() if line.startswith("| 24")] == ["24"]
     with pytest.raises(
         InvalidConfigError, match=r"the splits train, val, and no test.*--split val, or --split all"
     ):
@@ -96,37 +98,45 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
     out = run("evaluate", best, data, *options, *more)
     assert "paper_table.md" in out
     page = (tmp_path / "more" / "report.html").read_text()
-    assert page.count(f"<td><span>{best}</span>") == 3, "its numbers, the differences, the call"
+    assert page.count(best) >= 2
     assert "parts of frames" in page
     assert "parts of frames" not in (tmp_path / "report" / "report.html").read_text()
-    assert "| 0.000 (-), p - |" in (tmp_path / "more" / "report.md").read_text()
+    (other,) = json.loads((tmp_path / "more" / "report.json").read_text())["comparisons"]
+    (differences,) = other["differences"]
+    assert {name: (d["value"], d["p"]) for name, d in differences.items()} == dict.fromkeys(
+        ("auroc", "sensitivity", "specificity"), (0, 1)
+    )
     assert "reported by the paper, LCI" in (tmp_path / "more" / "paper_table.md").read_text()
     assert "IM against normal, threshold" in run("evaluate", best, data, *options, "--paper-table")
     with pytest.raises(InvalidConfigError, match="needs --output"):
         run("evaluate", best, data, "--thumbnails")
-    with pytest.raises(InvalidConfigError, match=r"the labels of lag_.*_polyp are mucosa, polyp, those of"):
+    with pytest.raises(DataError, match=r"the labels of lag_.*_polyp are mucosa, polyp, and"):
         run("evaluate", best, data, "--split", "val", "--compare", "lag_mobilenetv3_small_100_polyp")
     (tmp_path / "no_im.csv").write_text((tmp_path / "data.csv").read_text().replace("IM", "polyp"))
     with pytest.raises(InvalidConfigError, match="the labels here are"):
-        run("evaluate", best, tmp_path / "no_im.csv", "--paper-table")
+        run("evaluate", best, tmp_path / "no_im.csv", "--split", "val", "--paper-table")
     assert "IM" in run("predict", tmp_path / "0_0.png", "--model", best)
 
 
 def test_pictures_that_cannot_be_drawn_cost_no_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no font")
 
     data = write_frames(tmp_path).root / "data.csv"
     best = lag_zoo.save_pretrained(small(), tmp_path / "best")
-    monkeypatch.setattr("lag_zoo.evaluate.saving._figures", broken)
-    with pytest.warns(LagZooWarning, match="figures are not complete .*no font"):
-        said = run("evaluate", best, data, "--split", "val", "--n-resamples", 100, "-o", tmp_path / "report")
-    assert "written: " in said
-    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
-        "report.html", "report.json", "report.md", "scores.csv", "scores.csv.json", "tables.csv", "tables.tex",
-    ]  # fmt: skip
+    numbers = {"report.json", "report.md", "scores.csv", "scores.csv.json", "tables.csv"}
+    for part, lost in (("figures", "figures are not complete"), ("html", "report.html could not be made")):
+        folder = tmp_path / part
+        with monkeypatch.context() as patch:
+            patch.setattr(f"lag_zoo.evaluate.saving.{part}", broken)
+            with pytest.warns(LagZooWarning, match=rf"{lost} .*no font"):
+                said = run("evaluate", best, data, "--split", "val", "--n-resamples", 100, "-o", folder)
+        written = " ".join(said.partition("written: ")[2].split())
+        there = {path.name for path in folder.iterdir()}
+        assert numbers <= there
+        assert ("report.html" in there, "report.html" in written) == ((part == "figures",) * 2)
 
 
 def test_a_rule_needs_other_frames(tmp_path: Path) -> None:
@@ -147,7 +157,9 @@ def test_a_rule_needs_other_frames(tmp_path: Path) -> None:
     best = f"local-dir:{tmp_path / 'run' / 'best'}"
     common = ("evaluate", best, data, "--operating-point", "youden", "--n-resamples", 100)
     assert "youden on 8 validation frames" in run(*common, "--split", "train")
-    assert " apparent |" in run(*common, "--split", "val", "--apparent")
+    assert "Threshold: youden, apparent, on these very frames." in run(
+        *common, "--split", "val", "--apparent"
+    )
     with pytest.raises(InvalidConfigError, match="or --apparent"):
         run(*common, "--split", "val")
 

@@ -145,7 +145,7 @@ def test_of_labels_each_for_itself_one_that_the_data_do_not_name(
 def test_a_label_that_the_network_does_not_have_is_refused(tmp_path: Path) -> None:
     data = write_frames(tmp_path / "frames", patients=6)
     for place in (as_csv(data, 0, tmp_path), as_folder(data, 0, tmp_path)):
-        with pytest.raises(DataError, match="the labels of .* are a, b, and .* has normal"):
+        with pytest.raises(DataError, match=r"the labels of .* are a, b, and .* has normal"):
             evaluate_model(small(label_names=["a", "b"], global_size=32), place, **SHORT)
 
 

@@ -188,7 +188,7 @@ class TestFromPython:
 
     def test_baselines_need_training_frames(self, data: Manifest, network: Path) -> None:
         only = data.with_column("split", ["test"] * len(data))
-        with pytest.raises(InvalidConfigError, match="fitted on a split train, and .* has none"):
+        with pytest.raises(InvalidConfigError, match=r"fitted on a split train, and .* has none"):
             evaluate_model(network, only, baselines=True)
 
     def test_two_networks_of_other_labels(self, data: Manifest, network: Path) -> None:

@@ -1,4 +1,4 @@
-"""Scores lose nothing: joined, taken, written and read, each frame keeps its probabilities, its call and its columns."""
+"""Scores lose nothing: joined, taken, written and read, each frame keeps its probability, its call and its columns."""
 
 import dataclasses
 import tempfile
