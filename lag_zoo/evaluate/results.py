@@ -15,10 +15,18 @@ from lag_zoo.evaluate.units import Units
 from lag_zoo.metrics import calibration, influence
 from lag_zoo.metrics.calibration_curve import INTEGRATED, integrated_errors
 from lag_zoo.metrics.clustered import fewer_groups, group_interval, reliance
-from lag_zoo.metrics.confusion import Confusion
 from lag_zoo.metrics.influence import Influence
 from lag_zoo.metrics.intervals import INDEPENDENT, Interval, weighted_bootstraps
 from lag_zoo.metrics.levels import Association, Pooled, frames_and_label
+
+
+class Confusion(NamedTuple):
+    """Frames called rightly and wrongly."""
+
+    tp: int
+    fp: int
+    tn: int
+    fn: int
 
 
 class Sample(NamedTuple):
