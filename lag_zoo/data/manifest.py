@@ -71,7 +71,7 @@ _SHOWN = 3
 
 
 def reason_of(cell: object) -> str:
-    """Reads a cell of the column `excluded`, text, number or truth value: the reason, empty where it is not excluded.
+    """Read a cell of the column `excluded`, text, number or truth value: the reason, empty where it is not excluded.
 
     >>> [reason_of(cell) for cell in ("0", " No ", False, 1.0, "TRUE", "blurred")]
     ['', '', '', 'excluded', 'excluded', 'blurred']
@@ -212,7 +212,7 @@ class Manifest:
         return rules_of(self.task).of_manifest(labels)
 
     def label_counts(self) -> dict[str, int]:
-        """Counts the frames of each label, by name; excluded frames do not count."""
+        """Count the frames of each label, by name; excluded frames do not count."""
         places, numbers = self.marks()
         used = np.array([not frame.excluded for frame in self.frames])
         counts = np.bincount(numbers[used[places]], minlength=len(self.label_names))
@@ -295,7 +295,7 @@ class Manifest:
 
 
 def require_disjoint_splits(manifest: Manifest) -> None:
-    """Refuses a manifest in which a patient (else an examination) stands in more than one split.
+    """Refuse a manifest in which a patient (else an examination) stands in more than one split.
 
     Raises:
         DataError: with the first such groups, their splits and lines.
@@ -347,9 +347,9 @@ def _require_one_row_each(manifest: Manifest) -> None:
 def _reasons(frames: Iterable[Frame]) -> str:
     """Count the reasons of exclusion, the most frequent first, such as "2 blurred, 1 without a reason"."""
     counts = Counter(frame.excluded for frame in frames if frame.excluded)
-    told = [
+    counted = [
         f"{count} {'without a reason' if reason == NO_REASON else reason}"
         for reason, count in counts.most_common(_SHOWN)
     ]
     rest = counts.total() - sum(count for _, count in counts.most_common(_SHOWN))
-    return ", ".join([*told, *([f"{rest} for other reasons"] if rest else [])])
+    return ", ".join([*counted, *([f"{rest} for other reasons"] if rest else [])])

@@ -36,7 +36,7 @@ _ROUNDING = 1e-24  # of a variance
 
 
 def reliance(carriers: int) -> tuple[float, float] | None:
-    """Gives the simulated coverage, least and largest, where so few groups carry the information that an interval is
+    """Return the simulated coverage, least and largest, where so few groups carry the information that an interval is
     not to be relied on; `None` where they are enough.
 
     >>> reliance(3), reliance(30)
