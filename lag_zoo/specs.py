@@ -320,8 +320,8 @@ class Measurement(Spec):
         n: how many of `unit`; `groups` is the number of independent groups among them.
         data: the data and the split.
         date: ISO date of the run.
-        command: the one that printed it; `revision`: of this repository at which it did, for a command may print another
-            number later; empty: the revision at hand.
+        command: the one that printed it.
+        revision: of this repository, at which the command printed it: a later one may print another number.
         note: caveats.
     """
 

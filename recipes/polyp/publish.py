@@ -3,8 +3,8 @@
 
 import dataclasses
 import datetime
-import subprocess
 import json
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
