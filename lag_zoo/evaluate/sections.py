@@ -91,7 +91,7 @@ def _labels(report: "Report") -> Section:
 
 def _rule(report: "Report", rows: Sequence[LabelResult]) -> tuple[str, ...]:
     rule = tables.rule_of_all(rows)
-    return (f"Threshold: {rule.replace(': ', ', ', 1)}.",) if rule and not report.calls_only else ()
+    return (f"Threshold: {rule.replace('0.5: ', '0.5, ')}.",) if rule and not report.calls_only else ()
 
 
 def _models(report: "Report") -> Section:

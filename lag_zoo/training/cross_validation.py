@@ -7,7 +7,7 @@ split by group from the rest; the fold itself chooses nothing.
 import dataclasses
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -18,6 +18,7 @@ import torch
 
 from lag_zoo.data.facts import data_facts
 from lag_zoo.data.manifest import Manifest
+from lag_zoo.data.near_copies import hash_frames, near_copies
 from lag_zoo.data.splits import folds as into_folds
 from lag_zoo.data.splits import into_parts
 from lag_zoo.distributed import is_first, launched, processes
@@ -93,10 +94,12 @@ def cross_validate(
         }
     )
     found: dict[str, list[Scores]] = {name: [] for name in recipes}
+    with listener.task("looking for near-copies", len(manifest)) as advance:
+        copies = near_copies(hash_frames(manifest, progress=lambda: advance(1)))
     with listener.task("folds", folds * repeats * len(recipes)) as advance:
         pace = _Pace(listener, advance, folds * repeats * len(recipes))
         for repeat, (name, recipe) in product(range(repeats), recipes.items()):
-            dealt = into_folds(manifest, folds, seed=repeat)
+            dealt = into_folds(manifest, folds, seed=repeat, together=copies)
             seeded = recipe.changed({"seed": recipe.seed + repeat})
             place = root / name / f"repeat{repeat + 1}"
             parts = []
@@ -104,7 +107,7 @@ def cross_validate(
                 with pace:
                     parts.append(
                         fold_scores(
-                            _nested(dealt, fold, inner=inner, seed=repeat),
+                            _nested(dealt, fold, inner=inner, seed=repeat, copies=copies),
                             place / fold,
                             seeded,
                             name=fold,
@@ -132,10 +135,19 @@ def _flow(data: Manifest, readable: Manifest, skipped: Collection[str]) -> Flow:
     )
 
 
-def _nested(dealt: Manifest, fold: str, *, inner: float, seed: int) -> Manifest:
-    """The manifest with this fold as `test`, and the rest split into `train` and `val` by group."""
-    rest = dealt.with_frames(frame for frame in dealt.frames if frame.split != fold)
-    inside = into_parts(rest, {"val": inner}, seed=seed)
+def _nested(
+    dealt: Manifest, fold: str, *, inner: float, seed: int, copies: Sequence[tuple[int, ...]] = ()
+) -> Manifest:
+    """The manifest with this fold as `test`, and the rest split into `train` and `val` by group.
+
+    Args:
+        copies: places of near-copies, which stay together; they are of one fold already.
+    """
+    rest = [number for number, frame in enumerate(dealt.frames) if frame.split != fold]
+    place = {number: inside for inside, number in enumerate(rest)}
+    together = [tuple(place[number] for number in group) for group in copies if group[0] in place]
+    others = dealt.with_frames(dealt.frames[number] for number in rest)
+    inside = into_parts(others, {"val": inner}, seed=seed, together=together)
     named = {frame.image: frame.split for frame in inside.frames}
     return dealt.with_column("split", [named.get(frame.image, "test") for frame in dealt.frames])
 

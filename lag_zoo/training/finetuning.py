@@ -11,20 +11,21 @@ import torch
 from lag_zoo.data.cache import build_cache
 from lag_zoo.data.facts import data_facts
 from lag_zoo.data.manifest import Manifest
+from lag_zoo.data.near_copies import warn_of_near_copies
 from lag_zoo.data.sources import open_data
 from lag_zoo.distributed import is_first
 from lag_zoo.errors import InvalidConfigError, UngroupedDataWarning, extra
 from lag_zoo.evaluate.operating_points import TRAINED_ON
 from lag_zoo.listener import Listener
 from lag_zoo.nn import LAG
-from lag_zoo.provenance import frame_digest, frames_behind
+from lag_zoo.provenance import KnownFrames, frames_behind
 from lag_zoo.publishing import save_pretrained
 from lag_zoo.specs import Json
 from lag_zoo.training.batches import drawing_weights
 from lag_zoo.training.best_network import calibrate, silence_crops
 from lag_zoo.training.header import device_fact, epoch_facts, network_facts
 from lag_zoo.training.initial_network import build_network, named_network, with_model
-from lag_zoo.training.preflight import Inspection, inspect_frames, require_files
+from lag_zoo.training.preflight import Identity, Inspection, identity_of, inspect_frames, require_files
 from lag_zoo.training.recipe import Balance, Precision, Recipe, Select, Stage
 from lag_zoo.training.recipe_file import is_recipe_file, load_recipe
 from lag_zoo.training.run_folder import BEST, RunFolder
@@ -133,7 +134,7 @@ def finetune(
     ):
         network = _network(model, chosen, given, listener)
         manifest = given.with_label_names(network.label_names or given.label_names).where()
-        (manifest, skipped, digests), source = _frames(manifest, network, cache, skip_unreadable, listener)
+        (manifest, skipped, identities), source = _frames(manifest, network, cache, skip_unreadable, listener)
         job = Job(
             recipe=chosen,
             manifest=manifest,
@@ -144,7 +145,9 @@ def finetune(
         )
         state = _enter(job, resume=resume)
         if job.is_first:
-            folder.note_frames(_behind(network) | _digests_of_training(manifest, digests), skipped.values())
+            folder.note_frames(_known(network, manifest, identities), skipped.values())
+            with listener.task("looking for near-copies"):
+                warn_of_near_copies(manifest, [identity.hashes for identity in identities])
         accelerator.wait_for_everyone()
         with listener.task("starting the tracker"):
             accelerator.init_trackers("tensorboard" if chosen.tracker == "tensorboard" else "lag_zoo")
@@ -259,23 +262,24 @@ def _frames(
     with listener.task("decoding frames into the cache", len(paths)) as advance:
         cached = build_cache(paths, cache, global_size=size, progress=lambda: advance(1))
     with listener.task("noting which frames they are", len(paths)) as advance:
-        digests = []
+        identities = []
         for number in range(len(cached)):
-            digests.append(frame_digest(cached.mapped(number).pixels))
+            frame = cached.mapped(number)
+            identities.append(identity_of(frame.pixels, frame.field))
             advance(1)
-    return found._replace(digests=digests), from_cache(cached)
+    return found._replace(identities=identities), from_cache(cached)
 
 
-def _digests_of_training(manifest: Manifest, digests: Sequence[str]) -> frozenset[str]:
-    """The digests of the frames that the run trains on or chooses by."""
-    pairs = zip(manifest.frames, digests, strict=True)
-    return frozenset(digest for frame, digest in pairs if frame.split in TRAINED_ON)
-
-
-def _behind(network: LAG) -> frozenset[str]:
-    """Digests of the frames behind the weights that a run starts from."""
+def _known(network: LAG, manifest: Manifest, identities: Sequence[Identity]) -> KnownFrames:
+    """The frames that the run trains on or chooses by, and those behind the weights that it starts from."""
     origin = network.load_report
-    return frozenset() if origin is None else frames_behind(origin.trained_on, origin.path).digests
+    behind = {} if origin is None else frames_behind(origin.trained_on, origin.path).hashes
+    own = {
+        identity.digest: identity.hashes[0]
+        for frame, identity in zip(manifest.frames, identities, strict=True)
+        if frame.split in TRAINED_ON
+    }
+    return KnownFrames({**behind, **own})
 
 
 def _say_if_ungrouped(manifest: Manifest) -> None:

@@ -2,25 +2,37 @@
 
 import hashlib
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from torch import Tensor
+
 from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Frame, Manifest
-from lag_zoo.errors import DataError, UnreadableImageError
+from lag_zoo.errors import DataError, FieldOfViewWarning, UnreadableImageError
+from lag_zoo.likeness import Hashes, frame_hashes
 from lag_zoo.listener import Listener
 from lag_zoo.provenance import frame_digest
+from lag_zoo.views import FieldOfView
 
 _SHOWN = 3
 
 
+class Identity(NamedTuple):
+    """A frame's digest, and its hashes, by which near-copies are known."""
+
+    digest: str
+    hashes: Hashes
+
+
 class Inspection(NamedTuple):
-    """The frames that can be read; the reasons why others cannot, by image; and the digests of the former, in order."""
+    """The frames that can be read, the reasons why others cannot, by image, and the identity of each of the former."""
 
     manifest: Manifest
     skipped: dict[str, str]
-    digests: list[str]
+    identities: list[Identity]
 
 
 def require_files(manifest: Manifest, *, listener: Listener = Listener()) -> None:
@@ -70,16 +82,18 @@ def inspect_frames(
     Raises:
         UnreadableImageError: the first that cannot be read, unless they are to be skipped.
     """
-    kept, digests, skipped = [], [], {}
+    kept, identities, skipped = [], [], {}
     with (
         listener.task("reading frames", len(manifest)) as advance,
         ThreadPoolExecutor(os.cpu_count()) as pool,
+        warnings.catch_warnings(),
     ):
-        results = [pool.submit(_digest, manifest.path(frame)) for frame in manifest.frames]
+        warnings.simplefilter("ignore", FieldOfViewWarning)  # frames without a lit area are compared whole
+        results = [pool.submit(_identity, manifest.path(frame)) for frame in manifest.frames]
         try:
             for frame, result in zip(manifest.frames, results, strict=True):
                 try:
-                    digests.append(result.result())
+                    identities.append(result.result())
                     kept.append(frame)
                 except UnreadableImageError as error:
                     if not skip_unreadable:
@@ -88,8 +102,13 @@ def inspect_frames(
                 advance(1)
         finally:
             pool.shutdown(cancel_futures=True)
-    return Inspection(manifest.with_frames(kept), skipped, digests)
+    return Inspection(manifest.with_frames(kept), skipped, identities)
 
 
-def _digest(path: Path) -> str:
-    return frame_digest(read_image(path))
+def _identity(path: Path) -> Identity:
+    return identity_of(read_image(path))
+
+
+def identity_of(pixels: Tensor, field: FieldOfView | None = None) -> Identity:
+    """Return the digest and the hashes of a frame (3, H, W); `field`: its field of view, where it is known already."""
+    return Identity(frame_digest(pixels), frame_hashes(pixels, field=field))

@@ -24,7 +24,7 @@ from lag_zoo.data.manifest import Manifest
 from lag_zoo.distributed import launched
 from lag_zoo.errors import InvalidConfigError, TrainingError
 from lag_zoo.files import PART, write_whole
-from lag_zoo.provenance import FRAMES
+from lag_zoo.provenance import FRAMES, KnownFrames
 from lag_zoo.training.curves import draw_curves
 from lag_zoo.training.plan import StagePlan
 from lag_zoo.training.recipe import Recipe, differences
@@ -70,16 +70,16 @@ class RunFolder:
         self._write(DATA, json.dumps(describe_data(manifest), indent=2) + "\n")
         self._write(ENVIRONMENT, json.dumps(_environment(device), indent=2) + "\n")
 
-    def note_frames(self, digests: Iterable[str], skipped: Iterable[str]) -> None:
-        """List the frames behind the run's weights by digest (`lag_zoo.provenance`), and those that were left out.
+    def note_frames(self, known: KnownFrames, skipped: Iterable[str]) -> None:
+        """List the frames behind the run's weights by digest and hash, and those that were left out.
 
         Raises:
             InvalidConfigError: the run to resume began on frames that showed something else.
         """
         about = (
-            "# Digests of the frames that the weights of this run were trained on or chosen by; no pictures."
+            "# Digests and hashes of the frames that the weights were trained on or chosen by; no pictures."
         )
-        text = "\n".join([about, *sorted(digests)]) + "\n"
+        text = f"{about}\n{known.to_text()}"
         if (self.path / FRAMES).is_file() and (self.path / FRAMES).read_text(encoding="ascii") != text:
             raise InvalidConfigError(
                 f"the pixels of some frames are not those that {self.path / FRAMES} lists: files have changed since "

@@ -51,7 +51,7 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
         ("IM", "normal", 8, 4)
     ]
     assert "8 of the split val" in table
-    assert "Threshold: stored with the weights, apparent, chosen on such frames." in table
+    assert "Threshold: stored with the weights, apparent: chosen on such frames." in table
     assert told["rows"][0]["apparent"] is True
     with pytest.raises(InvalidConfigError, match="chosen for the network with its crops"):
         run("evaluate", best, data, *options, "--without-crops")
@@ -157,7 +157,7 @@ def test_a_rule_needs_other_frames(tmp_path: Path) -> None:
     best = f"local-dir:{tmp_path / 'run' / 'best'}"
     common = ("evaluate", best, data, "--operating-point", "youden", "--n-resamples", 100)
     assert "youden on 8 validation frames" in run(*common, "--split", "train")
-    assert "Threshold: youden, apparent, on these very frames." in run(
+    assert "Threshold: youden, apparent: on these very frames." in run(
         *common, "--split", "val", "--apparent"
     )
     with pytest.raises(InvalidConfigError, match="or --apparent"):

@@ -60,6 +60,17 @@ def test_nothing_of_a_group_is_on_two_sides(data: Manifest) -> None:
         }
 
 
+def test_near_copies_are_on_one_side(data: Manifest) -> None:
+    first = {frame.patient: place for place, frame in reversed(list(enumerate(data.frames)))}
+    copies = [(first["p0"], first["p1"], first["p2"]), (first["p3"], first["p4"])]
+    for seed in range(5):
+        dealt = folds(data, 3, seed=seed, together=copies)
+        for fold in dealt.splits:
+            parts = _nested(dealt, fold, inner=0.3, seed=seed, copies=copies)
+            for group in copies:
+                assert len({parts.frames[place].split for place in group}) == 1
+
+
 def test_each_frame_once_and_done_folds_stay_done(cv: CrossValidated, data: Manifest, tmp_path: Path) -> None:
     seen: list[Mapping[str, Any]] = []
     shutil.copytree(cv.folder, tmp_path / "cv")

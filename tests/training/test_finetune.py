@@ -195,7 +195,7 @@ finetune(None, data, sys.argv[2], recipe=RECIPE, device="cpu", workers=int(sys.a
         pytest.param(3, "kill", 0, marks=pytest.mark.slow),
         (7, "kill", 0),
         pytest.param(10, "interrupt", 0, marks=pytest.mark.slow),
-        (7, "interrupt", 2),
+        pytest.param(7, "interrupt", 2, marks=pytest.mark.slow),
         pytest.param(9, "interrupt in validation", 0, marks=pytest.mark.slow),
     ],
 )
