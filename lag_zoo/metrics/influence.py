@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.stats
 
 from lag_zoo.errors import InvalidConfigError
+from lag_zoo.metrics import ranking
 from lag_zoo.metrics.checks import scores_and_truth
 
 
@@ -96,15 +96,13 @@ def auroc(scores: np.ndarray, truth: np.ndarray) -> Influence:
     0.75
     """
     scores, truth = scores_and_truth(scores, truth)
-    if truth.all() or not truth.any():
+    value = ranking.auroc(scores, truth)
+    if np.isnan(value):
         return UNDEFINED
-    ranks = scipy.stats.rankdata(scores)
-    positives, negatives = int(truth.sum()), int((~truth).sum())
-    above = (ranks[truth] - scipy.stats.rankdata(scores[truth])) / negatives
-    below = 1 - (ranks[~truth] - scipy.stats.rankdata(scores[~truth])) / positives
-    value = float(above.mean())
+    positive, negative = scores[truth], scores[~truth]
+    above, below = _share_outranked(positive, negative), 1 - _share_outranked(negative, positive)
     effects = np.zeros((2, len(truth)))
-    effects[0, truth], effects[1, ~truth] = (above - value) / positives, (below - value) / negatives
+    effects[0, truth], effects[1, ~truth] = (above - value) / len(positive), (below - value) / len(negative)
     return Influence(value, (Part(effects[0], truth), Part(effects[1], ~truth)), ranks=True)
 
 
@@ -251,6 +249,13 @@ def chained(value: float, slopes: Sequence[float], of: Sequence[Influence]) -> I
         for part in one.parts
     )
     return Influence(float(value), tuple(parts))
+
+
+def _share_outranked(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Share of the others (m,) that each score (n,) lies above, ties counting half."""
+    others = np.sort(others)
+    below, not_above = (np.searchsorted(others, scores, side) for side in ("left", "right"))
+    return np.asarray((below + not_above) / (2 * len(others)))
 
 
 def _from_here_on(values: np.ndarray) -> np.ndarray:

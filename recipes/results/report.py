@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lag_zoo.evaluate import Comparison, compare
 from lag_zoo.evaluate.scores import Scores
-from lag_zoo.metrics.clustered import METHOD, auroc_interval
+from lag_zoo.metrics.clustered import auroc_interval
 from lag_zoo.metrics.intervals import Interval
 from lag_zoo.training.cross_validation import SCORES
 from lag_zoo.training.run_folder import ENVIRONMENT, METRICS
@@ -74,10 +74,12 @@ def _parts(page: str) -> Iterator[tuple[str, str]]:
 
 
 def _how(out: Path) -> str:
-    some = next(out.glob(f"*/*/fold1/{ENVIRONMENT}"))
-    told = json.loads(some.read_text())
-    versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
-    return f"Measured on {datetime.date.today().isoformat()}: {told['machine']}, {told['threads']} thread, {versions}; intervals: {METHOD}."
+    scored = next(out.glob(f"*/*/fold1/{SCORES}"), None)
+    if scored is None:
+        raise Missing("any network on the first fold")
+    found = json.loads(scored.with_name(ENVIRONMENT).read_text())
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    return f"Measured on {datetime.date.today().isoformat()}: {found['machine']}, {found['threads']} thread, {versions}; intervals: {area(Scores.read(scored)).method}."
 
 
 def _task(task: plan.Task, out: Path) -> Iterator[str]:

@@ -14,7 +14,8 @@ from lag_zoo.metrics.calibration_line import (
     slope_and_intercept,
     slopes_and_intercepts,
 )
-from lag_zoo.metrics.intervals import cluster_bootstraps, weighted_bootstraps
+from lag_zoo.metrics.intervals import weighted_bootstraps
+from tests.metrics.references import bootstrapped
 
 PLACES = np.arange(200)
 SPREAD = (PLACES * 37 % 101 + 0.5) / 101
@@ -209,7 +210,7 @@ def test_all_resamples_at_once_are_one_by_one() -> None:
     at_once = weighted_bootstraps(
         lambda weights: slopes_and_intercepts(probabilities, truth, weights), groups, n_resamples=300, seed=1
     )
-    one_by_one = cluster_bootstraps(
+    one_by_one = bootstrapped(
         lambda p, t: np.array(slope_and_intercept(p, t)),
         groups,
         probabilities,
