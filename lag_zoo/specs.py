@@ -321,6 +321,7 @@ class Measurement(Spec):
         data: the data and the split.
         date: ISO date of the run.
         command: the one that printed it.
+        revision: of this repository, at which the command printed it: a later one may print another number.
         note: caveats.
     """
 
@@ -336,6 +337,7 @@ class Measurement(Spec):
     data: str
     date: str
     command: str
+    revision: str = ""
     note: str = ""
 
 

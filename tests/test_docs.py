@@ -155,3 +155,4 @@ def test_the_number_in_the_readme_is_the_one_that_was_measured() -> None:
         f"{result.metric} {result.value:.3f} (95% interval {result.low:.3f} to {result.high:.3f}; "
         f"{result.n} {result.unit}, out of fold, {result.date})"
     ) in text
+    assert f"printed at revision {result.revision[:7]}" in text

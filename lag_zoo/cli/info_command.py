@@ -93,7 +93,8 @@ def _sentence(result: Measurement) -> str:
         interval = f"{result.level:.0%} interval {result.low:.3f} to {result.high:.3f}, {result.interval}"
     groups = f" in {result.groups} groups" if result.groups is not None else ""
     note = f" {result.note}" if result.note else ""
+    command = result.command + (f" at revision {result.revision[:7]}" if result.revision else "")
     return (
         f"{result.metric} {result.value:.3f} ({interval}; n = {result.n} {result.unit}{groups}) "
-        f"on {result.data}; {result.date}, {result.command}.{note}"
+        f"on {result.data}; {result.date}, {command}.{note}"
     )

@@ -76,7 +76,9 @@ class RunFolder:
         Raises:
             InvalidConfigError: the run to resume began on frames that showed something else.
         """
-        about = "# Digests and hashes of the frames that the weights were trained on or chosen by; no pictures."
+        about = (
+            "# Digests and hashes of the frames that the weights were trained on or chosen by; no pictures."
+        )
         text = f"{about}\n{known.to_text()}"
         if (self.path / FRAMES).is_file() and (self.path / FRAMES).read_text(encoding="ascii") != text:
             raise InvalidConfigError(

@@ -4,6 +4,7 @@
 import dataclasses
 import datetime
 import json
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -147,6 +148,9 @@ def measure(tested: Tested) -> list[Measurement]:
     folds = np.array(scores.frames.fold)
     used = len({w.frame for w in windows})
     date = datetime.date.today().isoformat()
+    revision = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
     def result(metric: str, found: Any, note: str = "", n: int | None = None, unit: str = "") -> Measurement:
         return Measurement(
@@ -161,6 +165,7 @@ def measure(tested: Tested) -> list[Measurement]:
             data="Kvasir-SEG, five grouped folds, out of fold",
             date=date,
             command=COMMAND,
+            revision=revision,
             note=note,
         )
 

@@ -23,7 +23,7 @@ from tests.evaluate.drawn_scores import with_frames
 from tests.networks import small
 from tests.training.drawn_data import write_frames
 
-OPTIONS = EvaluationOptions(n_resamples=100)
+OPTIONS = EvaluationOptions(n_resamples=10)
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -46,7 +46,7 @@ def score_of(data: Manifest, split: str) -> Scores:
 def areas(data: Manifest) -> dict[str, float]:
     scores = score_of(data, "val")
     found = baselines(data, scores, small(global_size=32).config)
-    report = with_baselines(evaluate(scores, n_resamples=100), found, OPTIONS)
+    report = with_baselines(evaluate(scores, n_resamples=10), found, OPTIONS)
     assert all(len(rows) == 1 for _, rows in report.baselines)
     assert "untrained backbone, linear probe" in markdown(report)
     assert "untrained backbone, linear probe" in html(report)
@@ -66,7 +66,7 @@ def test_a_leak_in_the_files(data: Manifest) -> None:
             larger.save(data.path(frame))
     scores = score_of(data, "val")
     report = with_baselines(
-        evaluate(scores, n_resamples=100),
+        evaluate(scores, n_resamples=10),
         baselines(data, scores, small(global_size=32).config),
         OPTIONS,
     )
@@ -143,7 +143,7 @@ def test_not_exclusive_labels(data: Manifest) -> None:
     )
     scores = score(model, both, split="val", workers=0)
     found = baselines(both, scores, model.config)
-    report = with_baselines(evaluate(scores, n_resamples=100), found, OPTIONS)
+    report = with_baselines(evaluate(scores, n_resamples=10), found, OPTIONS)
     assert dict(report.baselines)["colour statistics"][0].measures["auroc"].value > 0.9
 
 

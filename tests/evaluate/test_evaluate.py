@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import json
-import re
 
 import numpy as np
 import pytest
@@ -30,7 +29,7 @@ STORED = Calibration(operating_points=POINTS)
 class TestNumbers:
     def test_against_scikit_learn(self) -> None:
         scores = drawn()
-        report = evaluate(scores, n_resamples=100)
+        report = evaluate(scores, n_resamples=10)
         probabilities = scipy.special.softmax(scores.logits, axis=1)
         assert [row.label for row in report.rows] == list(NAMES)
         for number, row in enumerate(report.rows):
@@ -58,7 +57,7 @@ class TestNumbers:
 
     def test_label_against_label(self) -> None:
         scores = drawn()
-        pairs = {(row.label, row.against): row for row in evaluate(scores, n_resamples=100).pairs}
+        pairs = {(row.label, row.against): row for row in evaluate(scores, n_resamples=10).pairs}
         assert set(pairs) == {("normal", "GA"), ("normal", "IM"), ("GA", "IM")}
         either = scores.frames.targets != 0
         row = pairs["GA", "IM"]
@@ -87,7 +86,7 @@ class TestNumbers:
 
     def test_unknown_labels_are_left_out(self) -> None:
         scores = drawn(task="multilabel")
-        report = evaluate(scores, n_resamples=100)
+        report = evaluate(scores, n_resamples=10)
         assert report.pairs == ()
         for number, row in enumerate(report.rows):
             known = scores.frames.targets[:, number] >= 0
@@ -112,11 +111,11 @@ class TestNumbers:
         assert alone.measures["accuracy"][:3] == pytest.approx(((tp + tn) / 240, *wilson(tp + tn, 240)))
 
     def test_restated_for_a_prevalence(self) -> None:
-        row = evaluate(drawn(), n_resamples=100, prevalence=0.05).rows[2]
+        row = evaluate(drawn(), n_resamples=10, prevalence=0.05).rows[2]
         assert row.at_prevalence is not None
         assert row.at_prevalence.ppv.high < row.measures["ppv"].value
         assert row.at_prevalence.ppv.low < row.at_prevalence.ppv.value < row.at_prevalence.ppv.high
-        own = evaluate(drawn(), n_resamples=100, prevalence=row.prevalence).rows[2]
+        own = evaluate(drawn(), n_resamples=10, prevalence=row.prevalence).rows[2]
         assert own.at_prevalence is not None
         told = (own.at_prevalence.ppv.value, own.at_prevalence.npv.value)
         assert told == pytest.approx((row.measures["ppv"].value, row.measures["npv"].value))
@@ -124,7 +123,7 @@ class TestNumbers:
     @pytest.mark.parametrize("grouping", ["patient", None])
     def test_calibration_has_intervals(self, grouping: str | None) -> None:
         scores = drawn(grouping=grouping)
-        row = evaluate(scores, n_resamples=100).rows[2]
+        row = evaluate(scores, n_resamples=10).rows[2]
         truth, probabilities = scores.frames.targets == 2, scores.probabilities[:, 2]
         assert row.calibration["brier"].value == pytest.approx(
             sklearn.metrics.brier_score_loss(truth, probabilities)
@@ -142,7 +141,7 @@ class TestNumbers:
     def test_where_all_is_right_the_intervals_still_have_a_width(self, grouping: str | None) -> None:
         scores = drawn(grouping=grouping)
         targets = scores.frames.targets
-        row = evaluate(dataclasses.replace(scores, logits=20.0 * np.eye(3)[targets]), n_resamples=100).rows[0]
+        row = evaluate(dataclasses.replace(scores, logits=20.0 * np.eye(3)[targets]), n_resamples=10).rows[0]
         truth = targets == 0
         units = scores.frames.groups if grouping else np.arange(240)
         of_all, with_it, without = (len(np.unique(units[m])) for m in (truth | True, truth, ~truth))
@@ -157,7 +156,8 @@ class TestNumbers:
         for name, count in expected.items():
             interval = row.measures[name]
             assert (interval.value, interval.low) == pytest.approx((1.0, wilson(count, count)[0])), name
-        assert not np.isfinite(row.calibration["slope"].value), "any steeper slope fits better"
+        slope = row.calibration["slope"]
+        assert 0 < slope.low <= slope.value < np.inf, "any steeper slope fits better: Firth's is reported"
 
     def test_few_with_a_label_are_told(self) -> None:
         patients, frames, many = (
@@ -173,7 +173,7 @@ class TestNumbers:
         assert {row.unreliable for row in many.rows} == {""}
 
     def test_by_patient(self) -> None:
-        report = evaluate(drawn(), level="patient", pooling="mean", n_resamples=100)
+        report = evaluate(drawn(), level="patient", pooling="mean", n_resamples=10)
         assert {row.n for row in report.rows} == {60}
         assert report.rows[0].frames_and_label is not None
         with pytest.raises(InvalidConfigError, match="do not name every frame's exam"):
@@ -192,7 +192,7 @@ class TestNumbers:
 
     def test_subgroups(self) -> None:
         device = ["AB"[i // 120] for i in range(240)]
-        report = evaluate(drawn(columns={"device": device, "anatomy": ["antrum"] * 240}), n_resamples=100)
+        report = evaluate(drawn(columns={"device": device, "anatomy": ["antrum"] * 240}), n_resamples=10)
         assert [(part.column, part.value, part.rows[0].n) for part in report.subgroups] == [
             ("device", "A", 120), ("device", "B", 120),
         ]  # fmt: skip
@@ -200,14 +200,14 @@ class TestNumbers:
     def test_frames_of_one_patient_alone_are_refused(self) -> None:
         scores = drawn()
         with pytest.raises(InvalidConfigError, match="all 240 frames are of one patient"):
-            evaluate(with_frames(scores, groups=np.full(240, "one")), n_resamples=100)
+            evaluate(with_frames(scores, groups=np.full(240, "one")), n_resamples=10)
 
     @pytest.mark.usefixtures("no_pictures")
     def test_why_frames_were_excluded_and_what_labels_rest_on(self) -> None:
         flow = Flow(
             found=243, excluded=3, reasons={"blurred": 2, "no consent": 1}, references={"histology": 240}
         )
-        report = evaluate(drawn(flow=flow), n_resamples=100)
+        report = evaluate(drawn(flow=flow), n_resamples=10)
         assert report.flow == flow
         for page in (markdown(report), html(report)):
             assert "2 blurred, 1 no consent" in page
@@ -216,7 +216,7 @@ class TestNumbers:
     def test_thresholds_of_folds_are_told_as_a_range(self) -> None:
         thresholds = np.repeat([[0.2], [0.4]], 120, axis=0).repeat(3, axis=1)
         scores = drawn(calibration=Calibration(thresholds=thresholds), fold=["fold1"] * 120 + ["fold2"] * 120)
-        row = evaluate(scores, operating_point="stored", n_resamples=100).rows[0]
+        row = evaluate(scores, operating_point="stored", n_resamples=10).rows[0]
         assert row.rule.endswith("from its inner validation frames: 0.200 to 0.400")
         assert row.curves is not None
         assert row.curves.referral[1][0] == pytest.approx(row.measures["accuracy"].value), "nobody referred"
@@ -233,7 +233,7 @@ class TestNumbers:
             scores = drawn(80, seed=seed)
             arrays = scores.probabilities[:, 0], scores.frames.targets == 0
             ece = _reflected(
-                bootstrapped(calibration.ece, scores.frames.groups, *arrays, n_resamples=100, seed=0)[0]
+                bootstrapped(calibration.ece, scores.frames.groups, *arrays, n_resamples=10, seed=0)[0]
             )
             assert 0 <= ece.low <= ece.value <= ece.high
 
@@ -258,7 +258,7 @@ class TestFewGroups:
         """What cannot be resampled has no interval; nothing is refused for it."""
         scores = drawn()
         groups = np.where(scores.frames.targets == 0, scores.frames.groups, "one")
-        report = evaluate(with_frames(scores, groups=groups), n_resamples=100)
+        report = evaluate(with_frames(scores, groups=groups), n_resamples=10)
         pairs = {(row.label, row.against): row for row in report.pairs}
         assert set(pairs) == {("normal", "GA"), ("normal", "IM"), ("GA", "IM")}
         alone = pairs["GA", "IM"]
@@ -297,8 +297,8 @@ def test_progress_is_told_after_each_row(pairs: bool | None, task: str, level: s
 
 class TestThresholds:
     def test_chosen_on_other_frames(self) -> None:
-        report = evaluate(drawn(), operating_point="youden", validation=drawn(seed=1), n_resamples=100)
-        again = evaluate(drawn(seed=1), operating_point="youden", apparent=True, n_resamples=100)
+        report = evaluate(drawn(), operating_point="youden", validation=drawn(seed=1), n_resamples=10)
+        again = evaluate(drawn(seed=1), operating_point="youden", apparent=True, n_resamples=10)
         assert [row.threshold for row in report.rows] == [row.threshold for row in again.rows]
         assert report.rows[0].rule == "youden on 240 validation frames"
         assert not any(row.apparent for row in report.rows)
@@ -306,7 +306,7 @@ class TestThresholds:
         assert any("apparent" in warning for warning in again.warnings)
 
     def test_a_wanted_sensitivity(self) -> None:
-        report = evaluate(drawn(seed=1), operating_point="sens>=0.9", apparent=True, n_resamples=100)
+        report = evaluate(drawn(seed=1), operating_point="sens>=0.9", apparent=True, n_resamples=10)
         assert all(row.measures["sensitivity"].value >= 0.9 for row in report.rows)
 
     def test_without_other_frames_it_is_refused(self) -> None:
@@ -322,14 +322,14 @@ class TestThresholds:
             evaluate(drawn(), operating_point="youden", validation=validation)
 
     def test_stored(self) -> None:
-        report = evaluate(drawn(calibration=STORED), operating_point="stored", n_resamples=100)
+        report = evaluate(drawn(calibration=STORED), operating_point="stored", n_resamples=10)
         assert [row.threshold for row in report.rows] == list(POINTS.values())
         with pytest.raises(InvalidConfigError, match="no operating point of normal, GA, IM is stored"):
             evaluate(drawn(), operating_point="stored")
 
     def test_by_default_what_is_stored_counts_else_a_half(self) -> None:
         with_points, without = (
-            evaluate(drawn(**kept), n_resamples=100) for kept in ({"calibration": STORED}, {})
+            evaluate(drawn(**kept), n_resamples=10) for kept in ({"calibration": STORED}, {})
         )
         assert [row.threshold for row in with_points.rows] == list(POINTS.values())
         assert {row.rule for row in with_points.rows} == {"stored with the weights"}
@@ -337,7 +337,7 @@ class TestThresholds:
 
     def test_a_stored_temperature_counts(self) -> None:
         cool, hot = (
-            evaluate(drawn(calibration=Calibration(temperature=t)), n_resamples=100).rows[0]
+            evaluate(drawn(calibration=Calibration(temperature=t)), n_resamples=10).rows[0]
             for t in (1.0, 4.0)
         )
         slopes = [row.calibration["slope"].value for row in (cool, hot)]
@@ -351,22 +351,22 @@ class TestThresholds:
 
     def test_stored_on_frames_that_training_used(self) -> None:
         seen = drawn(calibration=STORED, fold=["val"] * 100 + ["train"] * 20 + ["test"] * 120)
-        report = evaluate(seen, operating_point="stored", n_resamples=100)
+        report = evaluate(seen, operating_point="stored", n_resamples=10)
         assert all(row.apparent for row in report.rows)
         assert any("20 of the split train and 100 of the split val" in warning for warning in report.warnings)
-        new = evaluate(drawn(calibration=STORED, fold=["test"] * 240), n_resamples=100)
+        new = evaluate(drawn(calibration=STORED, fold=["test"] * 240), n_resamples=10)
         assert not any(row.apparent for row in new.rows)
         assert not any("Among these frames" in warning for warning in new.warnings)
 
     def test_stored_by_patient_says_that_it_was_chosen_on_frames(self) -> None:
         report = evaluate(
-            drawn(calibration=STORED), operating_point="stored", level="patient", n_resamples=100
+            drawn(calibration=STORED), operating_point="stored", level="patient", n_resamples=10
         )
         assert any("chosen on frames, and are applied to patients by maximum" in w for w in report.warnings)
 
     def test_subgroups_have_the_thresholds_of_all(self) -> None:
         scores = drawn(columns={"device": ["AB"[i // 120] for i in range(240)]})
-        report = evaluate(scores, operating_point="youden", apparent=True, n_resamples=100)
+        report = evaluate(scores, operating_point="youden", apparent=True, n_resamples=10)
         whole = {row.label: row.threshold for row in report.rows}
         for rows in (part.rows for part in report.subgroups):
             assert {row.label: row.threshold for row in rows} == whole
@@ -391,7 +391,7 @@ class TestPatients:
         scores = drawn(columns={"anatomy": ["ab"[i % 2] for i in range(240)]})
         targets = scores.frames.targets.copy()
         targets[::4] = 0  # a normal frame each
-        report = evaluate(with_frames(scores, targets=targets), level="patient", n_resamples=100)
+        report = evaluate(with_frames(scores, targets=targets), level="patient", n_resamples=10)
         assert [row.label for row in report.rows] == list(NAMES)
         normal, ga, _ = report.rows
         assert (normal.positives, normal.n) == (60, 60)
@@ -406,7 +406,7 @@ class TestPatients:
 
     def test_the_highest_few(self) -> None:
         one, two = (
-            evaluate(drawn(), level="patient", pooling=by, n_resamples=100).rows[0].measures["auroc"].value
+            evaluate(drawn(), level="patient", pooling=by, n_resamples=10).rows[0].measures["auroc"].value
             for by in ("maximum", "top1")
         )
         assert one == two
@@ -414,7 +414,7 @@ class TestPatients:
 
 class TestPages:
     def test_markdown(self) -> None:
-        report = evaluate(drawn(grouping=None), n_resamples=100, prevalence=0.1)
+        report = evaluate(drawn(grouping=None), n_resamples=10, prevalence=0.1)
         text = markdown(report)
         assert "not a medical device" in text
         assert "Warning. The data name neither patients nor examinations" in text
@@ -427,17 +427,10 @@ class TestPages:
             assert len({line.count("|") for line in table if line.startswith("|")}) == 1
 
     def test_a_bar_in_a_name_parts_no_columns(self) -> None:
-        report = evaluate(dataclasses.replace(drawn(), label_names=("a|b", "GA", "IM")), n_resamples=100)
+        report = evaluate(dataclasses.replace(drawn(), label_names=("a|b", "GA", "IM")), n_resamples=10)
         lines = markdown(report).splitlines()
         header, line = (next(x for x in lines if x.startswith(s)) for s in ("| label | n", r"| a\|b | 240"))
         assert line.replace(r"\|", "").count("|") == header.count("|")
-
-    def test_html_needs_nothing_else(self) -> None:
-        report = dataclasses.replace(evaluate(drawn(), n_resamples=100), title="A <test>")
-        text = html(report)
-        assert "A &lt;test&gt;" in text
-        assert not re.search(r'(src|href)="(?!data:)', text)
-        assert text.count("data:image/svg+xml;base64,") == 1 + 3, "the called label, and each label"
 
     @pytest.mark.parametrize("sure", [0.0, 1.0, 20.0])
     @pytest.mark.parametrize("rare", [1, 80])
@@ -456,9 +449,9 @@ class TestPages:
         assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
     def test_json(self) -> None:
-        report = evaluate(drawn(), n_resamples=100)
+        report = evaluate(drawn(), n_resamples=10)
         data = json.loads(json.dumps(report.to_dict(), allow_nan=False))
         assert data["rows"][0]["measures"]["auroc"]["method"] == report.rows[0].measures["auroc"].method
-        assert data["rows"][0]["calibration"]["brier"]["method"] == "cluster bootstrap, 100 resamples"
+        assert data["rows"][0]["calibration"]["brier"]["method"] == "cluster bootstrap, 10 resamples"
         assert data["rows"][0]["confusion"]["tp"] >= 0
         assert (data["found"], data["analysed"], data["skipped"]) == (240, 240, [])

@@ -44,7 +44,7 @@ def said(model: lag_zoo.LAG, data: Manifest) -> Scores:
 
 def test_the_furthest_from_the_threshold_come_first(model: lag_zoo.LAG, data: Manifest) -> None:
     scores = said(model, data)
-    report = evaluate(scores, n_resamples=100)
+    report = evaluate(scores, n_resamples=10)
     found = [m for m in worst_mistakes(model, data, scores, report, count=3) if m.label == "IM"]
     probabilities, truth = scores.probabilities[:, 1], scores.frames.targets == 1
     positives = sorted(
@@ -63,7 +63,7 @@ def pixels_of(mistake: Mistake) -> torch.Tensor:
 
 def test_the_picture_holds_the_view_and_the_crops(model: lag_zoo.LAG, data: Manifest) -> None:
     scores = said(model, data)
-    mistake = worst_mistakes(model, data, scores, evaluate(scores, n_resamples=100), count=1)[0]
+    mistake = worst_mistakes(model, data, scores, evaluate(scores, n_resamples=10), count=1)[0]
     picture, wide = pixels_of(mistake), round(32 * SIZE[1] / SIZE[0])
     assert picture.shape == (3, 32 + 2 * GAP, wide + 4 * (32 + GAP) + GAP)
     views = model.views(read_image(data.root / mistake.image))
@@ -78,7 +78,7 @@ def test_the_picture_holds_the_view_and_the_crops(model: lag_zoo.LAG, data: Mani
 
 def test_without_crops_none_are_shown(model: lag_zoo.LAG, data: Manifest) -> None:
     scores = said(model, data)
-    report = evaluate(scores, n_resamples=100)
+    report = evaluate(scores, n_resamples=10)
     mistake = worst_mistakes(model, data, scores, report, count=1, with_crops=False)[0]
     assert pixels_of(mistake).shape == (3, 32, round(32 * SIZE[1] / SIZE[0]))
 
@@ -88,7 +88,7 @@ def test_what_is_blanked_for_the_network_is_blanked_here(data: Manifest) -> None
         "mobilenetv3_small_050", label_names=["normal", "IM"], global_size=32, mask_outside=True
     ).eval()
     scores = said(model, data)
-    mistake = worst_mistakes(model, data, scores, evaluate(scores, n_resamples=100), count=1)[0]
+    mistake = worst_mistakes(model, data, scores, evaluate(scores, n_resamples=10), count=1)[0]
     assert (pixels_of(mistake)[:, :2, :2] == 0).all(), "text burnt into a corner does not come back"
 
 
@@ -97,7 +97,7 @@ def test_unknown_labels_are_no_mistakes(model: lag_zoo.LAG, data: Manifest) -> N
     marks = np.stack([scores.frames.targets == 0, scores.frames.targets == 1], axis=1).astype(int)
     marks[:4] = -1
     several = dataclasses.replace(with_frames(scores, targets=marks), task="multilabel")
-    found = worst_mistakes(model, data, several, evaluate(several, n_resamples=100), count=99)
+    found = worst_mistakes(model, data, several, evaluate(several, n_resamples=10), count=99)
     assert found
     assert not {m.image for m in found} & set(scores.frames.images[:4])
     assert {m.reference for m in found} == {"not normal", "IM", "not IM"}
@@ -106,7 +106,7 @@ def test_unknown_labels_are_no_mistakes(model: lag_zoo.LAG, data: Manifest) -> N
 @pytest.mark.usefixtures("no_pictures")
 def test_the_page_says_that_it_holds_frames(model: lag_zoo.LAG, data: Manifest) -> None:
     scores = said(model, data)
-    report = evaluate(scores, n_resamples=100)
+    report = evaluate(scores, n_resamples=10)
     mistakes = worst_mistakes(model, data, scores, report, count=2)
     plain = html(report)
     assert "parts of frames" not in plain
@@ -124,4 +124,4 @@ def test_a_frame_that_is_gone(model: lag_zoo.LAG, tmp_path: Path) -> None:
     for frame in data.frames:
         (data.root / frame.image).unlink()
     with pytest.raises(lag_zoo.errors.UnreadableImageError):
-        worst_mistakes(model, data, scores, evaluate(scores, n_resamples=100))
+        worst_mistakes(model, data, scores, evaluate(scores, n_resamples=10))

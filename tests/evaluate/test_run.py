@@ -19,7 +19,7 @@ from lag_zoo.listener import Listener
 from tests.networks import small
 from tests.training.drawn_data import write_frames
 
-SHORT = {"n_resamples": 100, "workers": 0}
+SHORT = {"n_resamples": 10, "workers": 0}
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,7 @@ class TestTheSameAsTheCommand:
         listed = sorted(path.name for path in (tmp_path / "command").iterdir())
         assert listed == sorted(path.name for path in (tmp_path / "python").iterdir())
 
+    @pytest.mark.slow
     def test_with_all_its_parts(self, data: Manifest, network: Path, tmp_path: Path) -> None:
         table, place = data.root / "data.csv", f"local-dir:{network}"
         more = ("--baselines", "--compare", place, "--paper-table", "--thumbnails", "--mistakes", 1)
@@ -139,7 +140,7 @@ class TestFromPython:
     ) -> None:
         report = evaluate_model(network, data, split="val", **SHORT)
         report.save(tmp_path)
-        again = lag_zoo.evaluate.evaluate(Scores.read(tmp_path / "scores.csv"), n_resamples=100)
+        again = lag_zoo.evaluate.evaluate(Scores.read(tmp_path / "scores.csv"), n_resamples=10)
         one, other = (json.dumps(made.to_dict()["rows"]) for made in (report, again))
         assert one == other
 
