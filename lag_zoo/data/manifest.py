@@ -234,7 +234,8 @@ class Manifest:
         """
         if split is not None and split not in self.splits:
             raise DataError(
-                f"{self.source} has no split {split!r}; it has {', '.join(self.splits) or 'none'}{self.told_excluded()}"
+                f"{self.source} has no split {split!r}; it has {', '.join(self.splits) or 'none'}"
+                f"{self.describe_excluded()}"
             )
         of_split = [frame for frame in self.frames if split in (None, frame.split)]
         kept = of_split if excluded else [frame for frame in of_split if not frame.excluded]
@@ -245,11 +246,11 @@ class Manifest:
             )
         return self.with_frames(kept)
 
-    def told_excluded(self) -> str:
+    def describe_excluded(self) -> str:
         """The excluded frames counted by reason, to be put after a message; empty where there are none.
 
         >>> frames = [Frame(image=f"{n}.jpg", labels=(n,), excluded=("", "blurred")[n]) for n in range(2)]
-        >>> Manifest(root=Path("."), label_names=("normal", "IM"), frames=tuple(frames)).told_excluded()
+        >>> Manifest(root=Path("."), label_names=("normal", "IM"), frames=tuple(frames)).describe_excluded()
         '; 1 of 2 frames are excluded (1 blurred)'
         """
         count = sum(bool(frame.excluded) for frame in self.frames)
@@ -263,7 +264,9 @@ class Manifest:
         """
         kept = tuple(frames)
         if not kept:
-            raise DataError(f"{self.source}: none of its {len(self)} frames is left{self.told_excluded()}")
+            raise DataError(
+                f"{self.source}: none of its {len(self)} frames is left{self.describe_excluded()}"
+            )
         return dataclasses.replace(self, frames=kept)
 
     def with_column(self, name: Column, values: Sequence[str]) -> "Manifest":

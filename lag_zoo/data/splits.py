@@ -189,7 +189,7 @@ class _Hand(NamedTuple):
             what = {"patient": "patients", "exam": "examinations", None: "frames"}[self.manifest.grouping]
             raise DataError(
                 f"{self.manifest.source}: {names[rarest]} has {counts[rarest]} {what}, and {at_least} parts need at "
-                f"least one each{self.manifest.told_excluded()}"
+                f"least one each{self.manifest.describe_excluded()}"
             )
         return int(counts[rarest])
 
