@@ -131,8 +131,8 @@ def _calibration(report: "Report", rows: Sequence[LabelResult]) -> Section:
     ]
     if tables.has_infinite(intervals):
         after.append(
-            "∞: no finite number fits best, as where a resample has one class alone. Where a threshold parts the labels "
-            "without a mistake, slope and intercept are those of Firth's penalised line, which are finite."
+            "∞: no finite number fits best, as where a resample has one class alone. Where a threshold parts the "
+            "labels without a mistake, slope and intercept are those of Firth's penalised line, which are finite."
         )
     if reasons := _without_curve(rows):
         after.append(f"Without a smooth curve: {'; '.join(reasons)}.")
