@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -34,19 +34,7 @@ Column = Literal[
     "excluded",
     "split",
 ]
-COLUMNS: tuple[Column, ...] = (
-    "patient",
-    "exam",
-    "age",
-    "sex",
-    "anatomy",
-    "centre",
-    "device",
-    "modality",
-    "reference",
-    "excluded",
-    "split",
-)
+COLUMNS: tuple[Column, ...] = get_args(Column)
 """Columns of a manifest besides image and labels, in their order."""
 
 SPLIT_NAMES = {
