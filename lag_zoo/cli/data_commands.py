@@ -59,7 +59,7 @@ def check(
     screen = Screen(quiet=quiet)
     with screen.task("starting"):
         from lag_zoo.data.checks import check_data
-    manifest = _announced(screen, source, column, labels)
+    manifest = _announced(screen, source, column, labels, cohort=True)
     with screen.task("images", len(manifest)) as advance:
         report = check_data(manifest, progress=lambda: advance(1))
     if json_ is not None:
@@ -260,12 +260,14 @@ def _require_same_split(parts: "Manifest", output: Path) -> None:
         )
 
 
-def _announced(screen: Screen, source: Path, column: list[str] | None, labels: str | None) -> "Manifest":
-    """The data behind a command's arguments, with a header of what there is."""
+def _announced(
+    screen: Screen, source: Path, column: list[str] | None, labels: str | None, *, cohort: bool = False
+) -> "Manifest":
+    """The data behind a command's arguments, with a header of what there is; `cohort` as in `open_data`."""
     from lag_zoo.data.facts import data_facts
 
     with screen.task(f"reading {source}"):
-        manifest = opened(source, column, labels)
+        manifest = opened(source, column, labels, cohort=cohort)
     screen.begin(data_facts(manifest))
     return manifest
 

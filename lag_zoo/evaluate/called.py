@@ -106,6 +106,8 @@ def _exclusive(calls: np.ndarray, targets: np.ndarray, failed: np.ndarray, count
         "macro_f1": _macro_f1([(calls == label, targets == label) for label in range(count)]),
         "kappa": influence.kappa(calls, targets),
     }
+    if len(np.unique(targets)) == 1:  # of one true label the others follow from that alone
+        found |= dict.fromkeys(("balanced_accuracy", "macro_f1", "kappa"), influence.UNDEFINED)
     matrix = confusion_matrix(calls[~failed], targets[~failed], labels=count) if not failed.all() else None
     return found, None if matrix is None else tuple(map(tuple, matrix.tolist()))
 

@@ -60,6 +60,7 @@ def _context(report: Report) -> dict[str, object]:
         "unit": f"{unit} by {report.pooling}" if report.pooling else unit,
         "found": f"{flow.found} {of_groups(report, flow.found_groups, flow.found)}".rstrip(),
         "excluded": flow.excluded,
+        "unpredicted": max(0, flow.found - flow.excluded - len(flow.unreadable) - report.analysed),
         "analysed": f"{report.analysed} {of_groups(report, report.analysed_groups, report.analysed)}".rstrip(),
         "sections": list(sections(report)),
     }

@@ -98,7 +98,9 @@ def rated_part(parts: Sequence[Part], raters: Sequence[str]) -> Part:
         DataError: no such part.
     """
     if len(raters) < 2 or len(set(raters)) < len(raters):
-        raise InvalidConfigError(f"two raters or more, each once; got {', '.join(raters) or 'none'}")
+        raise InvalidConfigError(
+            f"--raters names two columns or more, each once, as ana,ben; got {', '.join(raters) or 'none'}"
+        )
     for part in parts:
         if set(raters) <= set(part.table.header):
             return part

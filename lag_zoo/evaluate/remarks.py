@@ -83,9 +83,9 @@ def _about_frames(analysis: Analysis) -> Iterator[str]:
 def _about_counts(analysis: Analysis, rows: Sequence[LabelResult]) -> Iterator[str]:
     one, several = UNITS[analysis.options.level]
     if none := [row.label for row in rows if not row.positives]:
-        yield f"No {one} has {_or(none)}: no sensitivity, AUROC or calibration."
+        yield f"No {one} has {_or(none)}: no sensitivity, predictive values, F1, AUROC or calibration."
     if every := [row.label for row in rows if row.positives == row.n]:
-        yield f"Every {one} has {listed(every)}: no specificity, AUROC or calibration."
+        yield f"Every {one} has {listed(every)}: no specificity, predictive values, F1, AUROC or calibration."
     if doubtful := [row.label for row in rows if row.unreliable]:
         words = unit_word(analysis.units, 2)
         yield (

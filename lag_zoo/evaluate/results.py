@@ -1,6 +1,6 @@
 """Results: the numbers of one contrast, each with its interval."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -102,6 +102,9 @@ METRICS: tuple[Metric, ...] = (
 """The measures of every contrast, in the order of the tables; the first five in the paper's order. To add one: an
 entry here, and its influence in `lag_zoo.metrics.influence`."""
 
+ONE_CLASS = ("accuracy", "sensitivity", "specificity")
+"""What exists where all units have a label, or all lack it: predictive values and F1 would follow from that alone."""
+
 CALIBRATION_TITLES = {
     "brier": "Brier",
     "ece": "ECE",
@@ -202,6 +205,7 @@ def result_of(
     for metric in METRICS:
         own = answered if metric.needs_probabilities else sample
         known = with_probabilities or not metric.needs_probabilities
+        known &= metric.key in ONE_CLASS or bool(own.truth.any() and not own.truth.all())
         found = metric.influence(own) if known else influence.UNDEFINED
         measured[metric.key] = group_interval(found, own.groups, len(own.truth))
     both = bool(answered.truth.any() and not answered.truth.all()) and with_probabilities
@@ -220,7 +224,7 @@ def result_of(
         confusion=_confusion(sample),
         measures=measured,
         unreliable=_unreliable(sample, units),
-        at_prevalence=_at_prevalence(sample, options),
+        at_prevalence=_at_prevalence(measured, options),
         calibration=_calibration(answered, options) if both and full else {},
         curves=curves_of(contrast.probabilities, margins, contrast.truth, answered.groups, options)
         if both and full
@@ -283,13 +287,31 @@ def unit_word(units: Units, count: int) -> str:
     return word if count == 1 else f"{word}s"
 
 
-def _at_prevalence(sample: Sample, options: EvaluationOptions) -> AtPrevalence | None:
+def _at_prevalence(measured: Mapping[str, Interval], options: EvaluationOptions) -> AtPrevalence | None:
+    """Predictive values by Bayes's rule; their limits square and add those of sensitivity and specificity.
+
+    Source: Zou and Donner, Construction of confidence limits about effect measures, Statistics in Medicine 2008.
+    """
     if options.prevalence is None:
         return None
-    called = np.where(sample.failed, ~sample.truth, sample.called)
-    found = influence.predictive_values(called, sample.truth, options.prevalence)
-    ppv, npv = (group_interval(one, sample.groups, len(sample.truth)) for one in found)
-    return AtPrevalence(options.prevalence, ppv, npv)
+    sensitivity, specificity = measured["sensitivity"], measured["specificity"]
+    ppv = _of_bayes(sensitivity, specificity, options.prevalence)
+    return AtPrevalence(options.prevalence, ppv, _of_bayes(specificity, sensitivity, 1 - options.prevalence))
+
+
+def _of_bayes(right: Interval, other: Interval, common: float) -> Interval:
+    def at(rate: float, of_other: float) -> float:
+        true, false = rate * common, (1 - of_other) * (1 - common)
+        return true / (true + false) if true + false > 0 else float("nan")
+
+    value = at(right.value, other.value)
+    low, high = (
+        np.hypot(value - at(getattr(right, end), other.value), value - at(right.value, getattr(other, end)))
+        for end in ("low", "high")
+    )
+    method = "Bayes's rule, limits of sensitivity and specificity squared and added"
+    low, high = np.clip([value - low, value + high], 0, 1).tolist()
+    return Interval(value, low, high, right.n, right.groups, method, carriers=right.carriers)
 
 
 def _calibration(sample: Sample, options: EvaluationOptions) -> dict[str, Interval]:

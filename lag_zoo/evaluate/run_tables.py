@@ -195,7 +195,7 @@ def _require_same_failures(scores: Mapping[str, Scores], options: EvaluationOpti
         counts = ", ".join(f"{name} {len(frames)}" for name, frames in lost.items())
         raise InvalidConfigError(
             f"the models give no answer for different frames ({counts}): count those as failures of one model at a "
-            "time, or compare the models without unreadable_as_failures"
+            "time, or compare the models on the frames that all have, without --unreadable-as-failures"
         )
 
 

@@ -58,7 +58,8 @@ def sections(report: "Report") -> Iterator[Section]:
         yield Section("Counts at the threshold", 3, (), (tables.counts_table(rows),))
     if calibrated := [row for row in rows if row.calibration]:
         yield _calibration(report, calibrated)
-    if any(row.frames_and_label is not None for row in report.rows):
+    associations = [row.frames_and_label for row in report.rows if row.frames_and_label is not None]
+    if any(math.isfinite(found.correlation) for found in associations):
         text = "Pooling feeds on the number of frames: Spearman's correlation of it with the label."
         yield Section("Number of frames and label", 2, (text,), (tables.association_table(report.rows),))
     if report.raters is not None:

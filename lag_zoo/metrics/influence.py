@@ -209,31 +209,6 @@ def mean(several: Sequence[Influence]) -> Influence:
     return found._replace(ranks=all(one.ranks for one in several))
 
 
-def predictive_values(
-    called: np.ndarray, truth: np.ndarray, prevalence: float
-) -> tuple[Influence, Influence]:
-    """Return PPV and NPV where so many have the label, by Bayes's rule, from sensitivity and specificity.
-
-    >>> called, truth = np.array([1, 1, 0, 0, 1]), np.array([1, 1, 0, 0, 0])
-    >>> [round(found.value, 4) for found in predictive_values(called, truth, 0.1)]
-    [0.25, 1.0]
-    """
-    called, truth = np.asarray(called, bool), np.asarray(truth, bool)
-    sensitivity, specificity = share(called, truth), share(~called, ~truth)
-    found = []
-    for right, wrong, common in (
-        (sensitivity, specificity, prevalence),
-        (specificity, sensitivity, 1 - prevalence),
-    ):
-        true, false = right.value * common, (1 - wrong.value) * (1 - common)
-        if not true + false > 0:  # nothing is called so, or one of the two does not exist
-            found.append(UNDEFINED)
-            continue
-        slopes = [common * false / (true + false) ** 2, (1 - common) * true / (true + false) ** 2]
-        found.append(chained(true / (true + false), slopes, (right, wrong)))
-    return found[0], found[1]
-
-
 def chained(value: float, slopes: Sequence[float], of: Sequence[Influence]) -> Influence:
     """Return a function of statistics on the same frames, from its value and its derivative by each of them.
 

@@ -190,7 +190,7 @@ class TestReports:
 
     def test_the_positive_label(self) -> None:
         columns = rated(names=("IM", "normal"))
-        assert [row.label for row in found(columns).each[0].rows] == ["normal"]
+        assert [row.label for row in found(columns).each[0].rows] == ["IM"]
         assert [row.label for row in found(columns, positive="IM").each[0].rows] == ["IM"]
 
     @pytest.mark.usefixtures("no_pictures")
@@ -216,8 +216,8 @@ class TestReports:
 
 
 WRONG: dict[str, tuple[Columns, tuple[str, ...], type[Exception], str]] = {
-    "one": (rated(), ("ana",), InvalidConfigError, "two raters or more, each once; got ana"),
-    "twice": (rated(), ("ana", "ana"), InvalidConfigError, "two raters or more, each once"),
+    "one": (rated(), ("ana",), InvalidConfigError, "two columns or more, each once, as ana,ben; got ana"),
+    "twice": (rated(), ("ana", "ana"), InvalidConfigError, "two columns or more, each once"),
     "no column": (rated(), ("ana", "bem"), DataError, r"no column 'bem' of a rater.*Did you mean"),
     "one label": (
         {"ana": ["a"], "ben": ["a"]},

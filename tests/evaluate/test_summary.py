@@ -210,7 +210,9 @@ class TestWarnings:
         assert last.startswith("Pairs of labels are left out: 23 labels have 253 ")
 
     def test_one_class(self) -> None:
-        assert report("one class").warnings == ("No frame has IM: no sensitivity, AUROC or calibration.",)
+        assert report("one class").warnings == (
+            "No frame has IM: no sensitivity, predictive values, F1, AUROC or calibration.",
+        )
 
     def test_unknown_labels(self) -> None:
         (only,) = report("several labels").warnings

@@ -63,23 +63,6 @@ def test_influence_is_the_derivative_by_the_weight_of_a_frame(name: str, seed: i
         assert found.effect[frame] == pytest.approx(slope, abs=1e-6)
 
 
-def test_predictive_values_at_a_prevalence_move_as_bayes_says() -> None:
-    scores, _, truth, _ = frames(0)
-    called = scores > 0.5
-
-    def reference(w: np.ndarray) -> np.ndarray:
-        sensitivity, specificity = (w * called)[truth].sum() / w[truth].sum(), (w * ~called)[~truth].sum()
-        specificity /= w[~truth].sum()
-        positive = sensitivity * 0.2 / (sensitivity * 0.2 + (1 - specificity) * 0.8)
-        return np.array([positive, specificity * 0.8 / (specificity * 0.8 + (1 - sensitivity) * 0.2)])
-
-    found = influence.predictive_values(called, truth, 0.2)
-    even, aside = np.ones(len(truth)), 1e-5 * (np.arange(len(truth)) == 3)
-    assert [one.value for one in found] == pytest.approx(reference(even))
-    slopes = (reference(even + aside) - reference(even - aside)) / 2e-5
-    assert [one.effect[3] for one in found] == pytest.approx(slopes, abs=1e-6)
-
-
 def obuchowski(scores: np.ndarray, truth: np.ndarray, groups: np.ndarray) -> float:
     """Obuchowski's variance of an AUROC by loops over pairs of frames, without the corrections for few groups."""
     positive, negative = np.flatnonzero(truth), np.flatnonzero(~truth)
