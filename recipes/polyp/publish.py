@@ -27,7 +27,7 @@ from lag_zoo.data.phantom import draw_frame
 from lag_zoo.evaluate import evaluate
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.evaluate.scoring import score
-from lag_zoo.metrics.clustered import METHOD, auroc_difference, auroc_interval, share_interval
+from lag_zoo.metrics.clustered import auroc_difference, auroc_interval, share_interval
 from lag_zoo.metrics.ranking import auroc
 from lag_zoo.nn import LAG
 from lag_zoo.specs import DatasetRef, LAGConfig, Measurement, WeightSpec
@@ -299,7 +299,7 @@ Written by the recipe that trained it (`recipes/polyp`). Every number was measur
 ## Results
 
 {first.n} windows ({used}, {first.groups} groups of near-copies), out of fold over five grouped folds. Intervals are
-95% ({METHOD}). Patients are not known.
+95% ({first.interval}). Patients are not known.
 
 | what | value | 95% interval | n | note |
 | --- | ---: | --- | ---: | --- |

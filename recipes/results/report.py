@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lag_zoo.evaluate import Comparison, compare
 from lag_zoo.evaluate.scores import Scores
-from lag_zoo.metrics.clustered import METHOD, auroc_interval
+from lag_zoo.metrics.clustered import auroc_interval
 from lag_zoo.metrics.intervals import Interval
 from lag_zoo.training.cross_validation import SCORES
 from lag_zoo.training.run_folder import ENVIRONMENT, METRICS
@@ -77,7 +77,7 @@ def _how(out: Path) -> str:
     some = next(out.glob(f"*/*/fold1/{ENVIRONMENT}"))
     told = json.loads(some.read_text())
     versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
-    return f"Measured on {datetime.date.today().isoformat()}: {told['machine']}, {told['threads']} thread, {versions}; intervals: {METHOD}."
+    return f"Measured on {datetime.date.today().isoformat()}: {told['machine']}, {told['threads']} thread, {versions}."
 
 
 def _task(task: plan.Task, out: Path) -> Iterator[str]:
@@ -139,7 +139,7 @@ def _about(task: plan.Task, scores: Scores, folds: int) -> str:
     positive = int((scores.frames.targets == 1).sum())
     return (
         f"{part}{len(scores)} {'frames' if task.name == 'frames' else 'windows'} of {len(set(scores.frames.groups))} groups, {positive} "
-        f"{scores.label_names[1]}; {task.epochs} epochs."
+        f"{scores.label_names[1]}; {task.epochs} epochs. Intervals: {area(scores).method}."
     )
 
 
