@@ -8,7 +8,7 @@ from lag_zoo.data import open_data, samples
 from tests.guides import run_page
 
 PAGE = "docs/guides/walk-through.md"
-FLOORS = ("colour statistics", "metadata", "outside the field of view", "untrained backbone, linear probe")
+BASELINES = ("colour statistics", "metadata", "outside the field of view", "untrained backbone, linear probe")
 
 
 @pytest.fixture
@@ -62,10 +62,10 @@ def test_the_way(frames: list[str], shared: Path, root: Path, tmp_path: Path) ->
     assert "errors: 0" in again
 
     report = (tmp_path / "runs" / "samples" / "test" / "report.md").read_text(encoding="utf-8")
-    assert "Fewer than 10 with or without" in report
+    assert "> Warning. Too few examinations have, or lack, " in report
     assert "stored with the weights" in report
     assert "## modality: lci" in report
-    assert all(f"| {floor} |" in report for floor in FLOORS)
+    assert all(f"| {baseline} |" in report for baseline in BASELINES)
     assert (tmp_path / "runs" / "samples" / "test" / "report.html").is_file()
 
 
