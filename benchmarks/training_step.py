@@ -66,20 +66,20 @@ def steps(name: str, *, crops: bool) -> Callable[[], object]:
 
     recipe = load_recipe("finetune")
     stage = next(stage for stage in recipe.stages if stage.crops is crops)
-    trainee, views, targets = _ready(name)
-    set_trainable(trainee.lag, stage)
-    optimizer = make_optimizer(trainee.lag, recipe, stage)
+    training_model, views, targets = _ready(name)
+    set_trainable(training_model.lag, stage)
+    optimizer = make_optimizer(training_model.lag, recipe, stage)
     kept = kept_crops(BATCH, recipe.crop_drop) if crops else None
 
     def step() -> None:
-        output = trainee.train()(views, kept)
+        output = training_model.train()(views, kept)
         paths = [output.logits, output.global_logits] if crops else [output.global_logits]
         losses = [
             label_loss(logits, targets, task="multiclass", smoothing=recipe.label_smoothing)
             for logits in paths
         ]
         (sum(losses) / BATCH).backward()
-        torch.nn.utils.clip_grad_norm_(trainee.parameters(), recipe.clip)
+        torch.nn.utils.clip_grad_norm_(training_model.parameters(), recipe.clip)
         optimizer.step()
         optimizer.zero_grad()
 
@@ -88,8 +88,8 @@ def steps(name: str, *, crops: bool) -> Callable[[], object]:
 
 def evaluations(name: str, *, crops: bool) -> Callable[[], object]:
     """One batch evaluated."""
-    trainee, views, _ = _ready(name)
-    model = trainee.lag.eval() if crops else trainee.lag.eval().without_crops()
+    training_model, views, _ = _ready(name)
+    model = training_model.lag.eval() if crops else training_model.lag.eval().without_crops()
 
     def evaluate() -> None:
         with torch.inference_mode():

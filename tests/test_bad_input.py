@@ -104,7 +104,7 @@ class TestBlackFrames:
         with pytest.warns(FieldOfViewWarning):
             views = ViewSampler(num_crops=4, crop_size=32)(frames(value=0))
         assert not views.inside.any()
-        assert views.share.tolist() == [0.0, 0.0]
+        assert views.coverage.tolist() == [0.0, 0.0]
 
     def test_change_nothing_for_the_others(self, model: LAG) -> None:
         lit = torch.randint(

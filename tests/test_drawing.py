@@ -30,7 +30,7 @@ def prediction(**changes: object) -> lag_zoo.Prediction:
         "label": "IM",
         "boxes": ((100, 100, 164, 164),),
         "crop_weights": None,
-        "share": 0.1,
+        "coverage": 0.1,
     }
     return lag_zoo.Prediction(**{**known, **changes})  # type: ignore[arg-type]
 

@@ -18,7 +18,7 @@ from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate import Scores
 from lag_zoo.evaluate.baselines import _REGRESSIONS
 from lag_zoo.evaluate.predictions import logits_of
-from lag_zoo.metrics.scaling import _FREQUENCIES, fit_temperature, negative_log_likelihood, probabilities_of
+from lag_zoo.metrics.scaling import _FREQUENCIES, fit_temperature, negative_log_likelihood
 from lag_zoo.nn import LAG
 from lag_zoo.specs import LAGConfig, WeightSpec
 from lag_zoo.tasks import TASKS, decide, rules_of
@@ -43,7 +43,6 @@ UNKNOWN_TASK: dict[Any, Callable[[Any], Any]] = {
     logits_of: lambda task: logits_of(np.array([[0.5, 0.5]]), task),
     fit_temperature: lambda task: fit_temperature(LOGITS, TARGETS, task=task),
     negative_log_likelihood: lambda task: negative_log_likelihood(LOGITS, TARGETS, task=task),
-    probabilities_of: lambda task: probabilities_of(LOGITS, task=task),
     mean_auroc: lambda task: mean_auroc(LOGITS, TARGETS, task=task),
     loss_of: lambda task: loss_of(task),
     label_loss: lambda task: label_loss(torch.tensor(LOGITS), torch.tensor(TARGETS), task=task),

@@ -218,14 +218,6 @@ def _about(predictor: "Predictor") -> dict[str, Any]:
     }
 
 
-def _told(answer: "Prediction | Failure") -> dict[str, Any]:
-    """An answer as a row; a failure is said on standard error too."""
-    row = {name: value for name, value in answer.to_dict().items() if name not in BULKY}
-    if "error" in row:
-        typer.echo(f"lag-zoo: {printable(row['path'])}: {printable(row['error'])}", err=True)
-    return row
-
-
 class _Answers:
     """The answers of a run on their way to standard output or into parts; drawn into an album where there is one."""
 

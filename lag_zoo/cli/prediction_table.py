@@ -45,7 +45,7 @@ def write_json(rows: Iterable[Row], file: TextIO) -> None:
     """A JSON list of objects, without what says nothing in them."""
     between = "[\n"
     for row in rows:
-        text = json.dumps(_told(row), indent=2).replace("\n", "\n  ")
+        text = json.dumps(_shown(row), indent=2).replace("\n", "\n  ")
         file.write(f"{between}  {text}")
         between = ",\n"
     file.write("\n]\n")
@@ -54,7 +54,7 @@ def write_json(rows: Iterable[Row], file: TextIO) -> None:
 def write_jsonl(rows: Iterable[Row], file: TextIO) -> None:
     """The same objects, one a line."""
     for row in rows:
-        file.write(json.dumps(_told(row)) + "\n")
+        file.write(json.dumps(_shown(row)) + "\n")
 
 
 def write_csv(rows: Iterable[Row], file: TextIO) -> None:
@@ -175,5 +175,5 @@ def _beneath(rows: Sequence[Row], spread: bool, points: Mapping[str, float]) -> 
     return [*lines, "A research demonstration, not a medical device."]
 
 
-def _told(row: Row) -> dict[str, Any]:
+def _shown(row: Row) -> dict[str, Any]:
     return {key: value for key, value in row.items() if value or key not in ("spread", "in_training_data")}

@@ -21,7 +21,9 @@ PoolingOption = Annotated[
 ]
 Positive = Annotated[
     str | None,
-    typer.Option(help="Of two labels the one that the numbers are about; by default the second."),
+    typer.Option(
+        help="Of two labels the one that the numbers are about; by default the second, unless it is normal."
+    ),
 ]
 Prevalence = Annotated[
     float | None, typer.Option(min=0, max=1, help="Report predictive values at this prevalence too.")

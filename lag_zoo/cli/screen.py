@@ -191,7 +191,7 @@ class _Dots:
     def _dot(self) -> None:
         if self._dots >= _DOTS:
             self._end_line()
-        sys.stderr.write("." if self._dots else f"{self._tasks[-1].told()} .")
+        sys.stderr.write("." if self._dots else f"{self._tasks[-1].text()} .")
         sys.stderr.flush()
         self._dots += 1
         self._last = time.monotonic()
@@ -212,7 +212,7 @@ class _Count:
     def advance(self, count: int) -> None:
         self.done += count
 
-    def told(self) -> str:
+    def text(self) -> str:
         if self.total is None:
             return self.what
         elapsed, moved = time.monotonic() - self.begun, self.done - self.before

@@ -110,7 +110,7 @@ class FrameCache:
         return frame_at(self._maps[shard], Place(*place), global_size=self.global_size)
 
     def verify(self) -> None:
-        """Reads every shard anew, whether its file has changed or not.
+        """Read every shard anew, whether its file has changed or not.
 
         Raises:
             DataError: one is damaged; the message names it.
@@ -245,7 +245,7 @@ def _write(
     progress: Callable[[], None],
     shard_bytes: int,
 ) -> set[str]:
-    """Writes shard after shard; the keys of what could not be read."""
+    """Write shard after shard, and return the keys of what could not be read."""
     unreadable = set()
 
     def readable() -> Iterator[tuple[str, CachedFrame]]:

@@ -69,7 +69,7 @@ def file_of(key: str) -> str:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes the folder, its owner's alone; or refuses one that holds something else, before anything in it changes.
+    """Make the folder, its owner's alone; or refuse one that holds something else, before anything in it changes.
 
     Raises:
         DataError: it holds something else.
@@ -87,7 +87,7 @@ def make_folder(folder: Path) -> None:
 
 
 def make_header(folder: Path, *, global_size: int) -> None:
-    """Gives the folder a header, if it has none."""
+    """Give the folder a header, if it has none."""
     if not (folder / _HEADER).is_file():
         _write_json(
             folder / _HEADER, {"format": _FORMAT, "global_size": global_size, "salt": secrets.token_hex(32)}

@@ -117,7 +117,7 @@ class ShardWriter:
 
 
 def verify_shard(path: Path, *, anew: bool = False) -> None:
-    """Refuses a shard whose bytes are not those that its name says; one that has not changed is not read again.
+    """Refuse a shard whose bytes are not those that its name says; one that has not changed is not read again.
 
     Args:
         anew: reads it in any case.

@@ -122,7 +122,7 @@ def check_data(
     progress: Callable[[], None] = lambda: None,
     workers: int | None = None,
 ) -> DataReport:
-    """Reads every image of a manifest once, the excluded ones too, and says what was found.
+    """Read every image of a manifest once, the excluded ones too, and say what was found.
 
     Args:
         distance: bits of the perceptual hash by which near-copies may differ; by default that of `lag_zoo.likeness`.

@@ -62,7 +62,7 @@ class ViewDataset(Dataset[tuple[Views, Any]]):
         return int(self._epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """Sets the epoch, in this process and in every worker."""
+        """Set the epoch, in this process and in every worker."""
         self._epoch.fill_(operator.index(epoch))
 
     def __len__(self) -> int:

@@ -20,7 +20,7 @@ _SEXES = {
 
 
 def age_of(cell: object) -> str:
-    """Reads an age: years as a number, which may have a part ("63", "0.5"); empty where it is not known.
+    """Read an age: years as a number, which may have a part ("63", "0.5"); empty where it is not known.
 
     "90+" and ">89", which stand for everybody older in data without names, are read as 90.
 
@@ -44,7 +44,7 @@ def age_of(cell: object) -> str:
 
 
 def sex_of(cell: object) -> str:
-    """Reads a sex, in any case: "f", "m", "other" or "unknown"; empty stays empty.
+    """Read a sex, in any case: "f", "m", "other" or "unknown"; empty stays empty.
 
     Numbers are refused, for some tables write 1 for men and others for women.
 

@@ -55,9 +55,9 @@ def _by_split(frames: Sequence[Frame]) -> str:
 def _labels(data: Manifest) -> str:
     if rules_of(data.task).exclusive:
         return ", ".join(f"{name} {count}" for name, count in data.label_counts().items())
-    told = []
+    counted = []
     for number, name in enumerate(data.label_names):
         counts = Counter(frame.labels[number] for frame in data.frames if not frame.excluded)
         unknown = f", unknown {counts[-1]}" if counts[-1] else ""
-        told.append(f"{name} {counts[1]}, without {counts[0]}{unknown}")
-    return "; ".join(told)
+        counted.append(f"{name} {counts[1]}, without {counts[0]}{unknown}")
+    return "; ".join(counted)

@@ -28,8 +28,8 @@ class DoubtfulIds(NamedTuple):
     exams: list[tuple[str, ...]]
     shared_exams: dict[str, tuple[str, ...]]
 
-    def told(self) -> list[str]:
-        """A sentence for each kind that was found."""
+    def sentences(self) -> list[str]:
+        """One for each kind that was found."""
         found = []
         for what, groups in (("patients", self.patients), ("examinations", self.exams)):
             if groups:
@@ -62,7 +62,7 @@ def spelling_of(name: str) -> str:
 
 
 def doubtful_ids(manifest: Manifest) -> DoubtfulIds:
-    """Finds ids that may name one patient or examination twice, and examinations of more than one patient.
+    """Find ids that may name one patient or examination twice, and examinations of more than one patient.
 
     Where most examinations stand under several patients, they are numbered anew for each, and none is doubtful.
 
@@ -85,8 +85,8 @@ def doubtful_ids(manifest: Manifest) -> DoubtfulIds:
 
 
 def warn_of_doubtful_ids(manifest: Manifest) -> None:
-    """Warns of what `doubtful_ids` finds, with a `DoubtfulIdsWarning`."""
-    for sentence in doubtful_ids(manifest).told():
+    """Warn of what `doubtful_ids` finds, with a `DoubtfulIdsWarning`."""
+    for sentence in doubtful_ids(manifest).sentences():
         warnings.warn(f"{manifest.source}: {sentence}", DoubtfulIdsWarning, stacklevel=3)
 
 

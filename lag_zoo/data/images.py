@@ -110,8 +110,8 @@ def kind_of(name: str) -> str:
         return _HIDDEN
     ending = os.path.splitext(name)[1].lower()
     letters = ending[1:]
-    told = letters.isalnum() and not letters.isdecimal() and len(letters) <= _LONGEST
-    return ending if told else _NO_ENDING
+    is_ending = letters.isalnum() and not letters.isdecimal() and len(letters) <= _LONGEST
+    return ending if is_ending else _NO_ENDING
 
 
 def describe_left_out(left_out: Mapping[str, int]) -> str:
@@ -132,10 +132,10 @@ def count_kinds(left_out: Mapping[str, int]) -> str:
     """
     words = {_NO_ENDING: "without an ending", _LINK_ABOVE: "linked to a folder above"}
     kinds = sorted((-count, kind) for kind, count in left_out.items() if count)
-    told = [f"{-count} {words.get(kind, kind)}" for count, kind in kinds[:_SHOWN]]
+    counted = [f"{-count} {words.get(kind, kind)}" for count, kind in kinds[:_SHOWN]]
     if rest := sum(-count for count, _ in kinds[_SHOWN:]):
-        told.append(f"{rest} of other kinds")
-    return ", ".join(told)
+        counted.append(f"{rest} of other kinds")
+    return ", ".join(counted)
 
 
 def _is_folder(path: Path | os.DirEntry[str]) -> bool:

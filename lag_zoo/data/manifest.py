@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -34,19 +34,7 @@ Column = Literal[
     "excluded",
     "split",
 ]
-COLUMNS: tuple[Column, ...] = (
-    "patient",
-    "exam",
-    "age",
-    "sex",
-    "anatomy",
-    "centre",
-    "device",
-    "modality",
-    "reference",
-    "excluded",
-    "split",
-)
+COLUMNS: tuple[Column, ...] = get_args(Column)
 """Columns of a manifest besides image and labels, in their order."""
 
 SPLIT_NAMES = {
@@ -71,7 +59,7 @@ _SHOWN = 3
 
 
 def reason_of(cell: object) -> str:
-    """Reads a cell of the column `excluded`, text, number or truth value: the reason, empty where it is not excluded.
+    """Read a cell of the column `excluded`, text, number or truth value: the reason, empty where it is not excluded.
 
     >>> [reason_of(cell) for cell in ("0", " No ", False, 1.0, "TRUE", "blurred")]
     ['', '', '', 'excluded', 'excluded', 'blurred']
@@ -212,7 +200,7 @@ class Manifest:
         return rules_of(self.task).of_manifest(labels)
 
     def label_counts(self) -> dict[str, int]:
-        """Counts the frames of each label, by name; excluded frames do not count."""
+        """Count the frames of each label, by name; excluded frames do not count."""
         places, numbers = self.marks()
         used = np.array([not frame.excluded for frame in self.frames])
         counts = np.bincount(numbers[used[places]], minlength=len(self.label_names))
@@ -234,7 +222,8 @@ class Manifest:
         """
         if split is not None and split not in self.splits:
             raise DataError(
-                f"{self.source} has no split {split!r}; it has {', '.join(self.splits) or 'none'}{self.told_excluded()}"
+                f"{self.source} has no split {split!r}; it has {', '.join(self.splits) or 'none'}"
+                f"{self.describe_excluded()}"
             )
         of_split = [frame for frame in self.frames if split in (None, frame.split)]
         kept = of_split if excluded else [frame for frame in of_split if not frame.excluded]
@@ -245,11 +234,11 @@ class Manifest:
             )
         return self.with_frames(kept)
 
-    def told_excluded(self) -> str:
+    def describe_excluded(self) -> str:
         """The excluded frames counted by reason, to be put after a message; empty where there are none.
 
         >>> frames = [Frame(image=f"{n}.jpg", labels=(n,), excluded=("", "blurred")[n]) for n in range(2)]
-        >>> Manifest(root=Path("."), label_names=("normal", "IM"), frames=tuple(frames)).told_excluded()
+        >>> Manifest(root=Path("."), label_names=("normal", "IM"), frames=tuple(frames)).describe_excluded()
         '; 1 of 2 frames are excluded (1 blurred)'
         """
         count = sum(bool(frame.excluded) for frame in self.frames)
@@ -263,7 +252,9 @@ class Manifest:
         """
         kept = tuple(frames)
         if not kept:
-            raise DataError(f"{self.source}: none of its {len(self)} frames is left{self.told_excluded()}")
+            raise DataError(
+                f"{self.source}: none of its {len(self)} frames is left{self.describe_excluded()}"
+            )
         return dataclasses.replace(self, frames=kept)
 
     def with_column(self, name: Column, values: Sequence[str]) -> "Manifest":
@@ -295,7 +286,7 @@ class Manifest:
 
 
 def require_disjoint_splits(manifest: Manifest) -> None:
-    """Refuses a manifest in which a patient (else an examination) stands in more than one split.
+    """Refuse a manifest in which a patient (else an examination) stands in more than one split.
 
     Raises:
         DataError: with the first such groups, their splits and lines.
@@ -347,9 +338,9 @@ def _require_one_row_each(manifest: Manifest) -> None:
 def _reasons(frames: Iterable[Frame]) -> str:
     """Count the reasons of exclusion, the most frequent first, such as "2 blurred, 1 without a reason"."""
     counts = Counter(frame.excluded for frame in frames if frame.excluded)
-    told = [
+    counted = [
         f"{count} {'without a reason' if reason == NO_REASON else reason}"
         for reason, count in counts.most_common(_SHOWN)
     ]
     rest = counts.total() - sum(count for _, count in counts.most_common(_SHOWN))
-    return ", ".join([*told, *([f"{rest} for other reasons"] if rest else [])])
+    return ", ".join([*counted, *([f"{rest} for other reasons"] if rest else [])])

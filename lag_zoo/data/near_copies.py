@@ -17,7 +17,7 @@ _SHOWN = 3
 def hash_frames(
     manifest: Manifest, *, progress: Callable[[], None] = lambda: None, workers: int | None = None
 ) -> list[Hashes | None]:
-    """Reads each image of a manifest and hashes it; `None`: excluded, or it cannot be read, as `data check` says.
+    """Read and hash each image of a manifest; `None`: excluded, or it cannot be read, as `data check` says.
 
     Args:
         progress: called after each image.
@@ -61,7 +61,7 @@ def near_copies_across(manifest: Manifest, hashes: Sequence[Hashes | None]) -> l
 
 
 def warn_of_near_copies(manifest: Manifest, hashes: Sequence[Hashes | None]) -> None:
-    """Warns of near-copies in more than one split, with a `NearCopiesWarning`."""
+    """Warn of near-copies in more than one split, with a `NearCopiesWarning`."""
     if across := near_copies_across(manifest, hashes):
         first = "; ".join(
             " = ".join(f"{frame.image} ({frame.split})" for frame in group) for group in across[:_SHOWN]

@@ -19,7 +19,7 @@ from lag_zoo.tasks import rules_of
 _PILES = 20  # a split's share is a multiple of one in so many, where the groups suffice
 _DEALS = 50
 _OTHERS = 5  # deals that are tried for shares that come closer
-_EVEN, _UNEVEN = 0.02, 0.1  # off the shares asked for: so near is near enough; of so far a user is told
+_EVEN, _UNEVEN = 0.02, 0.1  # off the shares asked for: so near is near enough; of so far a user is warned
 
 Together = Sequence[Sequence[int]]
 
@@ -54,11 +54,11 @@ def split(
     _warn_if_ungrouped(manifest)
     dealt = np.array([frame.split for frame in parts.frames if not frame.excluded])
     if _distance(dealt, shares) >= _UNEVEN:
-        told = ", ".join(
+        found = ", ".join(
             f"{name} {_share(dealt, name):.0%}, not {share:.0%}" for name, share in shares.items()
         )
         warnings.warn(
-            f"{manifest.source}: {told}: whole groups, of which some label has few, permit no closer split",
+            f"{manifest.source}: {found}: whole groups, of which some label has few, permit no closer split",
             UnevenSplitWarning,
             stacklevel=2,
         )
@@ -175,7 +175,7 @@ class _Hand(NamedTuple):
         return cls(manifest, used, groups, strata, *chosen.marks())
 
     def groups_of_rarest(self, *, at_least: int) -> int:
-        """Counts the groups of the rarest label: in so many parts each may have each label.
+        """Count the groups of the rarest label: in so many parts each may have each label.
 
         Raises:
             DataError: fewer than `at_least`.
@@ -189,7 +189,7 @@ class _Hand(NamedTuple):
             what = {"patient": "patients", "exam": "examinations", None: "frames"}[self.manifest.grouping]
             raise DataError(
                 f"{self.manifest.source}: {names[rarest]} has {counts[rarest]} {what}, and {at_least} parts need at "
-                f"least one each{self.manifest.told_excluded()}"
+                f"least one each{self.manifest.describe_excluded()}"
             )
         return int(counts[rarest])
 

@@ -107,7 +107,7 @@ def manifest_of(table: Table, label_names: Sequence[str], *, root: Path) -> Mani
 
 
 def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
-    """Writes a manifest as CSV or, by the ending `.parquet`, as Parquet; whole or not at all.
+    """Write a manifest as CSV or, by the ending `.parquet`, as Parquet; whole or not at all.
 
     Raises:
         InvalidConfigError: another ending.

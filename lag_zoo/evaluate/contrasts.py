@@ -31,7 +31,7 @@ class Contrast(NamedTuple):
 def contrasts_of(units: Units, *, pairs: bool | None) -> list[Contrast]:
     """Return the contrasts of some units: each label against the rest, then label against label where asked for.
 
-    Of two exclusive labels one is reported, the positive one (by default the second): the other's numbers would be its
+    Of two exclusive labels one is reported, the positive one: the other's numbers would be its
     mirror image.
     """
     found = []

@@ -60,7 +60,7 @@ class OperatingPoints:
         self.stored = options.operating_point == STORED or (
             options.operating_point == AUTO and _has_stored(scores)
         )
-        self.known_frames = _known_frames(scores)
+        self._why_apparent = _why_apparent(scores)
         self._folds = scores.calibration.thresholds is not None
         self._validation: Units | None = None
         self._contrasts: Sequence[Contrast] = ()
@@ -127,9 +127,9 @@ class OperatingPoints:
             else:
                 each = np.where(np.isnan(each), DEFAULT_THRESHOLD, each)
                 rule = UNSET
-        apparent = bool(self.known_frames) and rule != UNSET and not self._folds
+        apparent = bool(self._why_apparent) and rule != UNSET and not self._folds
         if apparent:
-            rule = f"{rule}, apparent: {self.known_frames}"
+            rule = f"{rule}, apparent: {self._why_apparent}"
         if not len(each):
             return OperatingPoint(float("nan"), rule, apparent, each)
         low, median, high = np.quantile(each, [0, 0.5, 1]).tolist()
@@ -201,7 +201,7 @@ def _has_stored(scores: Scores) -> bool:
     )
 
 
-def _known_frames(scores: Scores) -> str:
+def _why_apparent(scores: Scores) -> str:
     """Say why stored thresholds are apparent on these frames; empty: they are not, as far as that is known."""
     if set(scores.frames.fold) & set(TRAINED_ON):
         return "chosen on such frames"

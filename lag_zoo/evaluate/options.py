@@ -22,7 +22,8 @@ class EvaluationOptions:
             scores.
         level: count frames, examinations or patients.
         pooling: how the frames of one become one probability: maximum, mean, top3 (or another number), noisy-or.
-        positive: of two exclusive labels the one that is reported; `None`: the second.
+        positive: of two exclusive labels the one that is reported; `None`: the second, or the first where the second is
+            `normal`.
         apparent: choose thresholds on the very frames that are reported, and say so in each line.
         prevalence: at which predictive values are reported too.
         pairs: label against label too, where labels are exclusive; `None`: of three to six labels.

@@ -2,7 +2,7 @@
 
 A table has the columns of a manifest, with the truth as there; and of each label a column `p_LABEL`, its probability,
 or `logit_LABEL`; or one column `called`, the label that a reader called, or a system that gives no probabilities. Of
-labels that do not exclude each other, `called` names all that hold, parted by semicolons. A column `model` tells whose
+labels that do not exclude each other, `called` names all that hold, parted by semicolons. A column `model` says whose
 a line is. The column `image` names the frame; where there is one model, it may be missing.
 """
 

@@ -15,10 +15,18 @@ from lag_zoo.evaluate.units import Units
 from lag_zoo.metrics import calibration, influence
 from lag_zoo.metrics.calibration_curve import INTEGRATED, integrated_errors
 from lag_zoo.metrics.clustered import fewer_groups, group_interval, reliance
-from lag_zoo.metrics.confusion import Confusion
 from lag_zoo.metrics.influence import Influence
 from lag_zoo.metrics.intervals import INDEPENDENT, Interval, weighted_bootstraps
 from lag_zoo.metrics.levels import Association, Pooled, frames_and_label
+
+
+class Confusion(NamedTuple):
+    """Frames called rightly and wrongly."""
+
+    tp: int
+    fp: int
+    tn: int
+    fn: int
 
 
 class Sample(NamedTuple):
@@ -264,8 +272,8 @@ def _unreliable(sample: Sample, units: Units) -> str:
     if coverage is None:
         return ""
     return (
-        f"only {fewest} {unit_word(units, fewest)} {word} it: intervals not to be relied on (in simulations they held "
-        f"the truth {coverage[0]:.0%} to {coverage[1]:.0%} of the time)"
+        f"only {fewest} {unit_word(units, fewest)} {word} it: intervals not to be relied on (wide; in simulations they "
+        f"held the truth {coverage[0]:.0%} to {coverage[1]:.0%} of the time)"
     )
 
 
@@ -303,7 +311,11 @@ def _calibration(sample: Sample, options: EvaluationOptions) -> dict[str, Interv
         carriers=fewer_groups(truth, groups),
     )
     likeliest = measured(np.ones((1, len(truth))), firth=False)[0]
-    drawn = [one._replace(value=float(value)) for one, value in zip(drawn, likeliest, strict=True)]
+    # Where a threshold parts all labels no finite line is the likeliest, and Firth's stays.
+    drawn = [
+        one if np.isinf(value) else one._replace(value=float(value))
+        for one, value in zip(drawn, likeliest, strict=True)
+    ]
     if sample.groups is None:
         drawn = [
             one._replace(groups=None, method=f"bootstrap, {options.n_resamples} resamples, {INDEPENDENT}")

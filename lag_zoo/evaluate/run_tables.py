@@ -163,9 +163,9 @@ def on_shared_frames(scores: Mapping[str, Scores]) -> tuple[dict[str, Scores], d
     images = {name: set(one.frames.images) for name, one in scores.items()}
     shared, every = set.intersection(*images.values()), set().union(*images.values())
     if not shared:
-        told = "; ".join(f"{name} has {len(own)}, such as {min(own)}" for name, own in images.items())
+        examples = "; ".join(f"{name} has {len(own)}, such as {min(own)}" for name, own in images.items())
         raise DataError(
-            f"no frame is in all of {len(scores)} models: {told}. The column image has to name a frame alike in all"
+            f"no frame is in all of {len(scores)} models: {examples}. The column image has to name a frame alike in all"
         )
     kept = {
         name: one.take(np.flatnonzero([image in shared for image in one.frames.images]))
@@ -192,10 +192,10 @@ def _reported_first(predicted: list[Predicted], reported: str | None) -> list[Pr
 def _require_same_failures(scores: Mapping[str, Scores], options: EvaluationOptions) -> None:
     lost = {name: frozenset(one.flow.unreadable) for name, one in scores.items()}
     if options.unreadable_as_failures and len(set(lost.values())) > 1:
-        told = ", ".join(f"{name} {len(frames)}" for name, frames in lost.items())
+        counts = ", ".join(f"{name} {len(frames)}" for name, frames in lost.items())
         raise InvalidConfigError(
-            f"the models give no answer for different frames ({told}): count those as failures of one model at a time, "
-            "or compare the models without unreadable_as_failures"
+            f"the models give no answer for different frames ({counts}): count those as failures of one model at a "
+            "time, or compare the models without unreadable_as_failures"
         )
 
 
@@ -236,10 +236,10 @@ def _said_of(left_out: Mapping[str, Sequence[str]]) -> list[str]:
     if not left_out:
         return []
     every = {image for images in left_out.values() for image in images}
-    told = ", ".join(f"{name} lacks {len(images)}" for name, images in left_out.items())
+    counts = ", ".join(f"{name} lacks {len(images)}" for name, images in left_out.items())
     return [
-        f"{len(every)} frames are left out, of which not every model has a prediction: {told}. report.json names them "
-        "(about, left_out)."
+        f"{len(every)} frames are left out, of which not every model has a prediction: {counts}. report.json names "
+        "them (about, left_out)."
     ]
 
 

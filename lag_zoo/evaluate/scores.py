@@ -301,7 +301,7 @@ class Scores:
         Args:
             level: frame, exam or patient.
             pooling: how the probabilities of the frames become one; frames are not pooled.
-            positive: of two exclusive labels the one that an examination has if any frame has it; `None`: the second.
+            positive: of two exclusive labels the one that an examination has if any frame has it; `None`: see `EvaluationOptions`.
 
         Raises:
             InvalidConfigError: a level that the data do not name, a pooling that there is not, or a positive label that

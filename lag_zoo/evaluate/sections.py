@@ -66,9 +66,9 @@ def sections(report: "Report") -> Iterator[Section]:
     for part in report.subgroups:
         found = ", ".join(f"{count} {name}" for name, count in part.labels.items())
         text = f"{counted(part.frames, 'frame')}; {UNITS[report.level][1]} with each label: {found}."
-        told = (text,) if part.rows else (text, "Nothing is known here.")
+        before = (text,) if part.rows else (text, "Nothing is known here.")
         shown = (tables.label_table(report, part.rows),) if part.rows else ()
-        yield Section(f"{part.column}: {part.value}", 2, told, shown)
+        yield Section(f"{part.column}: {part.value}", 2, before, shown)
 
 
 def _called(report: "Report", called: CalledResult) -> Section:
@@ -95,25 +95,25 @@ def _rule(report: "Report", rows: Sequence[LabelResult]) -> tuple[str, ...]:
 
 
 def _models(report: "Report") -> Section:
-    told = (
+    text = (
         "The differences are paired: the reported model less the other, on the same frames, Sen and Spe at each one's "
         "own threshold."
     )
     differences = [d for other in report.comparisons for parts in other.differences for d in parts]
     found = (tables.networks_table(report), tables.differences_table(report), tables.accuracies_table(report))
     shown = tuple(table for table in found if table.rows)
-    return Section("Other models on the same frames", 3, (told,), shown, (_methods(differences),))
+    return Section("Other models on the same frames", 3, (text,), shown, (_methods(differences),))
 
 
 def _raters(raters: Raters) -> Iterator[Section]:
     kappa = tables.with_interval(raters.kappa)
     method = f"; {raters.kappa.method}" if kappa.more else ""
     names = ", ".join(raters.names)
-    told = (
+    text = (
         f"{counted(raters.n, 'frame')} {'was' if raters.n == 1 else 'were'} rated by two or more of {names}. "
         f"Fleiss' kappa: {kappa.text} {kappa.more}{method}."
     )
-    yield Section("Raters", 2, (told,), (tables.agreement_table(raters),))
+    yield Section("Raters", 2, (text,), (tables.agreement_table(raters),))
     majority = "The majority: more than half of the others who rated the frame."
     yield Section(
         "Each rater against the majority of the others", 3, (majority,), (tables.raters_table(raters),)
@@ -131,9 +131,8 @@ def _calibration(report: "Report", rows: Sequence[LabelResult]) -> Section:
     ]
     if tables.has_infinite(intervals):
         after.append(
-            "∞: no finite number fits best, as where a threshold parts the labels without a mistake, or where a "
-            "resample has one class alone. The limits of slope and intercept are of Firth's penalised lines, which are "
-            "finite."
+            "∞: no finite number fits best, as where a resample has one class alone. Where a threshold parts the "
+            "labels without a mistake, slope and intercept are those of Firth's penalised line, which are finite."
         )
     if reasons := _without_curve(rows):
         after.append(f"Without a smooth curve: {'; '.join(reasons)}.")

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Level = Literal["frame", "exam", "patient"]
 Grouping = Literal["patient", "exam"]
 
+NORMAL = "normal"
+"""The name, in any case, of the label that is no finding."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Units:
@@ -145,7 +148,8 @@ def _positive(scores: "Scores", asked: str | None) -> int | None:
     names = scores.label_names
     of_two = scores.rules.exclusive and len(names) == 2
     if asked is None:
-        return 1 if of_two else None
+        # Tables name labels in alphabetical order: normal is never what a report of two labels is about.
+        return int(names[1].lower() != NORMAL) if of_two else None
     if asked not in names:
         raise InvalidConfigError(f"no label {asked!r} to be the positive one; there are {', '.join(names)}")
     if not of_two:

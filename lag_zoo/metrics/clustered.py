@@ -36,7 +36,7 @@ _ROUNDING = 1e-24  # of a variance
 
 
 def reliance(carriers: int) -> tuple[float, float] | None:
-    """Gives the simulated coverage, least and largest, where so few groups carry the information that an interval is
+    """Return the simulated coverage, least and largest, where so few groups carry the information that an interval is
     not to be relied on; `None` where they are enough.
 
     >>> reliance(3), reliance(30)
@@ -70,14 +70,6 @@ def share_interval(
     return group_interval(influence.share(hit, among), groups, len(hit), level=level)
 
 
-def f1_interval(
-    called: np.ndarray, truth: np.ndarray, groups: np.ndarray | None, *, level: float = 0.95
-) -> Interval:
-    """F1 of called (n,) and true (n,) frames, both bool, with its interval."""
-    found = group_interval(influence.f1(called, truth), groups, len(truth), level=level)
-    return found._replace(carriers=fewer_groups(truth, groups))
-
-
 def auroc_interval(
     scores: np.ndarray, truth: np.ndarray, groups: np.ndarray | None, *, level: float = 0.95
 ) -> Interval:
@@ -86,13 +78,6 @@ def auroc_interval(
     The variance is that of Obuchowski, Biometrics 1997, corrected for leverage; of single frames it is DeLong's.
     """
     return group_interval(influence.auroc(scores, truth), groups, len(scores), level=level)
-
-
-def auprc_interval(
-    scores: np.ndarray, truth: np.ndarray, groups: np.ndarray | None, *, level: float = 0.95
-) -> Interval:
-    """The average precision with its interval."""
-    return group_interval(influence.auprc(scores, truth), groups, len(scores), level=level)
 
 
 def share_difference(

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.stats
 
 from lag_zoo.errors import InvalidConfigError
+from lag_zoo.metrics import ranking
 from lag_zoo.metrics.checks import scores_and_truth
 
 
@@ -49,7 +49,7 @@ UNDEFINED = Influence(float("nan"))
 
 
 def ratio(numerators: np.ndarray, denominators: np.ndarray) -> Influence:
-    """Gives the ratio of two totals: `numerators` (n,) summed, over `denominators` (n,) summed.
+    """Return the ratio of two totals: `numerators` (n,) summed, over `denominators` (n,) summed.
 
     >>> ratio(np.array([1.0, 0.0, 1.0]), np.ones(3)).value.__round__(4)
     0.6667
@@ -68,7 +68,7 @@ def ratio(numerators: np.ndarray, denominators: np.ndarray) -> Influence:
 
 
 def share(hit: np.ndarray, among: np.ndarray) -> Influence:
-    """Gives the share of frames in `among` (n,) that are in `hit` (n,), both bool: a sensitivity, an accuracy, a PPV.
+    """Return the share of frames in `among` (n,) that are in `hit` (n,), both bool: a sensitivity, an accuracy, a PPV.
 
     >>> share(np.array([True, False, True]), np.array([True, True, False])).value
     0.5
@@ -78,7 +78,7 @@ def share(hit: np.ndarray, among: np.ndarray) -> Influence:
 
 
 def f1(called: np.ndarray, truth: np.ndarray) -> Influence:
-    """Gives F1, twice the true positives over the sum of called and true, both (n,) bool.
+    """Return F1, twice the true positives over the sum of called and true, both (n,) bool.
 
     >>> f1(np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0])).value
     0.5
@@ -88,7 +88,7 @@ def f1(called: np.ndarray, truth: np.ndarray) -> Influence:
 
 
 def auroc(scores: np.ndarray, truth: np.ndarray) -> Influence:
-    """Gives the area under the ROC curve; NaN without both labels.
+    """Return the area under the ROC curve; NaN without both labels.
 
     The effects are the placements of DeLong, DeLong and Clarke-Pearson, Biometrics 1988.
 
@@ -96,20 +96,18 @@ def auroc(scores: np.ndarray, truth: np.ndarray) -> Influence:
     0.75
     """
     scores, truth = scores_and_truth(scores, truth)
-    if truth.all() or not truth.any():
+    value = ranking.auroc(scores, truth)
+    if np.isnan(value):
         return UNDEFINED
-    ranks = scipy.stats.rankdata(scores)
-    positives, negatives = int(truth.sum()), int((~truth).sum())
-    above = (ranks[truth] - scipy.stats.rankdata(scores[truth])) / negatives
-    below = 1 - (ranks[~truth] - scipy.stats.rankdata(scores[~truth])) / positives
-    value = float(above.mean())
+    positive, negative = scores[truth], scores[~truth]
+    above, below = _share_outranked(positive, negative), 1 - _share_outranked(negative, positive)
     effects = np.zeros((2, len(truth)))
-    effects[0, truth], effects[1, ~truth] = (above - value) / positives, (below - value) / negatives
+    effects[0, truth], effects[1, ~truth] = (above - value) / len(positive), (below - value) / len(negative)
     return Influence(value, (Part(effects[0], truth), Part(effects[1], ~truth)), ranks=True)
 
 
 def auprc(scores: np.ndarray, truth: np.ndarray) -> Influence:
-    """Gives the area under the precision-recall curve, as average precision; NaN without both labels.
+    """Return the area under the precision-recall curve, as average precision; NaN without both labels.
 
     >>> auprc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])).value.__round__(4)
     0.8333
@@ -136,7 +134,7 @@ def auprc(scores: np.ndarray, truth: np.ndarray) -> Influence:
 
 
 def kappa(called: np.ndarray, targets: np.ndarray) -> Influence:
-    """Gives Cohen's kappa of called labels (n,) with true ones (n,), both of any number of labels.
+    """Return Cohen's kappa of called labels (n,) with true ones (n,), both of any number of labels.
 
     Source: Cohen, Educational and Psychological Measurement 1960. NaN where all frames are, and are called, one label.
 
@@ -157,7 +155,7 @@ def kappa(called: np.ndarray, targets: np.ndarray) -> Influence:
 
 
 def fleiss_kappa(ratings: np.ndarray, *, labels: int) -> Influence:
-    """Gives Fleiss' kappa of ratings (n, raters), numbers of labels, -1 where a rater gave none.
+    """Return Fleiss' kappa of ratings (n, raters), numbers of labels, -1 where a rater gave none.
 
     It is `lag_zoo.metrics.agreement.fleiss_kappa`: NaN where no frame has two ratings, or all are of one label.
 
@@ -183,7 +181,7 @@ def fleiss_kappa(ratings: np.ndarray, *, labels: int) -> Influence:
 
 
 def balanced_accuracy(called: np.ndarray, targets: np.ndarray) -> Influence:
-    """Gives the mean over the true labels of the share that is called right, labels (n,) of any number.
+    """Return the mean over the true labels of the share that is called right, labels (n,) of any number.
 
     >>> balanced_accuracy(np.array([0, 1, 1, 1]), np.array([0, 1, 0, 1])).value
     0.75
@@ -193,7 +191,7 @@ def balanced_accuracy(called: np.ndarray, targets: np.ndarray) -> Influence:
 
 
 def macro_f1(called: np.ndarray, targets: np.ndarray) -> Influence:
-    """Gives the mean of F1 over the labels that are true or called of any frame, labels (n,) of any number.
+    """Return the mean of F1 over the labels that are true or called of any frame, labels (n,) of any number.
 
     >>> macro_f1(np.array([0, 1, 1, 1]), np.array([0, 1, 0, 1])).value.__round__(4)
     0.7333
@@ -203,7 +201,7 @@ def macro_f1(called: np.ndarray, targets: np.ndarray) -> Influence:
 
 
 def mean(several: Sequence[Influence]) -> Influence:
-    """Gives the mean of statistics on the same frames, as over labels or repeats."""
+    """Return the mean of statistics on the same frames, as over labels or repeats."""
     if not several:
         return UNDEFINED
     value = float(np.mean([one.value for one in several]))
@@ -214,7 +212,7 @@ def mean(several: Sequence[Influence]) -> Influence:
 def predictive_values(
     called: np.ndarray, truth: np.ndarray, prevalence: float
 ) -> tuple[Influence, Influence]:
-    """Gives PPV and NPV where so many have the label, by Bayes's rule, from sensitivity and specificity.
+    """Return PPV and NPV where so many have the label, by Bayes's rule, from sensitivity and specificity.
 
     >>> called, truth = np.array([1, 1, 0, 0, 1]), np.array([1, 1, 0, 0, 0])
     >>> [round(found.value, 4) for found in predictive_values(called, truth, 0.1)]
@@ -237,7 +235,7 @@ def predictive_values(
 
 
 def chained(value: float, slopes: Sequence[float], of: Sequence[Influence]) -> Influence:
-    """Gives a function of statistics on the same frames, from its value and its derivative by each of them.
+    """Return a function of statistics on the same frames, from its value and its derivative by each of them.
 
     >>> one, other = share(np.array([1, 1]), np.array([1, 1])), share(np.array([1, 0]), np.array([1, 1]))
     >>> chained(one.value - other.value, (1, -1), (one, other)).effect
@@ -251,6 +249,13 @@ def chained(value: float, slopes: Sequence[float], of: Sequence[Influence]) -> I
         for part in one.parts
     )
     return Influence(float(value), tuple(parts))
+
+
+def _share_outranked(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Share of the others (m,) that each score (n,) lies above, ties counting half."""
+    others = np.sort(others)
+    below, not_above = (np.searchsorted(others, scores, side) for side in ("left", "right"))
+    return np.asarray((below + not_above) / (2 * len(others)))
 
 
 def _from_here_on(values: np.ndarray) -> np.ndarray:

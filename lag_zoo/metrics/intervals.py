@@ -55,81 +55,10 @@ class Difference(NamedTuple):
 Statistic = Callable[..., float]
 """From index-selected arrays (k, ...) to a number; NaN where it does not exist."""
 
-Statistics = Callable[..., np.ndarray]
-"""The same to several numbers (m,) at once."""
-
 Weighted = Callable[[np.ndarray], np.ndarray]
 """From how often each resample drew each frame (k, n) to several numbers of each (k, m)."""
 
 _AT_ONCE = 1 << 17  # frames times resamples, about as many as a processor keeps at hand
-
-
-def wilson(successes: int, n: int, *, level: float = 0.95) -> Interval:
-    """The interval of a share of independent frames. Source: Wilson, JASA 1927; scipy's.
-
-    >>> [round(x, 4) for x in wilson(81, 263)[:3]]
-    [0.308, 0.2553, 0.3662]
-    """
-    if not 0 <= successes <= n:
-        raise InvalidConfigError(f"{successes} of {n} is no share")
-    if n == 0:
-        return Interval(float("nan"), float("nan"), float("nan"), 0, None, f"Wilson, {INDEPENDENT}")
-    found = scipy.stats.binomtest(successes, n).proportion_ci(level, method="wilson")
-    return Interval(successes / n, float(found.low), float(found.high), n, None, f"Wilson, {INDEPENDENT}")
-
-
-def cluster_bootstrap(
-    statistic: Statistic,
-    groups: np.ndarray,
-    *arrays: np.ndarray,
-    n_resamples: int = 2000,
-    seed: int = 0,
-    level: float = 0.95,
-    carriers: int | None = None,
-) -> Interval:
-    """A statistic with a percentile interval: whole groups are drawn with replacement, as many as there are.
-
-    Percentiles of few groups are too close to each other; they are taken further out, as Student's distribution is
-    wider than the normal one.
-
-    Source: Field and Welsh, Bootstrapping clustered data, JRSS B 2007 (the cluster bootstrap); Hesterberg, What
-    teachers should know about the bootstrap, The American Statistician 2015 (the expanded percentiles).
-
-    Args:
-        groups: (n,) the group of each frame.
-        arrays: (n, ...) each, in the order in which `statistic` takes them.
-        carriers: groups that carry the information, as the fewer of those with the label and those without; by them the
-            percentiles are taken further out. `None`: all groups. Of fewer than two the limits are NaN.
-
-    Raises:
-        InvalidConfigError: lengths that differ, or fewer than two groups.
-    """
-    return cluster_bootstraps(
-        lambda *chosen: np.array([statistic(*chosen)]),
-        groups,
-        *arrays,
-        n_resamples=n_resamples,
-        seed=seed,
-        level=level,
-        carriers=carriers,
-    )[0]
-
-
-def cluster_bootstraps(
-    statistics: Statistics,
-    groups: np.ndarray,
-    *arrays: np.ndarray,
-    n_resamples: int = 2000,
-    seed: int = 0,
-    level: float = 0.95,
-    carriers: int | None = None,
-) -> list[Interval]:
-    """`cluster_bootstrap` of several statistics on the same resamples."""
-    values = [
-        statistics(*(array[chosen] for array in arrays))
-        for chosen in _resamples(groups, arrays, n_resamples, seed)
-    ]
-    return _intervals(statistics(*arrays), np.array(values), groups, level, carriers)
 
 
 def weighted_bootstraps(
@@ -141,9 +70,18 @@ def weighted_bootstraps(
     level: float = 0.95,
     carriers: int | None = None,
 ) -> list[Interval]:
-    """`cluster_bootstraps`, on the same resamples, of statistics that take many of them at once.
+    """Statistics with percentile intervals: whole groups are drawn with replacement, as many as there are.
 
-    A single group cannot be resampled: its limits are NaN.
+    Percentiles of few groups are too close to each other; they are taken further out, as Student's distribution is
+    wider than the normal one. A single group cannot be resampled: its limits are NaN.
+
+    Source: Field and Welsh, Bootstrapping clustered data, JRSS B 2007 (the cluster bootstrap); Hesterberg, What
+    teachers should know about the bootstrap, The American Statistician 2015 (the expanded percentiles).
+
+    Args:
+        groups: (n,) the group of each frame.
+        carriers: groups that carry the information, as the fewer of those with the label and those without; by them the
+            percentiles are taken further out. `None`: all groups. Of fewer than two the limits are NaN.
 
     >>> values = np.array([1.0, 2.0, 6.0, 7.0])
     >>> (mean,) = weighted_bootstraps(lambda w: w @ values[:, None] / w.sum(1, keepdims=True), np.array([0, 0, 1, 1]))
@@ -189,7 +127,8 @@ def paired_difference(
 ) -> Difference:
     """`statistic(one, *arrays)` less `statistic(other, *arrays)`, both on the same resamples of groups.
 
-    The percentiles are those of `cluster_bootstrap`, and p is 1 less the level at which the interval begins to hold 0.
+    The percentiles are those of `weighted_bootstraps`, and p is 1 less the level at which the interval begins to
+    hold 0.
 
     Raises:
         InvalidConfigError: lengths that differ, or fewer than two groups.
@@ -210,27 +149,6 @@ def paired_difference(
     method = f"cluster bootstrap, {n_resamples} paired resamples"
     undefined = n_resamples - len(defined)
     return Difference(value, low, high, p, len(groups), count, method, undefined, carriers)
-
-
-def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
-    """The exact two-sided probability that two models are right equally often on the same independent frames.
-
-    Args:
-        one: (n,) bool, which frames the first got right.
-        other: (n,) bool, which frames the second got right.
-
-    Source: McNemar, Psychometrika 1947; exact by the binomial.
-
-    >>> mcnemar(np.array([1] * 9 + [0]), np.array([0] * 9 + [1]))
-    0.021484375
-    """
-    one, other = np.asarray(one, dtype=bool), np.asarray(other, dtype=bool)
-    if one.shape != other.shape:
-        raise InvalidConfigError(f"two models on the same frames; got {len(one)} and {len(other)}")
-    first, second = int((one & ~other).sum()), int((other & ~one).sum())
-    if not first + second:
-        return 1.0
-    return float(scipy.stats.binomtest(first, first + second).pvalue)
 
 
 def _resamples(

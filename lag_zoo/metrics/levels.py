@@ -1,7 +1,7 @@
 """From frames to examinations or patients.
 
 An examination has the label if any of its frames has. The more frames it has, the higher their maximum, whatever they
-show; so the association between number of frames and label is told beside it.
+show; so the association between number of frames and label is reported with it.
 """
 
 import re
@@ -58,7 +58,7 @@ def pool(probabilities: np.ndarray, truth: np.ndarray, groups: np.ndarray, *, by
 
 
 def require_pooling(by: str) -> None:
-    """Refuses what is no way to pool frames.
+    """Refuse what is no way to pool frames.
 
     Raises:
         InvalidConfigError: with those that there are.

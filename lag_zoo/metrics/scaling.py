@@ -139,8 +139,3 @@ def _remarks(frames: int, temperature: float, parted: bool, alike: bool) -> list
 def negative_log_likelihood(logits: np.ndarray, targets: np.ndarray, *, task: Task) -> float:
     """Mean over known labels of minus the log of the probability that the logits (n, C) give them."""
     return float(-rules_of(task).log_likelihoods(logits, targets).mean())
-
-
-def probabilities_of(logits: np.ndarray, *, task: Task, temperature: float = 1.0) -> np.ndarray:
-    """Probabilities (n, C) from logits (n, C)."""
-    return rules_of(task).probabilities(np.asarray(logits, dtype=np.float64) / temperature)

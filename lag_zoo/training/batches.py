@@ -27,7 +27,7 @@ class Batch(NamedTuple):
 
 
 class EpochBatches(Sampler[list[int]]):
-    """The batches of one epoch as indices of draws, from a step on; with several processes, this one's share of each.
+    """The batches of one epoch from a step on, as indices of views; with several processes, this one's share of each.
 
     An epoch has the same number of steps however frames are drawn, and whole batches only, unless all frames together
     are fewer than one.
@@ -80,9 +80,9 @@ class EpochBatches(Sampler[list[int]]):
         self.epoch, self.start, self.order = epoch, start, order.reshape(self.steps, self.size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        draws = times_before(self.order.ravel()).reshape(self.order.shape)
+        before = times_before(self.order.ravel()).reshape(self.order.shape)
         share = self.size // self.world
-        mine = (self.order + self.frames * draws)[self.start :, self.rank * share : (self.rank + 1) * share]
+        mine = (self.order + self.frames * before)[self.start :, self.rank * share : (self.rank + 1) * share]
         yield from mine.tolist()
 
 

@@ -36,7 +36,7 @@ from lag_zoo.training.recipe import Recipe
 from lag_zoo.training.run_folder import BEST, RECIPE, RunFolder
 
 SCORES = "scores.csv"
-_WORTH_SAYING = 20.0  # seconds that a fold takes, from which on the length of all is told
+_WORTH_SAYING = 20.0  # seconds that a fold takes, from which on the length of all is announced
 
 
 def cross_validate(
@@ -238,7 +238,7 @@ class _Pace:
     """Surrounds each fold: moves the folds on, and after the first that was trained says how long the others take."""
 
     def __init__(self, listener: Listener, advance: Advance, folds: int) -> None:
-        self.listener, self.advance, self.left, self.told = listener, advance, folds, False
+        self.listener, self.advance, self.left, self.announced = listener, advance, folds, False
         self.begun = 0.0
 
     def __enter__(self) -> None:
@@ -248,8 +248,8 @@ class _Pace:
         self.advance(1)
         self.left -= 1
         took = time.monotonic() - self.begun
-        if not self.told and self.left and took >= _WORTH_SAYING:
-            self.told = True
+        if not self.announced and self.left and took >= _WORTH_SAYING:
+            self.announced = True
             self.listener.say(
                 f"about {spoken(took * self.left)} for the other {self.left} folds on this machine"
             )

@@ -13,7 +13,7 @@ from lag_zoo.training.job import Job
 from lag_zoo.training.plan import StagePlan
 
 REDRAWN = 10.0  # seconds between two pictures of the curves; the last one shows all
-WORTH_SAYING = 20.0  # seconds that the rest of a stage takes, from which on they are told
+WORTH_SAYING = 20.0  # seconds that the rest of a stage takes, from which on they are announced
 LONG = 60.0  # seconds of an epoch beside which starting does not count
 
 
@@ -28,7 +28,7 @@ class Display:
         """Draw the curves, if the last picture is old, and tell the tracker the last row."""
         if time.perf_counter() - self.drawn >= REDRAWN:
             self.draw(rows)
-        with _not_stopping(f"the tracker {self.job.recipe.tracker} could not be told"):
+        with _not_stopping(f"the tracker {self.job.recipe.tracker} could not be reached"):
             numbers = {key: value for key, value in rows[-1].items() if isinstance(value, float)}
             self.job.accelerator.log(numbers, step=rows[-1]["epoch"])
 

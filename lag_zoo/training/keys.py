@@ -38,8 +38,8 @@ def keys_of(kind: type[Spec]) -> dict[str, Key]:
     >>> keys_of(Recipe)["workers"]
     Key(meaning='processes that make views', values='from 0 to 1,024', bounds=Between(low=0, high=1024), inert=True)
     """
-    told = _ATTRIBUTE.findall(inspect.getdoc(kind) or "")
-    meanings = {name: " ".join(text.split()).rstrip(".") for name, text in told}
+    described = _ATTRIBUTE.findall(inspect.getdoc(kind) or "")
+    meanings = {name: " ".join(text.split()).rstrip(".") for name, text in described}
     hints = typing.get_type_hints(kind, include_extras=True)
     return {name: _key(meanings.get(name, ""), hint) for name, hint in hints.items()}
 

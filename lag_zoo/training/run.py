@@ -93,14 +93,14 @@ class Run:
             steps.load_state_dict(state["steps"])
         validation = validation_loader(self.job, self.model, part.stage)
         # The first epoch warms up, and tells little of the others unless it is long.
-        warm, told = self.progress.epoch + bool(self.progress.step), False
+        warm, announced = self.progress.epoch + bool(self.progress.step), False
         for epoch in range(self.progress.epoch, part.end):
             if self._is_patience_over(part):
                 self.advance((part.end - epoch) * part.epoch_units)
                 break
             row = self._train_epoch(part, steps, validation)
-            if not told and (epoch > warm or row["seconds"] >= display.LONG):
-                told = True
+            if not announced and (epoch > warm or row["seconds"] >= display.LONG):
+                announced = True
                 self.display.tell_pace(part, row)
             if self._is_stop_asked():
                 raise KeyboardInterrupt

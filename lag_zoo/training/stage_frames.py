@@ -27,7 +27,7 @@ def stage_frames(manifest: Manifest, split: str, stage: Stage) -> np.ndarray:
     if not len(numbers):
         raise DataError(
             f"{manifest.source} has no {frames}; its splits are {', '.join(manifest.splits) or 'none'}"
-            f"{manifest.told_excluded()} (lag-zoo data split makes train, val and test)"
+            f"{manifest.describe_excluded()} (lag-zoo data split makes train, val and test)"
         )
     if stage.alignment and split == "train":
         _require_modalities(manifest, numbers, stage)
@@ -40,7 +40,7 @@ def _require_modalities(manifest: Manifest, numbers: np.ndarray, stage: Stage) -
     if len(found) < 2:
         raise DataError(
             f"{manifest.source}: the stage {stage.name} aligns modalities, and its frames are of "
-            f"{f'one: {found.pop()}' if found else 'none that is told (column modality)'}"
+            f"{f'one: {found.pop()}' if found else 'none that is given (column modality)'}"
         )
 
 

@@ -74,10 +74,12 @@ def _parts(page: str) -> Iterator[tuple[str, str]]:
 
 
 def _how(out: Path) -> str:
-    some = next(out.glob(f"*/*/fold1/{ENVIRONMENT}"))
-    told = json.loads(some.read_text())
-    versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
-    return f"Measured on {datetime.date.today().isoformat()}: {told['machine']}, {told['threads']} thread, {versions}."
+    scored = next(out.glob(f"*/*/fold1/{SCORES}"), None)
+    if scored is None:
+        raise Missing("any network on the first fold")
+    found = json.loads(scored.with_name(ENVIRONMENT).read_text())
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    return f"Measured on {datetime.date.today().isoformat()}: {found['machine']}, {found['threads']} thread, {versions}; intervals: {area(Scores.read(scored)).method}."
 
 
 def _task(task: plan.Task, out: Path) -> Iterator[str]:
@@ -139,7 +141,7 @@ def _about(task: plan.Task, scores: Scores, folds: int) -> str:
     positive = int((scores.frames.targets == 1).sum())
     return (
         f"{part}{len(scores)} {'frames' if task.name == 'frames' else 'windows'} of {len(set(scores.frames.groups))} groups, {positive} "
-        f"{scores.label_names[1]}; {task.epochs} epochs. Intervals: {area(scores).method}."
+        f"{scores.label_names[1]}; {task.epochs} epochs."
     )
 
 

@@ -19,8 +19,8 @@ from lag_zoo.evaluate.pages import html, markdown
 from lag_zoo.evaluate.report import report_of
 from lag_zoo.evaluate.results import _reflected
 from lag_zoo.metrics import calibration
-from lag_zoo.metrics.intervals import cluster_bootstrap, wilson
 from tests.evaluate.drawn_scores import NAMES, drawn, with_frames
+from tests.metrics.references import bootstrapped, wilson
 
 POINTS = {"normal": 0.3, "GA": 0.4, "IM": 0.2}
 STORED = Calibration(operating_points=POINTS)
@@ -108,7 +108,7 @@ class TestNumbers:
             assert "frames taken as independent" in other.method
         assert alone.groups is None
         tp, _, tn, _ = alone.confusion
-        assert alone.measures["accuracy"][:3] == pytest.approx(wilson(tp + tn, 240)[:3])
+        assert alone.measures["accuracy"][:3] == pytest.approx(((tp + tn) / 240, *wilson(tp + tn, 240)))
 
     def test_restated_for_a_prevalence(self) -> None:
         row = evaluate(drawn(), n_resamples=10, prevalence=0.05).rows[2]
@@ -155,8 +155,9 @@ class TestNumbers:
         }
         for name, count in expected.items():
             interval = row.measures[name]
-            assert (interval.value, interval.low) == pytest.approx((1.0, wilson(count, count).low)), name
-        assert not np.isfinite(row.calibration["slope"].value), "any steeper slope fits better"
+            assert (interval.value, interval.low) == pytest.approx((1.0, wilson(count, count)[0])), name
+        slope = row.calibration["slope"]
+        assert 0 < slope.low <= slope.value < np.inf, "any steeper slope fits better: Firth's is reported"
 
     def test_few_with_a_label_are_told(self) -> None:
         patients, frames, many = (
@@ -232,7 +233,7 @@ class TestNumbers:
             scores = drawn(80, seed=seed)
             arrays = scores.probabilities[:, 0], scores.frames.targets == 0
             ece = _reflected(
-                cluster_bootstrap(calibration.ece, scores.frames.groups, *arrays, n_resamples=10, seed=0)
+                bootstrapped(calibration.ece, scores.frames.groups, *arrays, n_resamples=10, seed=0)[0]
             )
             assert 0 <= ece.low <= ece.value <= ece.high
 

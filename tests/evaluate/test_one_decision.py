@@ -35,7 +35,7 @@ def by_hand(chances: Sequence[float], points: dict[str, float], names: Sequence[
 
 
 @st.composite
-def questions(draw: st.DrawFn) -> tuple[str, tuple[str, ...], list[list[float]], dict[str, float]]:
+def cases(draw: st.DrawFn) -> tuple[str, tuple[str, ...], list[list[float]], dict[str, float]]:
     """A task, labels, logits of two frames or more, and operating points, some missing and some met exactly."""
     task = draw(st.sampled_from(["multiclass", "multilabel"]))
     names = NAMES[: draw(st.integers(2 if task == "multiclass" else 1, 4))]
@@ -72,11 +72,11 @@ def named(analysis: Analysis, place: int) -> object:
 
 
 @settings(max_examples=200)
-@given(questions())
+@given(cases())
 def test_the_evaluation_counts_what_the_rule_calls(
-    question: tuple[str, tuple[str, ...], list[list[float]], dict[str, float]],
+    case: tuple[str, tuple[str, ...], list[list[float]], dict[str, float]],
 ) -> None:
-    task, names, logits, points = question
+    task, names, logits, points = case
     analysis = analysed(task, names, logits, points)
     chances = analysis.scores.probabilities
     for place in range(len(logits)):
@@ -96,11 +96,11 @@ def predictor_of(task: str, names: tuple[str, ...]) -> lag_zoo.Predictor:
 
 
 @settings(max_examples=25)
-@given(questions())
+@given(cases())
 def test_the_predictor_calls_what_the_evaluation_counts(
-    question: tuple[str, tuple[str, ...], list[list[float]], dict[str, float]],
+    case: tuple[str, tuple[str, ...], list[list[float]], dict[str, float]],
 ) -> None:
-    task, names, logits, points = question
+    task, names, logits, points = case
     analysis = analysed(task, names, logits, points)
     predictor = predictor_of(task, names)
     predictor.operating_points = points
@@ -111,11 +111,11 @@ def test_the_predictor_calls_what_the_evaluation_counts(
         assert answer.label == named(analysis, place)
 
 
-@given(questions(), st.integers(0, 1))
+@given(cases(), st.integers(0, 1))
 def test_of_two_labels_a_row_is_what_is_called(
-    question: tuple[str, tuple[str, ...], list[list[float]], dict[str, float]], number: int
+    case: tuple[str, tuple[str, ...], list[list[float]], dict[str, float]], number: int
 ) -> None:
-    _, _, logits, points = question
+    _, _, logits, points = case
     names = NAMES[:2]
     logits = [[*row, 0.0][:2] for row in logits]
     points = {name: point for name, point in points.items() if name in names}

@@ -7,6 +7,7 @@ import sklearn.metrics
 
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.metrics import scaling
+from lag_zoo.tasks import rules_of
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
@@ -14,7 +15,7 @@ from lag_zoo.metrics import scaling
 def test_a_temperature_is_found_again(task: str, true: float) -> None:
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 2, (20_000, 3))
-    probabilities = scaling.probabilities_of(logits, task=task)  # type: ignore[arg-type]
+    probabilities = rules_of(task).probabilities(logits)  # type: ignore[arg-type]
     if task == "multiclass":
         targets = (probabilities.cumsum(1) < rng.uniform(size=(20_000, 1))).sum(1)
     else:
@@ -29,7 +30,7 @@ def test_a_shifted_prior_is_found_again(task: str) -> None:
     rng = np.random.default_rng(2)
     logits = rng.normal(0, 2, (20_000, 3))
     moved = np.array([1.0, -2.0, 0.5])  # as a network that was trained on balanced batches would be off
-    probabilities = scaling.probabilities_of(logits + moved, task=task)  # type: ignore[arg-type]
+    probabilities = rules_of(task).probabilities(logits + moved)  # type: ignore[arg-type]
     if task == "multiclass":
         targets = (probabilities.cumsum(1) < rng.uniform(size=(20_000, 1))).sum(1)
     else:
@@ -45,7 +46,7 @@ def test_a_shifted_prior_is_found_again(task: str) -> None:
 def test_likelihood() -> None:
     rng = np.random.default_rng(0)
     logits, targets = rng.normal(size=(50, 3)), rng.integers(0, 3, 50)
-    expected = sklearn.metrics.log_loss(targets, scaling.probabilities_of(logits, task="multiclass"))
+    expected = sklearn.metrics.log_loss(targets, rules_of("multiclass").probabilities(logits))
     assert scaling.negative_log_likelihood(logits, targets, task="multiclass") == pytest.approx(expected)
 
 

@@ -6,13 +6,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.metrics import confusion, thresholds
+from lag_zoo.metrics import thresholds
+from tests.metrics.references import rates_at
 from tests.metrics.scored import scored
-
-
-def rates_at(scores: np.ndarray, truth: np.ndarray, threshold: float) -> tuple[float, float]:
-    found = confusion.rates(confusion.confusion_at(scores, truth, threshold))
-    return found.sensitivity, found.specificity
 
 
 def cuts(scores: np.ndarray) -> list[float]:
@@ -24,15 +20,15 @@ def cuts(scores: np.ndarray) -> list[float]:
 @given(scored())
 def test_youden_is_the_best_of_all(data: tuple[np.ndarray, np.ndarray]) -> None:
     chosen = thresholds.choose_threshold("youden", *data)
-    every = {cut: rates_at(*data, cut) for cut in cuts(data[0])}
+    every = {cut: rates_at(*data, cut)[1:] for cut in cuts(data[0])}
     best = max(sum(rates) for rates in every.values())
     alike = {cut: rates for cut, rates in every.items() if sum(rates) == pytest.approx(best)}
     if len({round(abs(a - b), 9) for a, b in alike.values()}) == len(
         alike
     ):  # no two with their rates exchanged
-        assert sum(rates_at(*data, chosen)) == pytest.approx(best)
+        assert sum(rates_at(*data, chosen)[1:]) == pytest.approx(best)
         least = min(abs(a - b) for a, b in alike.values())
-        sensitivity, specificity = rates_at(*data, chosen)
+        sensitivity, specificity = rates_at(*data, chosen)[1:]
         assert abs(sensitivity - specificity) == pytest.approx(least)
 
 
@@ -69,7 +65,7 @@ def test_of_equally_good_places_the_one_with_like_rates_then_the_wider_gap() -> 
 def test_neighbours_among_floats_are_told_apart() -> None:
     data = np.array([0.3, np.nextafter(0.3, 1)]), np.array([0, 1])
     for rule in ("youden", "sens>=1", "spec>=1"):
-        assert rates_at(*data, thresholds.choose_threshold(rule, *data)) == (1, 1)
+        assert rates_at(*data, thresholds.choose_threshold(rule, *data)) == (1, 1, 1)
 
 
 @given(scored(), st.sampled_from([0.5, 0.8, 0.95, 1.0]))
@@ -78,10 +74,10 @@ def test_a_rate_is_reached_and_no_more_is_given_up(
 ) -> None:
     for number, rule, beyond in ((0, "sens", np.greater), (1, "spec", np.less)):
         chosen = thresholds.choose_threshold(f"{rule}>={wanted}", *data)
-        assert rates_at(*data, chosen)[number] >= wanted
+        assert rates_at(*data, chosen)[1:][number] >= wanted
         called = data[0] >= chosen
         others = [cut for cut in cuts(data[0]) if beyond(cut, chosen) and ((data[0] >= cut) != called).any()]
-        assert all(rates_at(*data, cut)[number] < wanted for cut in others)
+        assert all(rates_at(*data, cut)[1:][number] < wanted for cut in others)
 
 
 def test_rules() -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lag_zoo.metrics import confusion, usefulness
+from lag_zoo.metrics import usefulness
 from lag_zoo.metrics.roc import roc_sensitivities
+from tests.metrics.references import rates_at
 from tests.metrics.scored import resampled, scored
 
 
@@ -32,8 +33,8 @@ def test_net_benefit() -> None:
 
 def counted(probabilities: np.ndarray, truth: np.ndarray, thresholds: np.ndarray) -> list[float]:
     """Net benefit, threshold by threshold."""
-    found = [confusion.confusion_at(probabilities, truth, threshold) for threshold in thresholds]
-    return [(c.tp - c.fp * t / (1 - t)) / len(truth) for c, t in zip(found, thresholds.tolist(), strict=True)]
+    calls = [(probabilities >= threshold, threshold / (1 - threshold)) for threshold in thresholds]
+    return [((called & truth).sum() - (called & ~truth).sum() * odds) / len(truth) for called, odds in calls]
 
 
 @given(scored(), st.integers(0, 99))
@@ -59,7 +60,7 @@ def test_referral_frame_by_frame() -> None:
     order = np.argsort(np.abs(probabilities - 0.3))
     for share, *found in zip(*curve, strict=True):
         kept = order[min(round(share * 37), 36) :]
-        expected = confusion.rates(confusion.confusion_at(probabilities[kept], truth[kept], 0.3))[:3]
+        expected = rates_at(probabilities[kept], truth[kept], 0.3)
         np.testing.assert_allclose(found, expected, atol=1e-12)
 
 

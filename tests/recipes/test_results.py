@@ -84,7 +84,7 @@ def test_from_screening_to_the_page(tmp_path: Path, page: Path) -> None:
     text = page.read_text()
     assert "Not trained" not in text
     assert "| | colour statistics | 0.2" in text
-    assert "300 windows of 75 groups, 150 polyp; 4 epochs. Intervals: " in text
+    assert "300 windows of 75 groups, 150 polyp; 4 epochs." in text
     assert "LAG, attention, 40 crops is better than plain backbone at 96" in text
     assert "LAG, mean, 40 crops cannot be told from plain backbone at 192" in text
     (unguarded,) = [

@@ -54,7 +54,7 @@ def test_a_tracker_that_fails(data: Manifest, tmp_path: Path, monkeypatch: pytes
         raise ConnectionError("no network")
 
     monkeypatch.setattr(Accelerator, "log", fail)
-    with pytest.warns(LagZooWarning, match="tracker tensorboard could not be told"):
+    with pytest.warns(LagZooWarning, match="tracker tensorboard could not be reached"):
         finetune(None, data, tmp_path / "run", recipe=SHORT, device="cpu", tracker="tensorboard")
     assert (tmp_path / "run" / "validation.json").is_file()
 

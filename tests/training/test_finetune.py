@@ -424,7 +424,7 @@ class TestBadInput:
     def test_modalities_to_align_of_which_there_is_one(self, tmp_path: Path) -> None:
         data = write_frames(tmp_path)
         stages = (Stage(name="joint", epochs=1, alignment=1.0),)
-        for told, said in (("wli", "of one: wli"), ("", r"of none that is told .column modality.")):
+        for told, said in (("wli", "of one: wli"), ("", r"of none that is given .column modality.")):
             one = data.with_column("modality", [told] * len(data))
             with pytest.raises(
                 DataError, match=f"the stage joint aligns modalities, and its frames are {said}"
