@@ -62,7 +62,7 @@ def test_the_way(frames: list[str], shared: Path, root: Path, tmp_path: Path) ->
     assert "errors: 0" in again
 
     report = (tmp_path / "runs" / "samples" / "test" / "report.md").read_text(encoding="utf-8")
-    assert "Fewer than 10 with or without" in report
+    assert "> Warning. Too few examinations have, or lack, " in report
     assert "stored with the weights" in report
     assert "## modality: lci" in report
     assert all(f"| {baseline} |" in report for baseline in BASELINES)
