@@ -140,6 +140,9 @@ def _offsets(odds: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.nda
         left, at, low, high, weights = (x[~settled] for x in (left, there, low, high, weights))
         if not len(left):
             break
+    found[left] = (
+        at  # where the function is all but flat, rounding hides the root: the mean is right all the same
+    )
     return found
 
 

@@ -121,6 +121,7 @@ def test_a_weight_is_so_many_frames() -> None:
 
 
 @given(told())
+@example((np.array([-13.7, -13.7, 25.5, 25.5, -13.7]), np.array([False, False, False, True, True])))
 def test_the_offset_intercept_makes_the_mean_right(data: tuple[np.ndarray, np.ndarray]) -> None:
     probabilities, truth = scipy.special.expit(data[0]), data[1]
     found = offset_intercept(probabilities, truth)
