@@ -103,7 +103,8 @@ METRICS: tuple[Metric, ...] = (
 entry here, and its influence in `lag_zoo.metrics.influence`."""
 
 ONE_CLASS = ("accuracy", "sensitivity", "specificity")
-"""What exists where all units have a label, or all lack it: predictive values and F1 would follow from that alone."""
+"""Measures that exist where all units have a label, or all lack it; predictive values and F1 would follow from that
+alone."""
 
 CALIBRATION_TITLES = {
     "brier": "Brier",

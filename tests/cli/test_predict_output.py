@@ -170,13 +170,15 @@ def test_killed_it_has_kept_what_was_answered(frames: Path, root: Path) -> None:
 def test_two_processes_give_the_file_of_one(frames: Path, root: Path) -> None:
     whole = _whole(frames, root)
     parts = frames.parent / "out.jsonl.parts"
-    in_the_way = parts / "out.jsonl"  # so that the parts stay, and it shows who wrote them
-    in_the_way.mkdir(parents=True)
+    nowhere = (
+        frames.parent / "out.jsonl"
+    )  # a link to a folder that is not there: the parts stay, and show who wrote them
+    nowhere.symlink_to(frames.parent / "gone" / "out.jsonl")
     said = _launch(frames, root)
-    assert "cannot be written: Is a directory" in said
+    assert "cannot be written: No such file or directory" in said
     assert sorted(len(part.read_text().splitlines()) for part in parts.glob("*.part")) == [4, 6]
     assert not (frames.parent / "out.jsonl").exists()
-    in_the_way.rmdir()
+    nowhere.unlink()
     said = _launch(frames, root, "--resume")
     assert said.count("10 of 10 images are answered already") == 1, said
     assert said.count("1 of 10 files failed") == 1, said
