@@ -137,7 +137,9 @@ def evaluate_model(
     found = dataclasses.replace(
         report,
         title=f"{name} on {on}",
-        about=_about(name, networks[0], manifest, chosen, options, scoring),
+        about=describe_evaluation(
+            name, Path(manifest.source).name, chosen, options, **_of_network(networks[0], scoring)
+        ),
         scores=analysis.scores,
     )
     return run.finished(found, analysis, networks[0], extras, name, on)
@@ -336,27 +338,25 @@ def _named(place: Model, without_crops: bool) -> str:
     return f"{name}, without crops" if without_crops else name
 
 
-def _about(
-    name: str,
-    network: LAG,
-    manifest: Manifest,
-    split: str | None,
-    options: EvaluationOptions,
-    scoring: Scoring,
+def describe_evaluation(
+    model: str | None, data: str, split: str | None, options: EvaluationOptions, **more: Any
 ) -> dict[str, Any]:
-    """Describe the evaluation: network, data, options, version and date."""
+    """Describe an evaluation for `report.json`: model, data, options, version and date, and whatever else is given."""
     from lag_zoo import __version__
 
-    origin = network.load_report
-    weights = {} if origin is None else {"weights": origin.source, "weights_sha256": origin.sha256}
     return {
-        "model": name,
-        **weights,
-        "data": Path(manifest.source).name,
+        "model": model,
+        "data": data,
         "split": split,
         **dataclasses.asdict(options),
-        "skip_unreadable": scoring.skip_unreadable,
-        "precision": scoring.precision,
+        **more,
         "lag_zoo": __version__,
         "date": datetime.date.today().isoformat(),
     }
+
+
+def _of_network(network: LAG, scoring: Scoring) -> dict[str, Any]:
+    """The weights that were evaluated, and the way they were run."""
+    origin = network.load_report
+    weights = {} if origin is None else {"weights": origin.source, "weights_sha256": origin.sha256}
+    return {**weights, "skip_unreadable": scoring.skip_unreadable, "precision": scoring.precision}

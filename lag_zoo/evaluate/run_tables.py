@@ -1,7 +1,6 @@
 """A whole evaluation of anybody's predictions in one call: tables and options in; a report out."""
 
 import dataclasses
-import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from lag_zoo.evaluate.prediction_columns import Data, Part, Reading, has_predict
 from lag_zoo.evaluate.predictions import Predicted, read_predictions
 from lag_zoo.evaluate.raters import agreement, in_words, rated_part, rater_manifest, ratings_of
 from lag_zoo.evaluate.report import Report, report_of
-from lag_zoo.evaluate.run import require_level, split_of
+from lag_zoo.evaluate.run import describe_evaluation, require_level, split_of
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.evaluate.scoring import flow_of
 from lag_zoo.listener import Listener
@@ -132,7 +131,7 @@ class _Run:
         return dataclasses.replace(
             report,
             title=f"{self.first.name} on {source}{f', {self.split}' if self.split else ''}",
-            about=_about(self.first.name, source, self.split, self.options) | {"left_out": left_out},
+            about=describe_evaluation(self.first.name, source, self.split, self.options, left_out=left_out),
             warnings=(*_said_of(left_out), *report.warnings),
         )
 
@@ -212,7 +211,7 @@ def _of_raters(
     frames, source = ratings.frames, Path(rated.table.source).name
     return Report(
         title=f"{', '.join(ratings.names)} on {source}",
-        about=_about(None, source, split, options) | {"raters": list(ratings.names)},
+        about=describe_evaluation(None, source, split, options, raters=list(ratings.names)),
         summary=in_words(found),
         rows=(),
         pairs=(),
@@ -241,17 +240,3 @@ def _said_of(left_out: Mapping[str, Sequence[str]]) -> list[str]:
         f"{len(every)} frames are left out, of which not every model has a prediction: {counts}. report.json names "
         "them (about, left_out)."
     ]
-
-
-def _about(model: str | None, data: str, split: str | None, options: EvaluationOptions) -> dict[str, Any]:
-    """Describe the evaluation: network, data, options, version and date."""
-    from lag_zoo import __version__
-
-    return {
-        "model": model,
-        "data": data,
-        "split": split,
-        **dataclasses.asdict(options),
-        "lag_zoo": __version__,
-        "date": datetime.date.today().isoformat(),
-    }
