@@ -235,7 +235,7 @@ class LAG(nn.Module):
         return features if pre_logits else self.pooled(self.head(features))
 
     def pooled(self, scores: Tensor) -> Tensor:
-        """The classifier's output, in top-k pooling a row a position (B, P, num_classes), -> logits (B, num_classes)."""
+        """The classifier's output, in top-k pooling a row a position (B, P, C), -> logits (B, num_classes)."""
         if scores.ndim == 2:
             return scores
         return mean_of_highest(scores, self.config.topk) if self.num_classes else scores.mean(1)
