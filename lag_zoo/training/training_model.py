@@ -14,11 +14,15 @@ from lag_zoo.views import Views
 
 
 class TrainingOutput(NamedTuple):
-    """Logits with crops (B, C), logits of the global path alone (B, C), and the global features (B, global_dim)."""
+    """Logits with crops (B, C), logits of the global path alone (B, C), and the global features (B, global_dim).
+
+    With top-k pooling also the scores at each position (B, P, C), of which the logits are the highest.
+    """
 
     logits: Tensor
     global_logits: Tensor
     global_features: Tensor
+    position_scores: Tensor | None = None
 
 
 class TrainingModel(nn.Module):
