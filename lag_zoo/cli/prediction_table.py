@@ -176,4 +176,8 @@ def _beneath(rows: Sequence[Row], spread: bool, points: Mapping[str, float]) -> 
 
 
 def _shown(row: Row) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if value or key not in ("spread", "in_training_data")}
+    return {
+        key: value
+        for key, value in row.items()
+        if value or key not in ("spread", "in_training_data", "evidence")
+    }

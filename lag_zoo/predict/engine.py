@@ -3,6 +3,7 @@
 import copy
 import os
 import shutil
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -24,10 +25,34 @@ _NUMBERS: dict[Precision, torch.dtype] = {
 
 
 class NetworkOutput(NamedTuple):
-    """Logits (B, classes) and the crops' weights (B, N), where the fusion has weights: float64, on the CPU."""
+    """Logits (B, C), the crops' weights (B, N) where the fusion has weights, and the scores of the map (B, C, h, w)
+    where they were asked for: float64, on the CPU.
+    """
 
     logits: Tensor
-    weights: Tensor | None
+    weights: Tensor | None = None
+    scores: Tensor | None = None
+
+    def split(self, counts: Sequence[int]) -> list["NetworkOutput"]:
+        """Return the output in parts of so many views."""
+        parts = {name: torch.split(tensor, list(counts)) for name, tensor in self._there().items()}
+        return [
+            NetworkOutput(**{name: part[place] for name, part in parts.items()})
+            for place in range(len(counts))
+        ]
+
+    def first(self, count: int) -> "NetworkOutput":
+        """Return the output for so many views, float64, on the CPU."""
+        return NetworkOutput(**{name: t[:count].double().cpu() for name, t in self._there().items()})
+
+    @classmethod
+    def joined(cls, outputs: Sequence["NetworkOutput"]) -> "NetworkOutput":
+        """Return outputs, all of the same kind, as one."""
+        each = [output._there() for output in outputs]
+        return cls(**{name: torch.cat([tensors[name] for tensors in each]) for name in each[0]})
+
+    def _there(self) -> dict[str, Tensor]:
+        return {name: tensor for name, tensor in self._asdict().items() if tensor is not None}
 
 
 class Engine:
@@ -40,6 +65,7 @@ class Engine:
         fuse: see `LAG.fuse`.
         compile: by `torch.compile`, at the first batch; short batches are filled up, so that there is one shape.
         precision: of weights and features.
+        with_scores: give the scores of the map too, from the same pass.
 
     Raises:
         InvalidConfigError: no such precision or device, no C++ compiler to compile for a CPU with, or half precision of
@@ -55,7 +81,9 @@ class Engine:
         fuse: bool,
         compile: bool,
         precision: Precision,
+        with_scores: bool = False,
     ) -> None:
+        self.with_scores = with_scores
         self.with_crops = not isinstance(model, GlobalPath)
         model = model.lag if isinstance(model, GlobalPath) else model
         if precision not in _NUMBERS:
@@ -80,25 +108,29 @@ class Engine:
         self._run = torch.compile(self._forward, dynamic=False) if compile else self._forward
 
     def __call__(self, views: Views) -> NetworkOutput:
-        """Run the network on B views."""
-        logits, weights = [], []
+        """Run the network on B views.
+
+        Raises:
+            BackboneError: scores of the map are asked for, and the backbone has none.
+        """
+        outputs = []
         for part in zip(*(torch.split(t, self.batch_size) for t in views), strict=True):
             given = Views(*part).to(self.model.pixel_mean.device)
             count = len(given.crops)
             if self.compiled:  # out of inference mode: tensors made in it are of another kind to the compiler
                 given = _filled(given, self.batch_size)
             with torch.inference_mode(), evaluating(self.model):
-                some, shares = self._run(given)
-            logits.append(some[:count].double().cpu())
-            if shares is not None:
-                weights.append(shares[:count].double().cpu())
-        return NetworkOutput(torch.cat(logits), torch.cat(weights) if weights else None)
+                output = self._run(given)
+            outputs.append(output.first(count))
+        return NetworkOutput.joined(outputs)
 
-    def _forward(self, views: Views) -> tuple[Tensor, Tensor | None]:
+    def _forward(self, views: Views) -> NetworkOutput:
+        if self.with_scores:
+            return NetworkOutput(*self.model.scored(views, with_crops=self.with_crops))
         if not self.with_crops:
-            return self.model.forward_global(views), None
+            return NetworkOutput(self.model.forward_global(views))
         fused = self.model.fused(views)
-        return self.model.forward_head(fused.features), fused.weights
+        return NetworkOutput(self.model.forward_head(fused.features), fused.weights)
 
 
 def _filled(views: Views, size: int) -> Views:

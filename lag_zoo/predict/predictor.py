@@ -20,10 +20,13 @@ from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImag
 from lag_zoo.factory import create_model
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import AUTO
-from lag_zoo.predict.engine import Engine, Precision
-from lag_zoo.predict.prediction import Failure, Prediction
+from lag_zoo.predict.engine import Engine, NetworkOutput, Precision
+from lag_zoo.predict.evidence_maps import log_odds
+from lag_zoo.predict.labels import labels_of
+from lag_zoo.predict.prediction import EvidenceMap, Failure, Prediction
 from lag_zoo.predict.prefetch import prefetch
 from lag_zoo.provenance import KnownFrames, frames_behind
+from lag_zoo.specs import as_tuple
 from lag_zoo.tasks import decide, rules_of, thresholds_of
 from lag_zoo.views import Views, to_pixels
 from lag_zoo.views.pixels import ImageLike, not_pixels
@@ -64,10 +67,12 @@ class Predictor:
         compile: by `torch.compile`: slow at the first batch, faster after it.
         precision: of weights and features: `fp32`, `bf16` (GPUs, and CPUs that have it) or `fp16` (GPUs).
         workers: threads that read the next images meanwhile; by default one a core, at most 4; 0: none.
+        evidence: also give `Prediction.evidence`, from the same pass: of all labels, or of those in a list.
 
     Raises:
         WeightsNotFoundError: a name without weights.
-        InvalidConfigError: a network without a classifier, a batch size below 1, or a precision that the device lacks.
+        InvalidConfigError: a network without a classifier, a batch size below 1, a precision that the device lacks, or
+            evidence for a label that there is not.
 
     >>> from lag_zoo.data.phantom import draw_frame
     >>> model = LAG("mobilenetv3_small_050", label_names=["mucosa", "polyp"])
@@ -86,6 +91,7 @@ class Predictor:
         compile: bool = False,
         precision: Precision = "fp32",
         workers: int | None = None,
+        evidence: bool | Sequence[str] = False,
     ) -> None:
         if not isinstance(model, str | LAG):
             raise InvalidConfigError(f"a model is a name or a LAG; got {type(model).__name__}")
@@ -105,14 +111,8 @@ class Predictor:
         self.modality = None if weights is None else weights.modality or None
         origin = network.load_report
         self._known = KnownFrames() if origin is None else frames_behind(origin.trained_on, origin.path)
-        if not network.num_classes:
-            raise InvalidConfigError(f"{self.name} has no classifier (num_classes=0), so nothing to predict")
-        if network.num_classes == 1 and rules_of(network.config.task).exclusive:
-            raise InvalidConfigError(
-                f"{self.name} has one class that excludes all others, so it can only be certain of it. A single output "
-                'of yes or no is task="multilabel"'
-            )
-        self.label_names = network.label_names or tuple(map(str, range(network.num_classes)))
+        self.label_names = labels_of(network)
+        self.evidence = _labels_among(evidence, self.label_names)
         self._rules = rules_of(network.config.task)
         self._engine = Engine(
             network,
@@ -121,6 +121,7 @@ class Predictor:
             fuse=isinstance(model, str) if fuse is None else fuse,
             compile=compile,
             precision=precision,
+            with_scores=bool(self.evidence),
         )
         self.model = self._engine.model
         self.device = self.model.pixel_mean.device
@@ -141,6 +142,7 @@ class Predictor:
         Raises:
             UnreadableImageError: a file that cannot be read, or no image file in a folder; what is there is counted.
             InvalidImageError: something in memory that is not an image.
+            BackboneError: evidence is asked for, and the backbone has no map.
         """
         predictions, left_out = [], Counter[str]()
         for answer in self.iter(inputs, tta, left_out=left_out):
@@ -198,24 +200,21 @@ class Predictor:
 
     def _answers(self, pending: Sequence[_Seen | Failure]) -> Iterator[Prediction | Failure]:
         seen = [item for item in pending if not isinstance(item, Failure)]
-        answers = iter(self._probabilities([item.views for item in seen]))
+        outputs = iter(self._outputs([item.views for item in seen]))
         for item in pending:
-            yield item if isinstance(item, Failure) else self._prediction(item, *next(answers))
+            yield item if isinstance(item, Failure) else self._prediction(item, next(outputs))
 
-    def _probabilities(self, views: Sequence[Views]) -> list[tuple[Tensor, Tensor | None]]:
-        """Of each frame the probabilities (tta, classes), and the crops' weights (tta, N) where there are some."""
-        answers: list[tuple[Tensor, Tensor | None]] = []
+    def _outputs(self, views: Sequence[Views]) -> list[NetworkOutput]:
+        """Of each frame the output for all its looks."""
+        outputs: list[NetworkOutput] = []
         for same in _runs_of_one_dtype(views):
             joined = Views(*(torch.cat(parts) for parts in zip(*same, strict=True)))
-            logits, weights = self._engine(joined)
-            chances = torch.from_numpy(self._rules.probabilities((logits / self.temperature).numpy()))
-            counts = [len(v.crops) for v in same]
-            shares = [None] * len(counts) if weights is None else torch.split(weights, counts)
-            answers.extend(zip(torch.split(chances, counts), shares, strict=True))
-        return answers
+            outputs.extend(self._engine(joined).split([len(v.crops) for v in same]))
+        return outputs
 
-    def _prediction(self, seen: _Seen, chances: Tensor, weights: Tensor | None) -> Prediction:
-        mean = chances.mean(0)
+    def _prediction(self, seen: _Seen, output: NetworkOutput) -> Prediction:
+        chances = torch.from_numpy(self._rules.probabilities((output.logits / self.temperature).numpy()))
+        mean, weights = chances.mean(0), output.weights
         points = thresholds_of(self.operating_points, self.label_names)  # now, for they may be set
         call = decide(mean[None].numpy(), points, self._rules.name)[0]
         return Prediction(
@@ -229,10 +228,27 @@ class Predictor:
             spread=self._named(chances.std(0)) if len(chances) > 1 else None,
             warnings=seen.warnings,
             in_training_data=seen.in_training_data,
+            evidence=None if output.scores is None else self._evidence(output.scores),
         )
+
+    def _evidence(self, scores: Tensor) -> dict[str, EvidenceMap]:
+        """The evidence in the scores of all looks (tta, C, h, w): their mean."""
+        found = log_odds(scores, task=self._rules.name, temperature=self.temperature).mean(0).tolist()
+        maps = dict(zip(self.label_names, found, strict=True))
+        return {label: tuple(map(tuple, maps[label])) for label in self.evidence}
 
     def _named(self, values: Tensor) -> dict[str, float]:
         return dict(zip(self.label_names, values.tolist(), strict=True))
+
+
+def _labels_among(asked: bool | Sequence[str], label_names: tuple[str, ...]) -> tuple[str, ...]:
+    """The labels that evidence is asked for: all, none, or those of a list."""
+    if isinstance(asked, bool):
+        return label_names if asked else ()
+    labels: tuple[str, ...] = as_tuple(asked, "evidence")
+    if unknown := [label for label in labels if label not in label_names]:
+        raise InvalidConfigError(f"evidence for {shown(unknown)}: the labels are {', '.join(label_names)}")
+    return labels
 
 
 def _each(inputs: Input | Iterable[Input], left_out: Counter[str] | None) -> Iterator[_Image]:
