@@ -371,6 +371,24 @@ class DatasetRef(Spec):
         return f"{self.id}: {about}" if about else self.id
 
     @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read `id: citation; licence`, the licence after the last semicolon; or a JSON object.
+
+        Raises:
+            InvalidConfigError: no id, or JSON that is no data set.
+
+        >>> DatasetRef.from_text("kvasir-seg: Jha et al.; MMM 2020; CC-BY-4.0")
+        DatasetRef(id='kvasir-seg', citation='Jha et al.; MMM 2020', licence='CC-BY-4.0')
+        """
+        if text.lstrip().startswith("{"):
+            return cls.from_json(text)
+        name, _, rest = text.partition(":")
+        citation, mark, licence = rest.rpartition(";")
+        return (
+            cls(name.strip(), citation.strip(), licence.strip()) if mark else cls(name.strip(), rest.strip())
+        )
+
+    @classmethod
     def from_dict(cls, data: Mapping[str, Any] | str) -> Self:
         """The data set that `to_dict` wrote."""
         if isinstance(data, str):
