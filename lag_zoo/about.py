@@ -70,9 +70,7 @@ class About(Spec):
             raise InvalidConfigError(f"{path} cannot be read: {error}") from error
         data = read_yaml(text, where=str(path))
         if not isinstance(data, dict):
-            raise InvalidConfigError(
-                f"{path}: keys such as `licence: CC-BY-4.0` are expected, got {'nothing' if data is None else data!r}"
-            )
+            raise InvalidConfigError(f"{path}: keys such as `licence: CC-BY-4.0` are expected, got {data!r}")
         silent = cls().to_dict()
         named = {str(key): silent.get(str(key)) if value is None else value for key, value in data.items()}
         try:

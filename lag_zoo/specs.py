@@ -321,8 +321,9 @@ class Measurement(Spec):
         data: the data and the split.
         date: ISO date of the run.
         command: the one that printed it.
-        revision: of this repository, at which the command printed it: a later one may print another number.
-        note: caveats.
+        revision: of this repository, at which the command printed it, or the version of lag_zoo: a later one may print
+            another number.
+        note: caveats, parted by semicolons, the gravest first.
     """
 
     metric: str
@@ -361,9 +362,11 @@ class DatasetRef(Spec):
 
     def __post_init__(self) -> None:
         self._hold_types()
+        near = re.sub(r"[^a-z0-9._-]+", "-", self.id.lower()).strip("._-")[:96]
         _require(
             re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,95}", self.id) is not None,
-            f"the id of a data set is up to 96 small letters, digits, '.', '_' and '-', got {self.id!r}",
+            f"the id of a data set is up to 96 small letters, digits, '.', '_' and '-', such as "
+            f"{near or 'our-hospital-2026'}; got {self.id!r}",
         )
 
     def __str__(self) -> str:

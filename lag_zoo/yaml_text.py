@@ -25,9 +25,7 @@ def read_yaml(text: str, *, where: str) -> Any:
     with extra("train"):
         import yaml
 
-    # YAML 1.1 takes 1e-3 for a word; here it is the number that everyone means. Of equal keys the last would win.
-    loader: Any = type("Loader", (yaml.SafeLoader,), {})
-    loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
+    loader = _with_exponents(yaml.SafeLoader)  # of equal keys the last would win
     loader.add_constructor("tag:yaml.org,2002:map", _mapping)
     try:
         return yaml.load(text, loader)
@@ -46,7 +44,15 @@ def write_yaml(value: Any) -> str:
     """
     with extra("train"):
         import yaml
-    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=_WIDTH))
+    dumper = _with_exponents(yaml.SafeDumper)  # so that a text such as 1e3 is quoted
+    return str(yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=_WIDTH))
+
+
+def _with_exponents(base: Any) -> Any:
+    """A loader or dumper to which 1e-3 is the number that everyone means; YAML 1.1 takes it for a word."""
+    found: Any = type(base.__name__, (base,), {})
+    found.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
+    return found
 
 
 def _mapping(loader: Any, node: Any) -> dict[Any, Any]:

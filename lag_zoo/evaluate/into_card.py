@@ -152,4 +152,4 @@ def _about_row(row: "LabelResult", *, with_threshold: bool) -> Iterator[str]:
     if with_threshold:
         yield f"called from {row.threshold:.3g}, {row.rule}"
     if row.unreliable:
-        yield row.unreliable
+        yield row.unreliable.partition(" (")[0]

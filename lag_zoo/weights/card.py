@@ -110,15 +110,17 @@ def _header(config: RepositoryConfig, name: str) -> str:
                 dataset_name=r.data,
                 metric_type=r.metric,
                 metric_value=r.value,
-                metric_name="; ".join(
-                    filter(None, [f"{r.metric} ({_interval(r)}; n {r.n} {r.unit})", r.note])
-                ),
+                metric_name="; ".join(filter(None, [_in_short(r), r.note.partition(";")[0]])),
             )
             for r in weights.results
         ]
         or None,
     )
     return data.to_yaml().strip()
+
+
+def _in_short(result: Measurement) -> str:
+    return f"{result.metric} ({_interval(result)}; n {result.n} {result.unit})"
 
 
 def _interval(result: Measurement) -> str:
