@@ -66,7 +66,8 @@ class TestMasks:
 
     def covered(self, frame: int) -> list[float]:
         cells = [self.masks[frame, 4 * y : 4 * y + 4, 4 * x : 4 * x + 4] for y in range(3) for x in range(3)]
-        return [float(cell.float().mean() / 255) for cell in cells]
+        shares = [float(cell.float().mean() / 255) for cell in cells]
+        return [share / max(shares) for share in shares]
 
     def wanted(self, probabilities: torch.Tensor, pairs: list[tuple[int, int]]) -> float:
         """The mean over the positions of each pair of frame and label, summed over the pairs."""
@@ -90,6 +91,18 @@ class TestMasks:
         assert float(found) == pytest.approx(
             self.wanted(scores.sigmoid(), [(0, 0), (0, 1), (2, 1)]), rel=1e-4
         )
+
+    @pytest.mark.parametrize("gone", [False, True])
+    def test_a_finding_smaller_than_a_cell_is_in_the_cell_and_one_out_of_view_nowhere(
+        self, gone: bool
+    ) -> None:
+        masks = torch.zeros(1, 12, 12, dtype=torch.uint8)
+        masks[0, 5, 6] = 0 if gone else 128
+        scores = torch.zeros(1, 9, 2, requires_grad=True)
+        mask_loss(scores, masks, torch.tensor([[False, True]]), task="multiclass").backward()
+        assert scores.grad is not None
+        wanted = [position == 4 and not gone for position in range(9)]
+        assert (scores.grad[0, :, 1] < 0).tolist() == wanted, "more evidence there, less elsewhere"
 
     def test_frames_without_a_mask_have_no_gradient(self) -> None:
         scores = torch.randn(3, 9, 4, requires_grad=True)
