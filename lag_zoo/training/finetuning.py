@@ -277,7 +277,7 @@ def _frames(
 def _masks(manifest: Manifest, network: LAG, recipe: Recipe, listener: Listener) -> Masks | None:
     """The masks of the frames that are trained on, where there are any, and the network has a map to compare."""
     some = any(frame.mask and frame.split == "train" for frame in manifest.frames)
-    if not (some and recipe.mask_loss and getattr(network.config, "pooling", "average") == "topk"):
+    if not (some and recipe.mask_loss and network.config.pooling == "topk"):
         return None
     return read_masks(manifest, split="train", size=network.config.global_size or 0, listener=listener)
 

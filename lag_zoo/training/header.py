@@ -51,8 +51,8 @@ def mask_facts(recipe: Recipe, manifest: Manifest, masks: Masks | None) -> dict[
     said = f"of {count} train frames"
     if masks is not None:
         empty = count - len(masks.packed)
-        nothing = f", {empty} of which mark nothing" if empty else ""
-        return {"masks": f"{said}{nothing}; their loss has the weight {recipe.mask_loss:g}"}
+        blank = f", {empty} of them empty" if empty else ""
+        return {"masks": f"{said}{blank}; their loss has the weight {recipe.mask_loss:g}"}
     if not recipe.mask_loss:
         return {"masks": f"{said}; not used: mask_loss is 0"}
     return {

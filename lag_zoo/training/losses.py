@@ -15,6 +15,8 @@ from torch import Tensor
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.specs import Task
 
+_LEAST = 1e-6  # of 255; a mask that has left the view covers nothing
+
 
 class LabelLoss(NamedTuple):
     """The losses of a task, as functions of targets (B,) or (B, C), and of scores.
@@ -154,7 +156,8 @@ def mask_loss(scores: Tensor, masks: Tensor, marked: Tensor, *, task: Task) -> T
     """Sum the loss of the evidence for labels at each position of the map against masks, shape ().
 
     It is the binary cross-entropy between the evidence, as log-odds, and the part of the position's cell that the mask
-    covers, averaged over the positions. Divided by `marked.sum()` it is the mean over labels with a mask.
+    covers, averaged over the positions. The cell that is covered most counts as covered whole: a finding smaller than
+    a cell is seen there all the same. Divided by `marked.sum()` it is the mean over labels with a mask.
 
     Args:
         scores: of each label at each position of a square map (B, P, C), row by row.
@@ -171,7 +174,8 @@ def mask_loss(scores: Tensor, masks: Tensor, marked: Tensor, *, task: Task) -> T
     side = math.isqrt(scores.shape[1])
     if side * side != scores.shape[1]:
         raise InvalidConfigError(f"masks need scores on a square map; got {scores.shape[1]} positions")
-    covered = F.adaptive_avg_pool2d(masks[:, None].float() / 255, side).flatten(1)
+    covered = F.adaptive_avg_pool2d(masks[:, None].float(), side).flatten(1)
+    covered = covered / covered.amax(1, keepdim=True).clamp(min=_LEAST)
     evidence = loss_of(task).evidence(scores.float())
     terms = F.binary_cross_entropy_with_logits(
         evidence, covered[..., None].expand_as(evidence), reduction="none"
