@@ -27,6 +27,7 @@ TORCHVISION_BACKBONES = ("googlenet", "squeezenet1_1")
 
 Task = Literal["multiclass", "multilabel"]
 Fusion = Literal["concat", "mean", "attention"]
+Pooling = Literal["average", "topk"]
 Policy = Literal["sobol", "grid", "random"]
 Domain = Literal["wli", "lci", "polyp"]
 Json = str | int | float | bool | None
@@ -207,6 +208,9 @@ class LAGConfig(Spec):
         label_names: one name an output, in their order.
         task: `multiclass` (softmax, exclusive labels) or `multilabel` (sigmoid).
         fusion: how the crops join the global view: `concat` (the paper; a fixed number of crops), `mean`, `attention`.
+        pooling: `average`: the backbone's features are pooled over the frame, and scored once (the paper); `topk`: each
+            position of its map is scored, and the highest scores make the logit, so that a map shows where.
+        topk: share of the positions whose mean is the logit, with `topk` pooling.
         num_crops: crops an image.
         crop_size: side of a crop, in native pixels.
         crop_widths: channels of the four convolutions of the crop branch.
@@ -230,6 +234,8 @@ class LAGConfig(Spec):
     label_names: tuple[str, ...] | None = None
     task: Task = "multiclass"
     fusion: Fusion = "concat"
+    pooling: Pooling = "average"
+    topk: Annotated[float, Between(0.001, 1)] = 0.1
     num_crops: Annotated[int, Between(1, 4096)] = 10
     crop_size: Annotated[int, Between(16, 1024)] = 64
     crop_widths: Annotated[tuple[int, ...], Count(4), Between(1, 4096)] = (16, 32, 64, 64)
@@ -274,6 +280,8 @@ class ConfigFields(TypedDict, total=False):
     label_names: Iterable[str] | None
     task: Task
     fusion: Fusion
+    pooling: Pooling
+    topk: float
     num_crops: int
     crop_size: int
     crop_widths: Iterable[int]
@@ -321,8 +329,9 @@ class Measurement(Spec):
         data: the data and the split.
         date: ISO date of the run.
         command: the one that printed it.
-        revision: of this repository, at which the command printed it: a later one may print another number.
-        note: caveats.
+        revision: of this repository, at which the command printed it, or the version of lag_zoo: a later one may print
+            another number.
+        note: caveats, parted by semicolons, the gravest first.
     """
 
     metric: str
@@ -361,14 +370,34 @@ class DatasetRef(Spec):
 
     def __post_init__(self) -> None:
         self._hold_types()
+        near = re.sub(r"[^a-z0-9._-]+", "-", self.id.lower()).strip("._-")[:96]
         _require(
             re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,95}", self.id) is not None,
-            f"the id of a data set is up to 96 small letters, digits, '.', '_' and '-', got {self.id!r}",
+            f"the id of a data set is up to 96 small letters, digits, '.', '_' and '-', such as "
+            f"{near or 'our-hospital-2026'}; got {self.id!r}",
         )
 
     def __str__(self) -> str:
         about = "; ".join(text for text in (self.citation, self.licence) if text)
         return f"{self.id}: {about}" if about else self.id
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read `id: citation; licence`, the licence after the last semicolon; or a JSON object.
+
+        Raises:
+            InvalidConfigError: no id, or JSON that is no data set.
+
+        >>> DatasetRef.from_text("kvasir-seg: Jha et al.; MMM 2020; CC-BY-4.0")
+        DatasetRef(id='kvasir-seg', citation='Jha et al.; MMM 2020', licence='CC-BY-4.0')
+        """
+        if text.lstrip().startswith("{"):
+            return cls.from_json(text)
+        name, _, rest = text.partition(":")
+        citation, mark, licence = rest.rpartition(";")
+        return (
+            cls(name.strip(), citation.strip(), licence.strip()) if mark else cls(name.strip(), rest.strip())
+        )
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any] | str) -> Self:

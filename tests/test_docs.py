@@ -22,7 +22,6 @@ DOCUMENTS = [
     "docs/quickstart.md",
     "docs/guides/weights.md",
     "docs/guides/offline.md",
-    "docs/guides/publish.md",
 ]
 
 
