@@ -207,7 +207,7 @@ class LAGConfig(Spec):
         label_names: one name an output, in their order.
         task: `multiclass` (softmax, exclusive labels) or `multilabel` (sigmoid).
         fusion: how the crops join the global view: `concat` (the paper; a fixed number of crops), `mean`, `attention`.
-        num_crops: crops an image.
+        num_crops: crops an image; 0: none, the plain backbone with LAG's head.
         crop_size: side of a crop, in native pixels.
         crop_widths: channels of the four convolutions of the crop branch.
         crop_embed_dim: features a crop.
@@ -230,7 +230,7 @@ class LAGConfig(Spec):
     label_names: tuple[str, ...] | None = None
     task: Task = "multiclass"
     fusion: Fusion = "concat"
-    num_crops: Annotated[int, Between(1, 4096)] = 10
+    num_crops: Annotated[int, Between(0, 4096)] = 10
     crop_size: Annotated[int, Between(16, 1024)] = 64
     crop_widths: Annotated[tuple[int, ...], Count(4), Between(1, 4096)] = (16, 32, 64, 64)
     crop_embed_dim: Annotated[int, Between(1, 65536)] = 64

@@ -22,9 +22,9 @@ from lag_zoo.provenance import KnownFrames, frames_behind
 from lag_zoo.publishing import save_pretrained
 from lag_zoo.specs import Json
 from lag_zoo.training.batches import drawing_weights
-from lag_zoo.training.best_network import calibrate, silence_crops
+from lag_zoo.training.best_network import calibrate
 from lag_zoo.training.header import device_fact, epoch_facts, network_facts
-from lag_zoo.training.initial_network import build_network, named_network, with_model
+from lag_zoo.training.initial_network import build_network, named_network, suit_stages, with_model
 from lag_zoo.training.preflight import Identity, Inspection, identity_of, inspect_frames, require_files
 from lag_zoo.training.recipe import Balance, Precision, Recipe, Select, Stage
 from lag_zoo.training.recipe_file import is_recipe_file, load_recipe
@@ -92,7 +92,7 @@ def finetune(
     Args:
         model: a name of the zoo, an architecture, a place, or a ready LAG, which is trained in place; `None`: the
             recipe's. A place, or a name with weights of its own, starts from these, unless `pretrained` or
-            `backbone_weights` is among the changes.
+            `backbone_weights` is among the changes. Where no stage has crops, it loses its own (`LAG.remove_crops`).
         data: a manifest, or a folder or file that gives one (`lag_zoo.data.open_data`), with splits.
         output: the run's folder: empty, or the run to resume.
         recipe: by name or file (`lag_zoo.training.list_recipes`), or ready.
@@ -174,9 +174,12 @@ def _require_data(manifest: Manifest, recipe: Recipe, listener: Listener) -> Non
 
 def _network(model: str | LAG | None, recipe: Recipe, manifest: Manifest, listener: Listener) -> LAG:
     if isinstance(model, LAG):
-        return named_network(model, manifest)
-    with listener.task(f"making {recipe.model} ready"):
-        return build_network(recipe, manifest)
+        network = named_network(model, manifest)
+    else:
+        with listener.task(f"making {recipe.model} ready"):
+            network = build_network(recipe, manifest)
+    suit_stages(network, recipe)
+    return network
 
 
 def _enter(job: "Job", *, resume: bool) -> dict[str, Any] | None:
@@ -201,8 +204,6 @@ def _device_in_words(job: "Job") -> str:
 def _finish(trained: LAG, run: "Run", listener: Listener) -> None:
     """Calibrate the best epoch's network, save it, and give the verdict."""
     recipe, folder, manifest = run.job.recipe, run.job.folder, run.job.manifest
-    if not any(stage.crops for stage in recipe.stages):
-        silence_crops(trained)
     last = recipe.stages[-1].modality
     served = manifest.with_frames(f for f in manifest.frames if last in ("", f.modality))
     with listener.task("calibrating", sum(frame.split == "val" for frame in served.frames)) as advance:
