@@ -7,8 +7,8 @@ A test holds the page up to date.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from lag_zoo.specs import Spec
 from lag_zoo.training import Recipe, Stage, list_recipes, load_recipe
 from lag_zoo.training.recipe_words import (
     REQUIRED,
@@ -68,7 +68,7 @@ def _one(recipe: Recipe) -> str:
 """
 
 
-def _keys(kind: type[Spec]) -> str:
+def _keys(kind: type[Any]) -> str:
     rows = [
         [f"`{line.key}`", _code(line.value), line.values.replace("<", "&lt;"), line.meaning]
         for line in default_lines(kind)

@@ -16,7 +16,7 @@ from lag_zoo.data.sources import open_data
 from lag_zoo.distributed import is_first
 from lag_zoo.errors import InvalidConfigError, UngroupedDataWarning, extra
 from lag_zoo.evaluate.operating_points import TRAINED_ON
-from lag_zoo.listener import Listener
+from lag_zoo.listener import Listener, spoken
 from lag_zoo.nn import LAG
 from lag_zoo.provenance import KnownFrames, frames_behind
 from lag_zoo.publishing import save_pretrained
@@ -153,7 +153,7 @@ def finetune(
             accelerator.init_trackers("tensorboard" if chosen.tracker == "tensorboard" else "lag_zoo")
         about_data = data_facts(given, manifest, trained_on="train")
         facts = network_facts(network, chosen, built=network is not model)
-        listener.begin(about_data | facts | _course(job, state))
+        listener.begin(about_data | facts | _course(job, network, state))
         run = Run(network, job)
         trained = run.go(state)
         _finish(trained, run, listener)
@@ -191,10 +191,22 @@ def _enter(job: "Job", *, resume: bool) -> dict[str, Any] | None:
     return None
 
 
-def _course(job: "Job", state: Mapping[str, Any] | None) -> dict[str, str]:
+def _course(job: "Job", network: LAG, state: Mapping[str, Any] | None) -> dict[str, str]:
     done = 0 if state is None else len(state["progress"]["rows"])
     epochs = epoch_facts(job.recipe, job.plan, done=done)
-    return epochs | {"device": _device_in_words(job), "output": str(job.folder.path)}
+    device = {"device": _device_in_words(job)}
+    return epochs | device | _time(job, network, done) | {"output": str(job.folder.path)}
+
+
+def _time(job: "Job", network: LAG, done: int) -> dict[str, str]:
+    """Forecast the time that the run takes, if somebody hears the header."""
+    from lag_zoo.training.forecast import forecast
+
+    if type(job.listener).begin is Listener.begin or not job.is_first:
+        return {}
+    with job.listener.task("timing a step"):
+        seconds = forecast(network, job, done=done)
+    return {} if seconds is None else {"time": f"about {spoken(seconds)}, by one step on this machine"}
 
 
 def _device_in_words(job: "Job") -> str:

@@ -7,7 +7,6 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from lag_zoo.specs import Spec
 from lag_zoo.training.keys import keys_of
 from lag_zoo.training.recipe import EPOCHS, Recipe, Stage
 
@@ -48,10 +47,10 @@ def lines_of(recipe: Recipe) -> Iterator[Line]:
             yield Line(f"stages.N.{part}", values, about.values, about.meaning)
 
 
-def default_lines(kind: type[Spec]) -> Iterator[Line]:
+def default_lines(kind: type[Any]) -> Iterator[Line]:
     """Give each key of `Recipe` or `Stage` with its default."""
     defaults = defaults_of(kind)
-    for name, key in keys_of(kind).items():
+    for name, key in keys_of(kind).items():  # type: ignore[arg-type]  # it takes a frozen class for its instances
         value = as_yaml(defaults[name]) if name in defaults else REQUIRED
         yield Line(name, value, key.values, key.meaning + ("; changes no number" if key.inert else ""))
 
@@ -105,7 +104,7 @@ def as_yaml(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value) or "''"
 
 
-def defaults_of(kind: type[Spec]) -> dict[str, Any]:
+def defaults_of(kind: type[Any]) -> dict[str, Any]:
     """Return the defaults of the fields that have one."""
     found = {}
     for one in dataclasses.fields(kind):
