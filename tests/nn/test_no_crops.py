@@ -28,9 +28,11 @@ def robbed(**fields: object) -> lag_zoo.LAG:
     return model
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
-def test_it_answers_as_the_plain_backbone_did(fusion: str) -> None:
-    model = small(fusion=fusion)
+@pytest.mark.parametrize(
+    ("fusion", "pooling"), [*((fusion, "average") for fusion in FUSIONS), ("concat", "topk")]
+)
+def test_it_answers_as_the_plain_backbone_did(fusion: str, pooling: str) -> None:
+    model = small(fusion=fusion, pooling=pooling)
     plain = model.without_crops()(FRAMES)
     model.remove_crops()
     torch.testing.assert_close(model(FRAMES), plain, atol=1e-6, rtol=0)
