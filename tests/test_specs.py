@@ -37,7 +37,7 @@ def configs(draw: st.DrawFn) -> LAGConfig:
         task=draw(st.sampled_from(["multiclass", "multilabel"])),
         fusion=draw(st.sampled_from(["concat", "mean", "attention"])),
         pooling=draw(st.sampled_from(["average", "topk"])),
-        num_crops=draw(st.integers(1, 4096)),
+        num_crops=draw(st.integers(0, 4096)),
         crop_size=draw(st.integers(16, 1024)),
         crop_widths=draw(st.tuples(*[st.integers(1, 4096)] * 4)),
         crop_embed_dim=draw(dims),
