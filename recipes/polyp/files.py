@@ -3,12 +3,14 @@
 `fold1.csv` to `fold5.csv` each test on a fifth of the frames of both sources, validate on a tenth and train on the
 rest. `centre_C1.csv` to `centre_C6.csv` test on one hospital of PolypGen, and train and validate on Kvasir-SEG and the
 five others. `all.csv` tests on none. Near-copies, by the data's own groups and by hash, stay together. Training windows
-come in pairs, those that are scored in crossed fours (see `windows`). A window with a polyp names its mask. OUT holds
-parts of the frames: it is scratch, not to be shared.
+come in pairs, those that are scored in crossed fours (see `windows`). A window with a polyp names its mask.
+`frames.csv` says of each frame which group, hospital and fold it is of. OUT holds parts of the frames: it is scratch,
+not to be shared.
 """
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,11 +37,26 @@ from recipes.polyp.windows import (
 
 KVASIR, POLYPGEN = SOURCES = ("kvasir_seg", "polypgen")
 FOLDS, CENTRES = 5, ("C1", "C2", "C3", "C4", "C5", "C6")
-ALL = "all"
+ALL, FRAMES = "all", "frames.csv"
 FOLD_MANIFESTS = tuple(f"fold{number}" for number in range(1, FOLDS + 1))
 CENTRE_MANIFESTS = tuple(f"centre_{centre}" for centre in CENTRES)
 MANIFESTS = (*FOLD_MANIFESTS, *CENTRE_MANIFESTS, ALL)
 BLANKED = 0.35  # of the training pairs are shown through a drawn field
+
+
+class Listed(NamedTuple):
+    """A line of `frames.csv`: the frame as source/stem, its image from the source's folder, where it belongs."""
+
+    frame: str
+    image: str
+    centre: str
+    group: str
+    fold: str
+
+    @property
+    def source(self) -> str:
+        """The data set."""
+        return self.frame.split("/")[0]
 
 
 class Amount(NamedTuple):
@@ -138,6 +155,7 @@ def write_windows(folders: Mapping[str, Path], out: Path) -> dict[str, Manifest]
     require_demo_unseen(frames)
     groups = merged_groups(frames)
     dealt = piles(frames, groups)
+    list_frames(frames, groups, dealt, out)
     pairs = [blanked(frames, pair) for pile in dealt for pair in training_pairs(frames, pile)]
     written = {}
     for name in MANIFESTS:
@@ -161,6 +179,33 @@ def write_windows(folders: Mapping[str, Path], out: Path) -> dict[str, Manifest]
     return written
 
 
+def list_frames(
+    frames: Sequence[Frame], groups: Sequence[str], dealt: Sequence[Sequence[int]], out: Path
+) -> None:
+    """Write `frames.csv`."""
+    fold_of = {number: FOLD_MANIFESTS[pile // 2] for pile, numbers in enumerate(dealt) for number in numbers}
+    rows = [
+        Listed(id_of(frame), frame.name, frame.centre, groups[number], fold_of[number])
+        for number, frame in enumerate(frames)
+    ]
+    _write_rows(out / FRAMES, [Listed._fields, *rows])
+
+
+def listed_frames(out: Path) -> list[Listed]:
+    """Read `frames.csv`."""
+    with (out / FRAMES).open(newline="", encoding="utf-8") as file:
+        return [Listed(**row) for row in csv.DictReader(file)]
+
+
+def _write_rows(path: Path, rows: Iterable[Sequence[str]]) -> None:
+    def write(scratch: Path) -> None:
+        with scratch.open("w", newline="", encoding="utf-8") as file:
+            csv_writer(file).writerows(rows)
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, write)
+
+
 def _write(manifest: Manifest, path: Path) -> None:
     """Write the manifest with a further column, `mask`: the mask's file where a polyp is in view."""
     write_manifest(manifest, path)
@@ -170,12 +215,7 @@ def _write(manifest: Manifest, path: Path) -> None:
         for row in manifest.frames
     ]
     whole = table.with_column("mask", masks)
-
-    def write(scratch: Path) -> None:
-        with scratch.open("w", newline="", encoding="utf-8") as file:
-            csv_writer(file).writerows([whole.header, *(row for _, row in whole.rows)])
-
-    write_whole(path, write)
+    _write_rows(path, [whole.header, *(row for _, row in whole.rows)])
 
 
 def _row(frames: Sequence[Frame], groups: Sequence[str], cut: Cut, split: str, out: Path) -> Row:
@@ -211,9 +251,32 @@ def _save(pixels: np.ndarray, path: Path) -> None:
 def file_of(frame: Frame, cut: Cut) -> str:
     """The name of a window's file."""
     place = "_".join(map(str, cut.window.box))
-    return (
-        f"windows/{frame.source}/{Path(frame.name).stem}_{place}{'' if cut.keep is None else '_blanked'}.png"
-    )
+    return f"windows/{id_of(frame)}_{place}{'' if cut.keep is None else '_blanked'}.png"
+
+
+def id_of(frame: Frame) -> str:
+    """A frame as source/stem."""
+    return f"{frame.source}/{Path(frame.name).stem}"
+
+
+def frame_of(window: str) -> str:
+    """The frame of a window's file, as source/stem.
+
+    >>> frame_of("windows/polypgen/C3_EndoCV2021_00458_10_20_210_260.png")
+    'polypgen/C3_EndoCV2021_00458'
+    """
+    source, name = Path(window).parts[-2:]
+    return f"{source}/{name.removesuffix('_blanked.png').rsplit('_', 4)[0]}"
+
+
+def box_of(window: str) -> tuple[int, int, int, int]:
+    """The box (x1, y1, x2, y2) of a window's file.
+
+    >>> box_of("windows/polypgen/C3_EndoCV2021_00458_10_20_210_260.png")
+    (10, 20, 210, 260)
+    """
+    x1, y1, x2, y2 = map(int, Path(window).stem.removesuffix("_blanked").rsplit("_", 4)[1:])
+    return x1, y1, x2, y2
 
 
 def mask_of(image: str) -> str:
