@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -168,23 +169,32 @@ def test_a_drawn_field_is_one_for_both_and_leaves_the_polyp_in_view(frames: list
     assert kept > 5
 
 
+class Dealt(NamedTuple):
+    """All frames of both sources, their groups, and the piles."""
+
+    frames: list[Frame]
+    groups: list[str]
+    piles: list[list[int]]
+
+
 @pytest.fixture(scope="module")
-def real(shared: Path) -> list[Frame]:
-    return load_frames({source: shared / source for source in SOURCES})
+def real(shared: Path) -> Dealt:
+    frames = load_frames({source: shared / source for source in SOURCES})
+    groups = merged_groups(frames)
+    return Dealt(frames, groups, piles(frames, groups))
 
 
 @pytest.mark.slow
-def test_piles_keep_near_copies_together_and_share_out_the_centres(real: list[Frame]) -> None:
-    groups = merged_groups(real)
-    assert len(set(groups)) < len({frame.group for frame in real}), "copies that the data do not name"
-    parts = piles(real, groups)
+def test_piles_keep_near_copies_together_and_share_out_the_centres(real: Dealt) -> None:
+    frames, groups, parts = real
+    assert len(set(groups)) < len({frame.group for frame in frames}), "copies that the data do not name"
     assert sorted(i for part in parts for i in part) == list(range(966))
     of_pile = [{groups[i] for i in part} for part in parts]
     for k, members in enumerate(of_pile):
-        assert {real[i].centre for i in parts[k]} == {KVASIR, *CENTRES}
+        assert {frames[i].centre for i in parts[k]} == {KVASIR, *CENTRES}
         for others in of_pile[k + 1 :]:
             assert not members & others
-    windows = scored_windows(real, sorted(parts[0] + parts[1]))
+    windows = scored_windows(frames, sorted(parts[0] + parts[1]))
     assert {w.frame for w in windows} <= {*parts[0], *parts[1]}
     assert (
         abs(Counter(w.label for w in windows)[0] / len(windows) - 0.5) < 0.04
@@ -193,18 +203,16 @@ def test_piles_keep_near_copies_together_and_share_out_the_centres(real: list[Fr
 
 
 @pytest.mark.slow
-def test_a_centre_is_tested_on_frames_that_nothing_was_trained_on(real: list[Frame]) -> None:
-    groups = merged_groups(real)
-    dealt = piles(real, groups)
+def test_a_centre_is_tested_on_frames_that_nothing_was_trained_on(real: Dealt) -> None:
+    frames, groups, dealt = real
     for name in MANIFESTS:
-        parts = parts_of(name, real, groups, dealt)
-        of_part = [{groups[i] for i in numbers} for numbers in parts]
+        of_part = [{groups[i] for i in numbers} for numbers in parts_of(name, frames, groups, dealt)]
         assert sum(map(len, of_part)) == len(set.union(*of_part)), "a group in two parts"
     for centre in CENTRES:
-        parts = parts_of(f"centre_{centre}", real, groups, dealt)
-        assert {real[i].centre for i in parts.test} == {centre}
-        assert centre not in {real[i].centre for i in [*parts.train, *parts.val]}
-        windows = Counter(window.frame for window in scored_windows(real, parts.test))
+        parts = parts_of(f"centre_{centre}", frames, groups, dealt)
+        assert {frames[i].centre for i in parts.test} == {centre}
+        assert centre not in {frames[i].centre for i in [*parts.train, *parts.val]}
+        windows = Counter(window.frame for window in scored_windows(frames, parts.test))
         assert windows.total() >= 80
         assert max(windows.values()) <= 8, "a frame dominates"
 
