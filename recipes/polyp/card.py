@@ -14,7 +14,7 @@ from recipes.polyp.shipping import NAME
 
 
 class Cost(NamedTuple):
-    """What an answer costs: multiply-accumulates of the backbone, milliseconds of one frame, and where that was timed."""
+    """What an answer costs: multiply-accumulates of the backbone, milliseconds of a processor for a frame (height, width)."""
 
     macs: int
     milliseconds: float
@@ -50,7 +50,7 @@ def card(
     crops = f"{config.num_crops} crops" if any(stage.crops for stage in recipe.stages) else "no crops"
     return f"""# {NAME}
 
-Is a polyp in view, or only mucosa? EfficientNet-Lite0 from ImageNet weights, fine-tuned on colonoscopy of seven sources; {config.global_size} pixels, {config.pooling} pooling, {crops}.
+Is a polyp in view, or only mucosa? EfficientNet-Lite0 from ImageNet weights, fine-tuned on colonoscopy (Kvasir-SEG and six hospitals of PolypGen); {config.global_size} pixels, {config.pooling} pooling, {crops}.
 
 !!! warning
 {_bullets(weights.limits, indent=4)}
@@ -97,7 +97,7 @@ Operating point: probability of polyp {weights.operating_points["polyp"]:.3f}, b
 
 ## Cost
 
-{cost.macs / 1e6:.0f} million multiply-accumulates in the backbone; {cost.milliseconds:.0f} ms a frame of {cost.size[1]} x {cost.size[0]} pixels, from pixels to
+{cost.macs / 1e6:.0f} million multiply-accumulates in the backbone; {cost.milliseconds:.0f} ms of processor time a frame of {cost.size[1]} x {cost.size[0]} pixels, from pixels to
 probabilities ({cost.machine}).
 
 ## Data and licence
