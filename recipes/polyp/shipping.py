@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import lag_zoo.catalogue
 import lag_zoo.weights.builtin
+from lag_zoo.catalogue.backbones import BACKBONES
 from lag_zoo.catalogue.polyp import LABELS, Trained
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.files import write_whole
@@ -62,7 +63,9 @@ def ship(model: LAG, results: Sequence[Measurement], frames: Sequence[Frame]) ->
     shipped, files = _save(model.eval())
     known = KnownFrames({frame_digest(frame.pixels): frame.hashes[0] for frame in frames})
     write_whole(CATALOGUE / f"{NAME}_frames.txt", known.to_text())
-    trained = Trained(config=shipped.config, weights=_specification(model, files, results))
+    pinned = BACKBONES["tf_efficientnet_lite0"].pinned
+    config = dataclasses.replace(shipped.config, backbone=pinned)
+    trained = Trained(config=config, weights=_specification(model, files, results))
     write_whole(CATALOGUE / f"{NAME}.json", trained.to_json())
     return trained
 
