@@ -78,7 +78,7 @@ the sixth. A frame gives several windows, and the intervals are by group of near
 ## What is asked
 
 Windows of native pixels, from 192 on the short side up to nearly the frame, wholly inside the field of view. Positive:
-polyp pixels make up 5% of the window or more, or 1% and at least half of the frame's polyp. Negative: no polyp pixel in
+polyp pixels make up 10% of the window or more, or 2% and at least half of the frame's polyp. Negative: no polyp pixel in
 it, nor within 8 pixels of it. The windows scored come in crossed fours: in frame A place s holds a polyp and place t
 does not, in frame B the other way round. So frame, place, size and shape are balanced; the probes above check it. Text
 that the processor burnt over the mucosa stays in view.

@@ -1,7 +1,7 @@
 """Windows of native pixels cut from frames with polyp masks: a polyp is in view, or only mucosa is.
 
 A frame always holds a polyp, so frames cannot be classified; parts of them can. A window lies wholly in the field of
-view. It is **positive** where polyp pixels make up 5% of it or more, or 1% and at least half of the frame's polyp area;
+view. It is **positive** where polyp pixels make up 10% of it or more, or 2% and at least half of the frame's polyp area;
 it is **negative** where there is no polyp pixel in it, nor within 8 pixels of it; what lies between is not used.
 
 Nothing but the pixels may give the answer away. Windows for training come in pairs, one of each label:
@@ -31,7 +31,7 @@ SMALLEST = 192  # pixels on the short side
 LARGEST = 0.95  # of the field's short side
 MARGIN = 8
 ALIKE = 0.05  # how far the fields of two frames may differ, relatively
-POSITIVE_SHARE, SMALL_SHARE, MOST_OF_POLYP = 0.05, 0.01, 0.5
+POSITIVE_SHARE, SMALL_SHARE, MOST_OF_POLYP = 0.1, 0.02, 0.5
 
 Array = npt.NDArray[np.signedinteger[Any]]
 

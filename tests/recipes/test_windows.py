@@ -96,7 +96,7 @@ def test_the_rule() -> None:
     full = [250, 250, 450, 450]  # the whole polyp: 20% of the window
     clean = [359, 300, 559, 500]  # 9 pixels beside it
     near = [354, 300, 554, 500]  # 4 pixels beside it
-    sliver = [340, 200, 560, 420]  # under 5%, and not most of the polyp
+    sliver = [340, 200, 560, 420]  # under 10%, and not most of the polyp
     small_but_whole = [240, 90, 690, 590]
     boxes = np.array([full, clean, near, sliver, small_but_whole])
     assert label_of(frame, boxes).tolist() == [1, 0, -1, -1, 1]
