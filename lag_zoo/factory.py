@@ -20,6 +20,8 @@ from lag_zoo.weights.lookup import Reach, look_up, require_same_shapes
 from lag_zoo.weights.report import LoadReport
 from lag_zoo.weights.sources import Found
 
+_OF_THE_LABELS = ("label_names", "task", "pooling", "topk")  # with a new head they are free
+
 
 def create_model(
     name: str,
@@ -187,7 +189,7 @@ def _refuse_other_meaning(config: LAGConfig, trained: LAGConfig, source: str) ->
     """Refuse weights that would load and then predict under other label names or on other pixels."""
     same_labels = set(config.label_names or ()) == set(trained.label_names or ())
     same_classes = same_labels and config.num_classes == trained.num_classes
-    for field in ("mean", "std", *(("label_names", "task") if same_classes else ())):
+    for field in ("mean", "std", *(_OF_THE_LABELS if same_classes else ())):
         asked, own = getattr(config, field), getattr(trained, field)
         if asked != own:
             raise WeightsMismatchError(

@@ -111,7 +111,8 @@ def frames_behind(seen: Iterable[DatasetRef], path: Path | None = None) -> Known
     lists += [
         known_frames(name)
         for name in list_models(pretrained=True)
-        if named & {data.id for data in model_info(name).weights[0].seen_data}
+        # A list holds the frames of its model's own training, not those of what the model began from.
+        if named & {data.id for data in model_info(name).weights[0].training_data}
     ]
     return KnownFrames({digest: value for each in lists for digest, value in each.hashes.items()})
 

@@ -27,6 +27,7 @@ TORCHVISION_BACKBONES = ("googlenet", "squeezenet1_1")
 
 Task = Literal["multiclass", "multilabel"]
 Fusion = Literal["concat", "mean", "attention"]
+Pooling = Literal["average", "topk"]
 Policy = Literal["sobol", "grid", "random"]
 Domain = Literal["wli", "lci", "polyp"]
 Json = str | int | float | bool | None
@@ -207,6 +208,9 @@ class LAGConfig(Spec):
         label_names: one name an output, in their order.
         task: `multiclass` (softmax, exclusive labels) or `multilabel` (sigmoid).
         fusion: how the crops join the global view: `concat` (the paper; a fixed number of crops), `mean`, `attention`.
+        pooling: `average`: the backbone's features are pooled over the frame, and scored once (the paper); `topk`: each
+            position of its map is scored, and the highest scores make the logit, so that a map shows where.
+        topk: share of the positions whose mean is the logit, with `topk` pooling.
         num_crops: crops an image.
         crop_size: side of a crop, in native pixels.
         crop_widths: channels of the four convolutions of the crop branch.
@@ -230,6 +234,8 @@ class LAGConfig(Spec):
     label_names: tuple[str, ...] | None = None
     task: Task = "multiclass"
     fusion: Fusion = "concat"
+    pooling: Pooling = "average"
+    topk: Annotated[float, Between(0.001, 1)] = 0.1
     num_crops: Annotated[int, Between(1, 4096)] = 10
     crop_size: Annotated[int, Between(16, 1024)] = 64
     crop_widths: Annotated[tuple[int, ...], Count(4), Between(1, 4096)] = (16, 32, 64, 64)
@@ -274,6 +280,8 @@ class ConfigFields(TypedDict, total=False):
     label_names: Iterable[str] | None
     task: Task
     fusion: Fusion
+    pooling: Pooling
+    topk: float
     num_crops: int
     crop_size: int
     crop_widths: Iterable[int]

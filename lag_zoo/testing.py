@@ -146,14 +146,18 @@ def _check_copies(model: LAG) -> None:
 
 @torch.no_grad()
 def _check_features(model: LAG) -> None:
-    features = model.forward_features(_frames())
-    _require_shape(features, (2, model.num_features), "forward_features gives features that")
+    features, logits = model.forward_features(_frames()), _logits(model)
+    rows = (2,) if model.config.pooling == "average" else features.shape[:2]  # a row a frame, or a position
+    _require_shape(features, (*rows, model.num_features), "forward_features gives features that")
     hidden = model.forward_head(features, pre_logits=True)
-    _require_shape(hidden, (2, model.head_hidden_size), "forward_head(pre_logits=True) gives features that")
-    logits = _logits(model)
+    _require_shape(
+        hidden, (*rows, model.head_hidden_size), "forward_head(pre_logits=True) gives features that"
+    )
     _require_close(model.forward_head(features), logits, "forward_head(forward_features(x)) and forward(x)")
     _require_close(
-        model.get_classifier()(hidden), logits, "get_classifier() on the pre-logits and forward(x)"
+        model.pooled(model.get_classifier()(hidden)),
+        logits,
+        "get_classifier() on the pre-logits, pooled, and forward(x)",
     )
 
 

@@ -1,5 +1,6 @@
 """Which frames weights have seen, by the data sets that they name."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 import torchvision.transforms.v2.functional as F
 
 import lag_zoo
+from lag_zoo import provenance
 from lag_zoo.data.images import read_image
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.likeness import frame_hashes
@@ -33,6 +35,17 @@ def test_weights_made_from_others_have_seen_what_those_saw(tmp_path: Path) -> No
     assert report is not None
     assert report.initialised_from == (f"local-dir:{tmp_path / '0'}", f"the built-in {BUILT_IN}.kvasir_seg")
     assert frames_behind(report.trained_on) == known_frames(BUILT_IN)
+
+
+def test_weights_of_one_origin_do_not_share_what_one_of_them_saw_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A model of the zoo that began from ImageNet: its frames are not those behind everything from ImageNet."""
+    spec = lag_zoo.model_info(BUILT_IN)
+    begun = dataclasses.replace(spec.weights[0], inherited_data=(DatasetRef("imagenet-1k"),))
+    monkeypatch.setattr(provenance, "model_info", lambda _: dataclasses.replace(spec, weights=(begun,)))
+    assert frames_behind([DatasetRef("imagenet-1k")]) == KnownFrames()
+    assert frames_behind(begun.seen_data) == known_frames(BUILT_IN)
 
 
 @pytest.mark.parametrize("hashed", [True, False])

@@ -36,6 +36,7 @@ def configs(draw: st.DrawFn) -> LAGConfig:
         label_names=names,
         task=draw(st.sampled_from(["multiclass", "multilabel"])),
         fusion=draw(st.sampled_from(["concat", "mean", "attention"])),
+        pooling=draw(st.sampled_from(["average", "topk"])),
         num_crops=draw(st.integers(1, 4096)),
         crop_size=draw(st.integers(16, 1024)),
         crop_widths=draw(st.tuples(*[st.integers(1, 4096)] * 4)),
@@ -195,7 +196,8 @@ def test_bounds_hold(field: str, bound: Between) -> None:
 
 def test_every_number_has_bounds() -> None:
     """A stranger's file decides how much memory a network takes."""
-    free = {"backbone", "label_names", "task", "fusion", "policy", "backbone_args", "schema_version"}
+    names = {"backbone", "label_names", "task", "fusion", "pooling", "policy"}
+    free = names | {"backbone_args", "schema_version"}
     hints = typing.get_type_hints(LAGConfig)
     assert {name for name, hint in hints.items() if hint is not bool} - free == set(bounds_of(LAGConfig))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import lag_zoo
 from lag_zoo.catalogue import NO_GASTRIC_WEIGHTS, NOT_A_MEDICAL_DEVICE
+from lag_zoo.catalogue.builtin_backbones import BUILTIN_BACKBONES, backbone_weights_state
 from lag_zoo.catalogue.reported import ReportedResult
 from lag_zoo.cli.tables import engineering
 from lag_zoo.specs import ModelSpec
@@ -27,6 +28,7 @@ def _zoo() -> str:
     specs = [lag_zoo.model_info(name) for name in lag_zoo.list_models()]
     trained = [spec for spec in specs if spec.weights]
     untrained = [spec for spec in specs if not spec.weights]
+    inside = "; ".join(f"`{row.pinned}` ({row.licence}; {row.origin})" for row in BUILTIN_BACKBONES.values())
     answers = "\n".join(f"- {_name(spec)}, {spec.weights_state}: {spec.description}" for spec in trained)
     return f"""# The zoo
 
@@ -49,15 +51,27 @@ architecture for your own labels, too: [backbones](backbones.md).
 
 *Input* is the side of the backbone's global view in pixels. *Parameters* are of the whole network. *MACs* are
 multiply-accumulates for one image: of the backbone on its global view, and of the crop branch on all crops. The
-*licence* is of the backbone's published pretrained weights, as their publisher names it; the package ships none of
-those.
+*licence* is of the backbone's published pretrained weights, as their publisher names it. *Backbone weights* says where
+`pretrained="backbone"` takes them: those that are built in travel in the package and need no network; on the Hub they
+are timm's; torchvision's two come from a file, which `lag-zoo convert` makes.
+
+Built in: {inside}.
 
 What the paper reports is on [a page of its own](reported.md).
 """
 
 
 def _models(specs: list[ModelSpec]) -> str:
-    columns = ["name", "labels", "input", "parameters", "backbone MACs", "crop MACs", "backbone licence"]
+    columns = [
+        "name",
+        "labels",
+        "input",
+        "parameters",
+        "backbone MACs",
+        "crop MACs",
+        "backbone weights",
+        "licence",
+    ]
     return _table(columns, [_row(spec) for spec in specs], numbers=columns[2:6])
 
 
@@ -69,6 +83,7 @@ def _row(spec: ModelSpec) -> list[str]:
         engineering(spec.params),
         engineering(spec.backbone_macs),
         engineering(spec.crop_macs),
+        backbone_weights_state(spec.config.backbone),
         spec.backbone_licence,
     ]
 

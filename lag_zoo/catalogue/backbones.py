@@ -53,6 +53,7 @@ _ROWS = (
     # Today's.
     Backbone("mobilenetv3_small_100", "lamb_in1k", 1517856, 1024, 55486400, 224, "apache-2.0"),
     Backbone("mobilenetv4_conv_small", "e2400_r224_in1k", 2493024, 1280, 184725568, 224, "apache-2.0"),
+    Backbone("tf_efficientnet_lite0", "in1k", 3371008, 1280, 383907552, 224, "apache-2.0"),
     Backbone("convnext_tiny", "in12k_ft_in1k", 27820128, 768, 4454763264, 224, "apache-2.0"),
     Backbone("tf_efficientnetv2_s", "in21k_ft_in1k", 20177488, 1280, 5306281248, 300, "apache-2.0"),
     Backbone("vit_small_patch16_224", "augreg_in21k_ft_in1k", 21665664, 384, 4598498304, 224, "apache-2.0"),

@@ -6,11 +6,18 @@ from typing import Annotated
 import typer
 
 from lag_zoo.catalogue import GASTRIC, NO_GASTRIC_WEIGHTS, NOT_A_MEDICAL_DEVICE
+from lag_zoo.catalogue.builtin_backbones import backbone_weights_state, builtin_backbone
 from lag_zoo.cli.tables import console, engineering, plain_table
 from lag_zoo.registry import model_info
 from lag_zoo.specs import Measurement, ModelSpec, WeightSpec
 
 Lines = Iterator[tuple[str, str]]
+
+_STARTS = {
+    "built in": "built in: training starts from them without a network (pretrained='backbone')",
+    "on the Hub": "timm's, fetched from the Hub where it publishes any (pretrained='backbone')",
+    "a file of yours": "none on the Hub; a file, converted by `lag-zoo convert` (backbone_weights=FILE)",
+}
 
 
 def info(
@@ -46,7 +53,16 @@ def _network(spec: ModelSpec) -> Lines:
     )
     yield "parameters", engineering(spec.params)
     yield "MACs", f"backbone {engineering(spec.backbone_macs)}, crops {engineering(spec.crop_macs)}"
-    yield "backbone licence", f"{spec.backbone_licence or 'not stated'} (of its published pretrained weights)"
+    yield from _of_the_backbone(spec)
+
+
+def _of_the_backbone(spec: ModelSpec) -> Lines:
+    inside = builtin_backbone(spec.config.backbone)
+    licence = spec.backbone_licence or (inside.licence if inside else "not stated")
+    yield "backbone licence", f"{licence} (of its published pretrained weights)"
+    yield "backbone weights", _STARTS[backbone_weights_state(spec.config.backbone)]
+    if inside:
+        yield "their origin", inside.origin
 
 
 def _weights(spec: ModelSpec) -> Lines:

@@ -5,9 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
+from lag_zoo.catalogue.builtin_backbones import backbone_weights_state
 from lag_zoo.cli.tables import console, engineering, plain_table, total_macs
 from lag_zoo.registry import list_models, model_info
 from lag_zoo.specs import ModelSpec
+
+_INSIDE = "built in"
+_LEGEND = """None yet: an architecture, to train on your own data.
+Backbone: one whose backbone has its own weights, of ImageNet, in the package:
+training starts from them without a network."""
 
 
 def list_(
@@ -18,9 +24,9 @@ def list_(
     domain: Annotated[str | None, typer.Option(help="Only this domain: wli, lci or polyp.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A list of JSON objects.")] = False,
 ) -> None:
-    """List the models of the zoo, those with trained weights first."""
+    """List the models of the zoo, those with trained weights first, then those whose backbone has them built in."""
     specs = [model_info(name) for name in list_models(pattern, pretrained=pretrained, domain=domain)]
-    specs.sort(key=lambda spec: not spec.weights)
+    specs.sort(key=lambda spec: (not spec.weights, backbone_weights_state(spec.config.backbone) != _INSIDE))
     if as_json:
         typer.echo(json.dumps([_row(spec) for spec in specs], indent=2, ensure_ascii=False))
         return
@@ -37,12 +43,10 @@ def list_(
     for spec in specs:
         row = _row(spec)
         size = engineering(row["params"]), engineering(row["macs"])
-        table.add_row(row["name"], row["domain"], ", ".join(row["label_names"]), *size, row["weights"])
+        table.add_row(row["name"], row["domain"], ", ".join(row["label_names"]), *size, _weights(row))
     console().print(table)
     trained = sum(bool(spec.weights) for spec in specs)
-    typer.echo(
-        f"\nWith weights: {trained} of {len(specs)}. None yet: an architecture, to train on your own data."
-    )
+    typer.echo(f"\nWith weights: {trained} of {len(specs)}. {_LEGEND}")
 
 
 def _row(spec: ModelSpec) -> dict[str, Any]:
@@ -53,4 +57,10 @@ def _row(spec: ModelSpec) -> dict[str, Any]:
         "params": spec.params,
         "macs": total_macs(spec.backbone_macs, spec.crop_macs),
         "weights": spec.weights_state,
+        "backbone_weights": backbone_weights_state(spec.config.backbone),
     }
+
+
+def _weights(row: dict[str, Any]) -> str:
+    backbone_only = row["weights"] == "none yet" and row["backbone_weights"] == _INSIDE
+    return "backbone" if backbone_only else str(row["weights"])

@@ -1,6 +1,7 @@
 """Fusion: the crops join the global view.
 
-Each fusion takes the global features (B, G), the crop features (B, N, D) and `inside` (B, N), and gives `Fused`.
+Each fusion takes the global features (B, G), the crop features (B, N, D) and `inside` (B, N), and gives `Fused`. Where
+there are global features of each position (B, P, G), the same crop features join them all.
 Only attention weighs the crops; the weights of the others are `None`.
 """
 
@@ -14,10 +15,17 @@ from lag_zoo.specs import Fusion
 
 
 class Fused(NamedTuple):
-    """Features (B, F), and the weight of each crop (B, N), which sum to 1, where the fusion has weights."""
+    """Features (B, F) or (B, P, F), and where the fusion has weights, each crop's (B, N), which sum to 1."""
 
     features: Tensor
     weights: Tensor | None
+
+
+def _joined(global_features: Tensor, of_crops: Tensor) -> Tensor:
+    """Global features (B, G) or (B, P, G) and one row a frame of the crops' (B, D), side by side."""
+    if global_features.ndim == 3:
+        of_crops = of_crops[:, None].expand(-1, global_features.shape[1], -1)
+    return torch.cat([global_features, of_crops], dim=-1)
 
 
 def _usable(inside: Tensor) -> Tensor:
@@ -31,8 +39,8 @@ class _Fusion(nn.Module):
     out_features: int
 
     def without_crops(self, global_features: Tensor) -> Tensor:
-        """Global features (B, G) -> fused features (B, F), with zeros in the place of the crops'."""
-        return nn.functional.pad(global_features, (0, self.out_features - global_features.shape[1]))
+        """Global features (B, G) or (B, P, G) -> fused features, with zeros in the place of the crops'."""
+        return nn.functional.pad(global_features, (0, self.out_features - global_features.shape[-1]))
 
 
 class ConcatFusion(_Fusion):
@@ -49,7 +57,7 @@ class ConcatFusion(_Fusion):
                 f"concat fusion was built for {self.num_crops} crops and got {crop_features.shape[1]}; "
                 "mean and attention take any number"
             )
-        return Fused(torch.cat([global_features, crop_features.flatten(1)], dim=1), None)
+        return Fused(_joined(global_features, crop_features.flatten(1)), None)
 
 
 class MeanFusion(_Fusion):
@@ -63,7 +71,7 @@ class MeanFusion(_Fusion):
         weight = _usable(inside).to(crop_features.dtype)
         weight = weight / weight.sum(1, keepdim=True)
         mean = (weight[..., None] * crop_features).sum(1)
-        return Fused(torch.cat([global_features, mean], dim=1), None)
+        return Fused(_joined(global_features, mean), None)
 
 
 class AttentionFusion(_Fusion):
@@ -84,7 +92,7 @@ class AttentionFusion(_Fusion):
         score = self.score(self.value(crop_features).tanh() * self.gate(crop_features).sigmoid())[..., 0]
         weights = score.masked_fill(~_usable(inside), float("-inf")).softmax(1)
         pooled = (weights[..., None] * crop_features).sum(1)
-        return Fused(torch.cat([global_features, pooled], dim=1), weights)
+        return Fused(_joined(global_features, pooled), weights)
 
 
 FUSIONS: dict[Fusion, type[ConcatFusion | MeanFusion | AttentionFusion]] = {

@@ -23,7 +23,8 @@ from lag_zoo.nn.fast.onednn import pack_convolutions
 from lag_zoo.nn.fusion import FUSIONS, Fused
 from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.nn.normalise import normalise
-from lag_zoo.specs import ConfigFields, LAGConfig, Policy, WeightSpec, as_tuple, require_known_fields
+from lag_zoo.nn.positions import features_at_positions, mean_of_highest
+from lag_zoo.specs import ConfigFields, LAGConfig, Policy, Pooling, WeightSpec, as_tuple, require_known_fields
 from lag_zoo.views import Views, ViewSampler
 from lag_zoo.views.pixels import Frames, ImageLike
 
@@ -38,6 +39,13 @@ _CROP_FIELDS = {  # field of LAGConfig: attribute of CropEnsemble
     "crop_se_ratio": "se_ratio",
     "shared_crops": "shared",
 }
+
+
+_READINGS: dict[Pooling, Callable[[nn.Module, Tensor], Tensor]] = {
+    "average": backbone_features,
+    "topk": features_at_positions,
+}
+"""Features of the backbone, by the pooling: of the whole frame, or of each position."""
 
 
 class LAG(nn.Module):
@@ -132,7 +140,7 @@ class LAG(nn.Module):
         return ViewSampler.from_config(self.config, policy=policy, seed=seed, with_coverage=with_coverage)
 
     def forward_features(self, x: Frames | Views) -> Tensor:
-        """Frames or views -> global and crop features, fused: (B, num_features)."""
+        """Frames or views -> global and crop features, fused: (B, num_features), in top-k pooling a row a position."""
         return self.fused(x).features
 
     def fused(self, x: Frames | Views) -> Fused:
@@ -141,12 +149,31 @@ class LAG(nn.Module):
         return self.fusion(self.global_features(views), self.crop_features(views), views.inside)  # type: ignore[no-any-return]
 
     def global_features(self, views: Views) -> Tensor:
-        """Batched views -> features of the global view (B, global_dim)."""
-        return self.global_fc(backbone_features(self.backbone, self._normalised(views.global_view)))  # type: ignore[no-any-return]
+        """Batched views -> features of the global view (B, global_dim), with top-k pooling a row a position.
+
+        Raises:
+            BackboneError: top-k pooling, and a backbone without a map.
+        """
+        return self._global_features(views, self.config.pooling)
 
     def crop_features(self, views: Views) -> Tensor:
         """Batched views -> features of the crops (B, N, crop_embed_dim)."""
         return self.crops(self._normalised(views.crops))  # type: ignore[no-any-return]
+
+    def position_scores(self, x: Frames | Views) -> Tensor:
+        """Frames or views -> the head's score of each label at each position of the map (B, num_classes, h, w).
+
+        With top-k pooling the logits are the mean of the highest of these scores. A network with average pooling was
+        not trained to give them: the head then takes each position as if the whole frame looked like it.
+
+        Raises:
+            BackboneError: a backbone without a map.
+        """
+        views = self._seen(x)
+        features = self._global_features(views, "topk")
+        fused = self.fusion(features, self.crop_features(views), views.inside).features
+        scores = self.head(self.hidden(fused)).transpose(1, 2)
+        return scores.unflatten(2, (math.isqrt(scores.shape[2]),) * 2)  # type: ignore[no-any-return]
 
     def forward_global(self, x: Frames | Views) -> Tensor:
         """Frames or views -> logits (B, num_classes) of the global view alone; crop features are zero."""
@@ -199,9 +226,23 @@ class LAG(nn.Module):
         return super().train(mode)
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
-        """Fused features -> logits (B, num_classes), or with `pre_logits` the classifier's input (B, hidden_dim)."""
+        """Fused features -> logits (B, num_classes), or with `pre_logits` the classifier's input (B, hidden_dim).
+
+        With top-k pooling the classifier's input has a row a position (B, P, hidden_dim); without a classifier the
+        logits are its mean over them.
+        """
         features = self.hidden(features)
-        return features if pre_logits else self.head(features)
+        return features if pre_logits else self.pooled(self.head(features))
+
+    def pooled(self, scores: Tensor) -> Tensor:
+        """The classifier's output, in top-k pooling a row a position (B, P, C), -> logits (B, num_classes)."""
+        if scores.ndim == 2:
+            return scores
+        return mean_of_highest(scores, self.config.topk) if self.num_classes else scores.mean(1)
+
+    def _global_features(self, views: Views, pooling: Pooling) -> Tensor:
+        features = _READINGS[pooling](self.backbone, self._normalised(views.global_view))
+        return self.global_fc(features)  # type: ignore[no-any-return]
 
     def _seen(self, x: Frames | Views, *, with_crops: bool = True) -> Views:
         """Views as they are, batched; or those of frames, without the coverage, which no layer looks at."""

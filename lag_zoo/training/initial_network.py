@@ -4,6 +4,7 @@ import dataclasses
 
 import torch
 
+from lag_zoo.catalogue.builtin_backbones import BUILTIN_BACKBONES
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import DataError, InvalidConfigError, WeightsNotFoundError
 from lag_zoo.factory import create_model
@@ -88,11 +89,16 @@ def _ways_on() -> str:
 
     In Python the same are `model` and `pretrained` of `finetune`.
     """
-    inside = [name for name in list_models(pretrained=True) if model_info(name).weights[0].repo is None]
-    ways = [f"start from weights inside the package, --model {' or '.join(inside)}"] if inside else []
+    backbones = [f"lag_{name}" for name in BUILTIN_BACKBONES]
+    trained = [name for name in list_models(pretrained=True) if model_info(name).weights[0].repo is None]
+    ways = [
+        f"start from {kind} inside the package, --model {' or '.join(names)}"
+        for kind, names in (("a backbone whose weights are", backbones), ("a trained network", trained))
+        if names
+    ]
     ways += [
-        "start untrained, --set pretrained=false",
         "start from a file of the backbone's weights, --backbone-weights FILE",
+        "start untrained, --set pretrained=false",
         "or fetch the weights where there is a network: what the cache holds needs none afterwards",
     ]
     return "; ".join(ways)

@@ -14,11 +14,15 @@ from lag_zoo.views import Views
 
 
 class TrainingOutput(NamedTuple):
-    """Logits with crops (B, C), logits of the global path alone (B, C), and the global features (B, global_dim)."""
+    """Logits with crops (B, C), logits of the global path alone (B, C), and the global features (B, global_dim).
+
+    With top-k pooling also the scores at each position (B, P, C), of which the logits are the highest.
+    """
 
     logits: Tensor
     global_logits: Tensor
     global_features: Tensor
+    position_scores: Tensor | None = None
 
 
 class TrainingModel(nn.Module):
@@ -37,12 +41,18 @@ class TrainingModel(nn.Module):
         """
         features = self.lag.global_features(views)
         dropped = self.lag.fusion.without_crops(features)
-        global_logits = self.lag.forward_head(dropped)
+        global_logits, scores = self._read(dropped)
+        of_frame = features if features.ndim == 2 else features.mean(1)
         if kept is None:
-            return TrainingOutput(global_logits, global_logits, features)
+            return TrainingOutput(global_logits, global_logits, of_frame, scores)
         chosen = Views(*(part[kept] for part in views))
         fused = self.lag.fusion(features[kept], self.lag.crop_features(chosen), chosen.inside).features
-        own, crops = fused.tensor_split([features.shape[1]], dim=1)
-        fused = torch.cat([own, crops * (len(features) / len(kept))], dim=1)
-        logits = self.lag.forward_head(dropped.index_copy(0, kept, fused.to(dropped.dtype)))
-        return TrainingOutput(logits, global_logits, features)
+        own, crops = fused.tensor_split([features.shape[-1]], dim=-1)
+        fused = torch.cat([own, crops * (len(features) / len(kept))], dim=-1)
+        logits, scores = self._read(dropped.index_copy(0, kept, fused.to(dropped.dtype)))
+        return TrainingOutput(logits, global_logits, of_frame, scores)
+
+    def _read(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Fused features -> logits, and the scores at each position where there are positions."""
+        scores = self.lag.head(self.lag.forward_head(features, pre_logits=True))
+        return self.lag.pooled(scores), scores if scores.ndim == 3 else None

@@ -1,18 +1,21 @@
-"""A backbone's own weights, from wherever its authors publish them: timm's Hub repositories, or anyone's file.
+"""A backbone's own weights: inside the package, in timm's Hub repositories, or in anyone's file.
 
 The whole backbone has to arrive: what is left over in the file (a classifier) is reported, what is missing is an error.
 """
 
 import sys
 from collections.abc import Callable, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 import timm
 from torch import Tensor, nn
 
+from lag_zoo.catalogue.builtin_backbones import BUILTIN_BACKBONES, BuiltinBackbone, builtin_backbone
 from lag_zoo.errors import InvalidConfigError, WeightsMismatchError, WeightsNotFoundError
-from lag_zoo.specs import TORCHVISION_BACKBONES
+from lag_zoo.specs import TORCHVISION_BACKBONES, DatasetRef
+from lag_zoo.weights import builtin
 from lag_zoo.weights.files import compare, read_weights, verify_file
 from lag_zoo.weights.hub import Place, cached_or_asked, fetch_verified, stated_licence
 from lag_zoo.weights.report import LoadReport
@@ -21,27 +24,35 @@ from lag_zoo.weights.sources import HUB
 Prefix = str | Mapping[str, str]
 _FILE = "model.safetensors"
 _SHOWN = 3
+_INSIDE = " or ".join(f"lag_{name}" for name in BUILTIN_BACKBONES)
 _WAYS_ON = (
-    "a file of its weights, backbone_weights=FILE; an untrained backbone, pretrained=False; or a model with weights of "
-    "its own, pretrained=True, as lag_zoo.list_models(pretrained=True) lists them"
+    f"a backbone whose weights are in the package, {_INSIDE}; a file of "
+    "its weights, backbone_weights=FILE; an untrained backbone, pretrained=False; or a model with weights of its own, "
+    "pretrained=True, as lag_zoo.list_models(pretrained=True) lists them"
 )
 
 
 class BackboneFile(NamedTuple):
-    """A verified file of backbone weights, and where it came from."""
+    """A file of backbone weights, and where it came from; `sha256` is what it has to have, where somebody vouches."""
 
     path: Path
     source: str
     revision: str | None = None
     licence: str = ""
+    sha256: str | None = None
+    trained_on: tuple[DatasetRef, ...] = ()
 
 
 def timm_weights(backbone: str, *, cache_dir: Path | None, local_files_only: bool) -> BackboneFile:
-    """The weights of a timm name in timm's own Hub repository, cached or downloaded; verified by the Hub's digest.
+    """The weights of a timm name: inside the package, without any request, or in timm's own Hub repository.
+
+    There they are cached or downloaded, and verified by the Hub's digest.
 
     Raises:
         WeightsNotFoundError: timm publishes none for it on the Hub, or they cannot be had; the message says why.
     """
+    if (inside := builtin_backbone(backbone)) is not None:
+        return _in_the_package(inside)
     if backbone in TORCHVISION_BACKBONES:
         raise WeightsNotFoundError(
             f"{backbone} is torchvision's, which publishes no safetensors: convert its checkpoint with "
@@ -90,9 +101,10 @@ def load_backbone(backbone: nn.Module, file: BackboneFile, prefix: Prefix | None
 
     Raises:
         WeightsMismatchError: less than the whole backbone arrived; the backbone is untouched.
-        WeightsNotFoundError, WeightsIntegrityError: there is no such file, or it is none of safetensors.
+        WeightsNotFoundError, WeightsIntegrityError: there is no such file, or it is none of safetensors, or other bytes
+            than were vouched for.
     """
-    weights = read_weights(file.path)
+    weights = read_weights(file.path, file.sha256)
     mine = _renamed(weights, prefix)
     if not mine:
         raise WeightsMismatchError(
@@ -116,6 +128,17 @@ def load_backbone(backbone: nn.Module, file: BackboneFile, prefix: Prefix | None
         resized=resized,
         unexpected=unexpected,
         licences=(file.licence,) if file.licence else (),
+        trained_on=file.trained_on,
+    )
+
+
+def _in_the_package(row: BuiltinBackbone) -> BackboneFile:
+    return BackboneFile(
+        Path(str(files(builtin))) / row.file,
+        f"the built-in {row.pinned}",
+        licence=row.licence,
+        sha256=row.sha256,
+        trained_on=row.training_data,
     )
 
 

@@ -58,10 +58,13 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], **metadata: str) ->
         OSError: it cannot be written.
     """
     own = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in weights.items()}
+    path.touch()
+    mode = path.stat().st_mode  # safetensors puts a file in its place that only the owner may read
     try:
         save_file(own, path, metadata={"format": "pt", **metadata})
     except SafetensorError as error:
         raise OSError(f"{path} cannot be written: {error}") from error
+    path.chmod(mode)
 
 
 def _mapped(path: Path) -> dict[str, Tensor]:

@@ -76,7 +76,9 @@ class TestList:
         lines = [line.split() for line in ran.out.splitlines()]
         names = [line[0] for line in lines if line and line[0].startswith("lag_")]
         trained = lag_zoo.list_models(pretrained=True)
-        assert names == [*trained, *(name for name in lag_zoo.list_models() if name not in trained)]
+        inside = lag_zoo.list_models("lag_tf_efficientnet_lite0_*")
+        first = [*trained, *(name for name in inside if name not in trained)]
+        assert names == [*first, *(name for name in lag_zoo.list_models() if name not in first)]
         assert (
             f"With weights: {len(trained)} of {len(names)}. None yet: an architecture, to train" in ran.flat
         )
@@ -121,7 +123,17 @@ class TestList:
             "params": 24329955,
             "macs": 4087136256 + 135720960,
             "weights": "none yet",
+            "backbone_weights": "on the Hub",
         }
+        assert rows["lag_tf_efficientnet_lite0_wli"]["backbone_weights"] == "built in"
+        assert rows["lag_googlenet_wli"]["backbone_weights"] == "a file of yours"
+
+    def test_a_backbone_that_is_built_in_shows(self, run: Run) -> None:
+        ran = run("list", "lag_tf_efficientnet_lite0_*")
+        assert [line.split()[-1] for line in ran.out.splitlines() if line.startswith("lag_")][
+            -1
+        ] == "backbone"
+        assert "training starts from them without a network" in ran.flat
 
     def test_nothing_is_like_it(self, run: Run) -> None:
         ran = run("list", "nothing*")
@@ -142,6 +154,18 @@ class TestInfo:
         for part in ("3.75 M", "backbone 689 M, crops 136 M", "fastvit-license", "256 pixels", "none yet"):
             assert part in ran.flat
         assert NO_GASTRIC_WEIGHTS in ran.flat
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [
+            ("lag_tf_efficientnet_lite0_wli", "built in: training starts from them without a network"),
+            ("lag_tf_efficientnet_lite0", "their origin Google's EfficientNet-Lite release"),
+            ("lag_resnet50_wli", "timm's, fetched from the Hub"),
+            ("lag_googlenet_wli", "none on the Hub; a file"),
+        ],
+    )
+    def test_where_the_backbones_weights_are(self, run: Run, name: str, said: str) -> None:
+        assert said in run("info", name).flat
 
     def test_with_weights(self, run: Run, trained: ModelSpec) -> None:
         ran = run("info", trained.name)

@@ -2,16 +2,21 @@
 
 import json
 import re
-import shlex
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
 import lag_zoo
+from lag_zoo.catalogue.builtin_backbones import builtin_backbone
 from lag_zoo.cli.app import app
 from lag_zoo.errors import InvalidConfigError, WeightsNotFoundError
+from lag_zoo.training import finetuning, list_recipes, load_recipe
+from lag_zoo.training.initial_network import build_network
+from lag_zoo.weights.files import write_weights
 from tests.training.drawn_data import write_frames
 
 LEAST = ["fields.global_size=32", "batch_size=4", "workers=0", "tracker=none", "epochs=2"]
@@ -34,27 +39,65 @@ def least() -> list[str]:
     return [part for change in LEAST for part in ("--set", change)]
 
 
+class _Started(Exception):
+    """The network that a run would begin with."""
+
+
+@pytest.fixture
+def start(frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., lag_zoo.LAG]:
+    """What `lag-zoo train finetune FRAMES OPTIONS` begins with where no Hub is in reach; it then stops."""
+
+    def begin(*options: str) -> lag_zoo.LAG:
+        with pytest.raises(_Started) as started:
+            run("train", "finetune", frames, "-o", tmp_path / "run", *options, *least())
+        (network,) = started.value.args
+        return network
+
+    def stop(*arguments: Any) -> None:
+        raise _Started(build_network(*arguments))
+
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr(finetuning, "build_network", stop)
+    return begin
+
+
 def test_without_a_network_the_ways_that_are_named_go_on(
+    start: Callable[..., lag_zoo.LAG], tmp_path: Path
+) -> None:
+    small = ("--model", "lag_mobilenetv3_small_050")
+    with pytest.raises(WeightsNotFoundError) as refused:
+        start(*small)
+    said = str(refused.value)
+    backbone, trained = re.findall(r"--model (\S+?)[;,]", said)
+    assert backbone == load_recipe("finetune").model
+    for model, source in ((backbone, f"{backbone.removeprefix('lag_')}.in1k"), (trained, trained)):
+        report = start("--model", model).load_report
+        assert report is not None
+        assert report.source.startswith(f"the built-in {source}")
+    assert "--set pretrained=false" in said
+    untrained = start("--set", "pretrained=false", *small)
+    assert untrained.load_report is None
+    assert "--backbone-weights FILE" in said
+    write_weights(tmp_path / "a.safetensors", untrained.backbone.state_dict())
+    report = start("--backbone-weights", str(tmp_path / "a.safetensors"), *small).load_report
+    assert report is not None
+    assert report.source == str(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("recipe", list_recipes())
+def test_every_recipe_s_own_network_is_had_without_a_network(recipe: str) -> None:
+    own = load_recipe(recipe)
+    assert builtin_backbone(lag_zoo.model_info(own.model).config.backbone) is not None
+    assert own.pretrained == "backbone"
+
+
+def test_without_a_network_the_recipe_runs_as_it_is(
     frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "empty"))
-    with pytest.raises(WeightsNotFoundError) as refused:
-        run("train", "finetune", frames, "-o", tmp_path / "none")
-    assert not (tmp_path / "none").exists()
-    said = str(refused.value)
-    (inside,) = re.findall(r"--model (\S+?)[;,]", said)
-    ways = [
-        shlex.split(f"--model {inside}"),
-        ["--set", "pretrained=false", "--model", "lag_mobilenetv3_small_050"],
-    ]
-    assert "--set pretrained=false" in said
-    starts = []
-    for number, way in enumerate(ways):
-        shown = run("train", "finetune", frames, "-o", tmp_path / str(number), *way, *least()).stderr
-        starts.append(" ".join(shown.split()))
-        assert (tmp_path / str(number) / "validation.json").is_file()
-    assert f"from the built-in {inside}" in starts[0]
-    assert "parameters, untrained" in starts[1]
+    shown = run("train", "finetune", frames, "-o", tmp_path / "run", *least()).stderr
+    assert "its backbone from the built-in tf_efficientnet_lite0.in1k" in " ".join(shown.split())
+    assert (tmp_path / "run" / "best" / "model.safetensors").is_file()
 
 
 def test_what_is_shown(frames: Path, tmp_path: Path) -> None:

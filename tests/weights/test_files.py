@@ -15,7 +15,7 @@ from torch import nn
 import lag_zoo.weights.files as files
 from lag_zoo.errors import WeightsIntegrityError, WeightsMismatchError, WeightsNotFoundError
 from lag_zoo.weights import load_strictly, read_weights
-from lag_zoo.weights.files import verify_file
+from lag_zoo.weights.files import verify_file, write_weights
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(4, dtype=torch.float16)}
 BYTES = save(TENSORS)
@@ -30,6 +30,16 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "a.safetensors"
     save_file(TENSORS, path)
     return path
+
+
+def test_a_written_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
+    """A folder that a group shares: its members read the weights too."""
+    for name in ("new", "old"):
+        (tmp_path / "old").touch(mode=0o640)
+        (tmp_path / "plain").write_text("")
+        write_weights(tmp_path / name, TENSORS)
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert (tmp_path / "old").stat().st_mode & 0o777 == 0o640
 
 
 class TestRead:
