@@ -135,13 +135,6 @@ class TestTheCommand:
         with pytest.raises(InvalidConfigError, match="--data-name is for the card"):
             run(folder, data.root / "data.csv", "--data-name", "Ours")
 
-    def test_a_folder_that_cannot_be_written(
-        self, folder: Path, data: Manifest, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("lag_zoo.cli.places.os.access", lambda *_: False)
-        with pytest.raises(InvalidConfigError, match="is read-only"):
-            run(folder, data.root / "data.csv", "--into-card")
-
 
 class TestInPython:
     def test_again_takes_the_place_and_another_is_added(self, folder: Path, data: Manifest) -> None:
