@@ -22,11 +22,6 @@ from lag_zoo.views.extract import over_frame
 from lag_zoo.views.pixels import ImageLike
 
 FIELD, CROPS, OUTSIDE, INK, PAPER = (90, 220, 255), (255, 225, 90), (28, 28, 28), (255, 255, 255), (0, 0, 0)
-LEGEND = "yellow boxes: where it looked closely, by design and not by finding; blue: the field of view"
-EVIDENCE_LEGEND = (
-    "green to yellow: evidence for {label}, where the scores are that made the answer; no segmentation, and no proof. "
-    "White boxes: where it looked closely, by design; blue: the field of view"
-)
 _VIRIDIS = (
     (68, 1, 84), (71, 45, 123), (59, 82, 139), (44, 114, 142), (33, 145, 140), (40, 174, 128), (94, 201, 98),
     (173, 220, 48), (253, 231, 37),
@@ -82,6 +77,24 @@ def outlined(
             (x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=CROPS if evidence is None else INK, width=line
         )
     return picture
+
+
+def legend(boxes: Sequence[Sequence[int]], *, evidence_for: str = "") -> str:
+    """Explains the lines and colours of `outlined`, with evidence for the label of this name.
+
+    >>> legend([])
+    'blue: the field of view'
+    """
+    said = []
+    if evidence_for:
+        said.append(
+            f"green to yellow: evidence for {evidence_for}, where the scores are that made the answer"
+        )
+        said.append("no segmentation, and no proof")
+    if boxes:
+        colour = "white boxes" if evidence_for else "yellow"
+        said.append(f"{colour}: where it looked closely, by design and not by finding")
+    return "; ".join([*said, "blue: the field of view"])
 
 
 def captioned(

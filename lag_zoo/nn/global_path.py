@@ -50,4 +50,4 @@ class GlobalPath(nn.Module):
         Raises:
             BackboneError: a backbone without a map.
         """
-        return self.lag.scored(x, with_crops=False).scores
+        return self.lag.outputs(x, with_crops=False).scores

@@ -126,7 +126,7 @@ class Engine:
 
     def _forward(self, views: Views) -> NetworkOutput:
         if self.with_scores:
-            return NetworkOutput(*self.model.scored(views, with_crops=self.with_crops))
+            return NetworkOutput(*self.model.outputs(views, with_crops=self.with_crops))
         if not self.with_crops:
             return NetworkOutput(self.model.forward_global(views))
         fused = self.model.fused(views)

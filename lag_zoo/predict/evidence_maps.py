@@ -17,7 +17,7 @@ from torch import Tensor
 from lag_zoo.nn import LAG
 from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.nn.modes import evaluating
-from lag_zoo.predict.labels import labels_of
+from lag_zoo.predict.labels import labels_of, labels_with_evidence
 from lag_zoo.specs import Task
 from lag_zoo.tasks import rules_of
 from lag_zoo.views import to_pixels
@@ -36,7 +36,8 @@ def evidence(
 ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
     """Map the evidence for each label over a frame: label -> log-odds (H, W), float32 on the CPU, one for each pixel.
 
-    The map of the backbone is spread bilinearly over the whole frame, what lies outside the field of view included.
+    The map of the backbone is spread bilinearly over the whole frame, what lies outside the field of view included. A
+    background label, which nothing in a frame shows, has no map.
     `Predictor(model, evidence=True)` gives the small maps besides its answers, from the same pass.
 
     Args:
@@ -67,7 +68,8 @@ def evidence(
     temperature = 1.0 if network.weight_spec is None else network.weight_spec.temperature
     small = log_odds(scores.double().cpu(), task=network.config.task, temperature=temperature)[0]
     height, width = pixels.shape[-2:]
-    return dict(zip(labels, over_frame(small.float(), (height, width)), strict=True))
+    maps = dict(zip(labels, over_frame(small.float(), (height, width)), strict=True))
+    return {label: maps[label] for label in labels_with_evidence(network)}
 
 
 def log_odds(scores: Tensor, *, task: Task, temperature: float = 1.0) -> Tensor:

@@ -5,6 +5,11 @@ from lag_zoo.nn import LAG
 from lag_zoo.tasks import rules_of
 
 
+def labels_with_evidence(network: LAG) -> tuple[str, ...]:
+    """Return the labels that something in a frame can speak for: all but the background, where there is one."""
+    return tuple(label for label in labels_of(network) if label != network.config.background)
+
+
 def labels_of(network: LAG) -> tuple[str, ...]:
     """Return a name for each output: the network's own, or numbers.
 

@@ -22,7 +22,7 @@ from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import AUTO
 from lag_zoo.predict.engine import Engine, NetworkOutput, Precision
 from lag_zoo.predict.evidence_maps import log_odds
-from lag_zoo.predict.labels import labels_of
+from lag_zoo.predict.labels import labels_of, labels_with_evidence
 from lag_zoo.predict.prediction import EvidenceMap, Failure, Prediction
 from lag_zoo.predict.prefetch import prefetch
 from lag_zoo.provenance import KnownFrames, frames_behind
@@ -43,7 +43,7 @@ class _Seen(NamedTuple):
 
     path: Path | None
     views: Views
-    coverage: float
+    coverage: float | None
     warnings: tuple[str, ...]
     in_training_data: bool
 
@@ -67,7 +67,8 @@ class Predictor:
         compile: by `torch.compile`: slow at the first batch, faster after it.
         precision: of weights and features: `fp32`, `bf16` (GPUs, and CPUs that have it) or `fp16` (GPUs).
         workers: threads that read the next images meanwhile; by default one a core, at most 4; 0: none.
-        evidence: also give `Prediction.evidence`, from the same pass: of all labels, or of those in a list.
+        evidence: also give `Prediction.evidence`, from the same pass: for all labels but the background, or for
+            those in a list.
 
     Raises:
         WeightsNotFoundError: a name without weights.
@@ -112,7 +113,7 @@ class Predictor:
         origin = network.load_report
         self._known = KnownFrames() if origin is None else frames_behind(origin.trained_on, origin.path)
         self.label_names = labels_of(network)
-        self.evidence = _labels_among(evidence, self.label_names)
+        self.evidence = _asked_for(evidence, network)
         self._rules = rules_of(network.config.task)
         self._engine = Engine(
             network,
@@ -164,6 +165,10 @@ class Predictor:
         """
         if tta < 0 or tta == 1:
             raise InvalidConfigError(f"tta is 0, or at least 2 for a spread; got {tta}")
+        if tta and not self.model.config.num_crops:
+            raise InvalidConfigError(
+                f"{self.name} has no crops, so every look is the same: leave tta={tta} out"
+            )
         return self._iterate(_each(inputs, left_out), tta)
 
     def images_a_batch(self, tta: int = 0) -> int:
@@ -192,7 +197,7 @@ class Predictor:
         field = samplers[0].field(pixels[None])
         each = [sampler.of_frames(pixels[None], indices=[0], field=field) for sampler in samplers]
         views = Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
-        coverage = float(field.coverage(views.boxes.flatten(0, 1)[None]))
+        coverage = float(field.coverage(views.boxes.flatten(0, 1)[None])) if views.boxes.shape[1] else None
         in_training_data = self._known.holds(pixels, field=field)
         return _Seen(
             path, views, coverage, tuple(frame_doubts(pixels, field, views, self.modality)), in_training_data
@@ -241,11 +246,12 @@ class Predictor:
         return dict(zip(self.label_names, values.tolist(), strict=True))
 
 
-def _labels_among(asked: bool | Sequence[str], label_names: tuple[str, ...]) -> tuple[str, ...]:
-    """The labels that evidence is asked for: all, none, or those of a list."""
+def _asked_for(asked: bool | Sequence[str], network: LAG) -> tuple[str, ...]:
+    """The labels that evidence is asked for: all that can have some, none, or those of a list."""
     if isinstance(asked, bool):
-        return label_names if asked else ()
+        return labels_with_evidence(network) if asked else ()
     labels: tuple[str, ...] = as_tuple(asked, "evidence")
+    label_names = labels_of(network)
     if unknown := [label for label in labels if label not in label_names]:
         raise InvalidConfigError(f"evidence for {shown(unknown)}: the labels are {', '.join(label_names)}")
     return labels

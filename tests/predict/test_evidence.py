@@ -144,7 +144,7 @@ class TestOverTheFrame:
         model = NETWORKS["topk"]
         found = evidence(model.without_crops(), FRAMES[0])
         with torch.no_grad():
-            scores = model.scored(FRAMES[0][None], with_crops=False)
+            scores = model.outputs(FRAMES[0][None], with_crops=False)
             assert torch.allclose(scores.logits, model.forward_global(FRAMES[0][None]), atol=1e-6)
         odds = scores.scores[:, 1] - scores.scores[:, 0]
         assert torch.allclose(found["polyp"], over_frame(odds, (200, 300))[0], atol=1e-5)
@@ -248,6 +248,24 @@ class TestBesideAnAnswer:
             Predictor(NETWORKS["topk"], evidence=["ulcer"])
         with pytest.raises(InvalidConfigError, match="a list is expected"):
             Predictor(NETWORKS["topk"], evidence="polyp")
+
+    def test_a_background_has_none_of_its_own(self) -> None:
+        model = red_is_polyp(background="mucosa")
+        (answer,) = Predictor(model, evidence=True)(FRAMES[0])
+        assert answer.evidence is not None
+        assert list(answer.evidence) == list(evidence(model, FRAMES[0])) == ["polyp"]
+        (both,) = Predictor(model, evidence=["mucosa", "polyp"])(FRAMES[0])
+        assert both.evidence is not None
+        assert np.allclose(both.evidence["mucosa"], -np.array(both.evidence["polyp"]))
+
+    def test_without_a_crop(self) -> None:
+        model = LAG(
+            "mobilenetv3_small_050", label_names=LABELS, pooling="topk", num_crops=0, global_size=96
+        ).eval()
+        (answer,) = Predictor(model, evidence=True)(FRAMES[0])
+        assert answer.evidence is not None
+        spread = over_frame(torch.tensor(answer.evidence["polyp"])[None], (200, 300))[0]
+        assert torch.allclose(spread, evidence(model, FRAMES[0])["polyp"], atol=1e-4)
 
     def test_it_compares_and_goes_into_json(self) -> None:
         predictor = Predictor(NETWORKS["topk"], evidence=True)
