@@ -3,7 +3,8 @@
 Maps of frames with polyp masks, by several methods, are compared with the masks on a grid over the frame, inside the
 field of view: pointing game (is the maximum on the polyp; Zhang et al., Top-down Neural Attention by Excitation
 Backprop, ECCV 2016; without tolerance), the part of the map's highest tenth that is on the polyp, and the AUROC of the
-map over the points of a frame. By chance the first two are the part of the field that the polyp takes.
+map over the points of a frame. By chance the first two are the part of the field that the polyp takes; of a polyp that
+takes a twentieth, half of the highest tenth at most.
 
 WEIGHTS are tried on NeoPolyp, which no weights of ours are trained on. OUT is the scratch folder of `recipes.polyp`: on
 Kvasir-SEG and PolypGen, whole frames and the windows that are scored, each network is tried on its own test fold.
@@ -13,6 +14,7 @@ Everywhere there is a polyp in view: the maps are not tried on mucosa.
 import argparse
 import csv
 import itertools
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,18 +30,26 @@ from lag_zoo import LAG, Views, create_model
 from lag_zoo.cli.places import as_place
 from lag_zoo.data import read_image
 from lag_zoo.data.masks import read_mask
+from lag_zoo.files import write_whole
 from lag_zoo.metrics.clustered import group_difference, group_interval
 from lag_zoo.metrics.influence import Influence, ratio
 from lag_zoo.metrics.intervals import Difference, Interval
 from lag_zoo.metrics.ranking import auroc
 from lag_zoo.predict.evidence_maps import log_odds
+from lag_zoo.specs import Measurement
 from lag_zoo.views import find_field_of_view
 from lag_zoo.views.extract import over_frame
+from recipes.polyp.measures import Occasion
+from recipes.polyp.windows import mask_file
 
 LABEL = "polyp"
 GRID = 128  # points a side
 TOP = 0.1  # of the map
 SEED = 2026
+EVIDENCE, GRAD_CAM = "evidence", "Grad-CAM"
+MEASURES = ("pointing game", "highest tenth on the polyp", "AUROC of points")
+DATA = "NeoPolyp by the weights that ship, Kvasir-SEG and PolypGen out of fold"
+COMMAND = "python -m recipes.polyp.evidence WEIGHTS --shared ../shared --folds OUT"
 
 
 class Case(NamedTuple):
@@ -113,8 +123,8 @@ def methods(network: LAG) -> dict[str, Callable[[Views], Tensor]]:
     """The maps that are compared, by name: functions of the views of one frame."""
     random, label = untrained(network), (network.label_names or ()).index(LABEL)
     return {
-        "evidence": lambda views: evidence_map(network, views, label),
-        "Grad-CAM": lambda views: grad_cam(network, views, label),
+        EVIDENCE: lambda views: evidence_map(network, views, label),
+        GRAD_CAM: lambda views: grad_cam(network, views, label),
         "evidence, random weights": lambda views: evidence_map(random, views, label),
         "nearness to the middle": nearness,
     }
@@ -182,7 +192,7 @@ def frames_of(root: Path, name: str, weights: Mapping[str, str] | str) -> list[C
             data=f"{name}, frames",
             weights=weights if isinstance(weights, str) else weights[row["image"]],
             image=root / row["image"],
-            mask=next((root / "masks").glob(f"{Path(row['image']).stem}.*")),
+            mask=mask_file(root, row["image"]),
             group=f"{root.name}/{row['group']}",
         )
         for row in _rows(root / "manifest.csv")
@@ -227,46 +237,79 @@ def _best(run: Path) -> str:
     return as_place(str(run / "best"))
 
 
-# -- tables ---------------------------------------------------------------------------------------------------------
+# -- numbers --------------------------------------------------------------------------------------------------------
 
 
 def table(all_tried: Sequence[Tried]) -> str:
     """A Markdown table of one data set: a row a method, and by chance."""
-    groups = np.array([each.case.group for each in all_tried])
-    first = all_tried[0]
+    first, groups = all_tried[0], _groups(all_tried)
     lines = [
         f"**{first.case.data}**: {len(all_tried)} of {len(set(groups))} groups",
         "",
-        "| map | pointing game | highest tenth on the polyp | AUROC of points | ms |",
+        f"| map | {' | '.join(MEASURES)} | ms |",
         "| --- | --- | --- | --- | ---: |",
     ]
     for method in first.agreements:
-        cells = [
-            _interval(group_interval(statistic, groups, len(groups)))
-            for statistic in _statistics(all_tried, method)
-        ]
+        found = [group_interval(each, groups, len(groups)) for each in _means(all_tried, method)]
         milliseconds = 1000 * float(np.median([each.seconds[method] for each in all_tried]))
-        lines.append(f"| {method} | {' | '.join(cells)} | {milliseconds:.0f} |")
-    taken = np.mean([each.taken for each in all_tried])
+        lines.append(f"| {method} | {_cells(found)} | {milliseconds:.0f} |")
+    taken = _taken(all_tried)
     lines.append(f"| chance: the polyp's part of the field | {taken:.3f} | {taken:.3f} | 0.5 | |")
-    cells = [
-        _interval(group_difference(one, other, groups, len(groups)))
-        for one, other in zip(
-            _statistics(all_tried, "evidence"), _statistics(all_tried, "Grad-CAM"), strict=True
-        )
+    differences = [
+        group_difference(one, other, groups, len(groups))
+        for one, other in zip(_means(all_tried, EVIDENCE), _means(all_tried, GRAD_CAM), strict=True)
     ]
-    lines.append(f"| evidence less Grad-CAM | {' | '.join(cells)} | |")
+    lines.append(f"| evidence less Grad-CAM | {_cells(differences)} | |")
     return "\n".join(lines)
 
 
-def _statistics(all_tried: Sequence[Tried], method: str) -> list[Influence]:
-    """The means over the cases of the three measures."""
+def measurements(all_tried: Sequence[Tried], occasion: Occasion) -> list[Measurement]:
+    """The agreement of the evidence with the masks of one data set, for the card; a note says that of other maps."""
+    data, groups = all_tried[0].case.data, _groups(all_tried)
+    values = {
+        method: [each.value for each in _means(all_tried, method)] for method in all_tried[0].agreements
+    }
+    chances = (_taken(all_tried), _taken(all_tried), 0.5)
+    kept = []
+    for place, measure in enumerate(MEASURES):
+        found = group_interval(_means(all_tried, EVIDENCE)[place], groups, len(groups))
+        others = [f"{method} {of[place]:.3f}" for method, of in values.items() if method != EVIDENCE]
+        kept.append(
+            Measurement(
+                metric=f"{data}: {measure}",
+                value=round(found.value, 4),
+                low=round(found.low, 4),
+                high=round(found.high, 4),
+                interval=found.method,
+                n=found.n,
+                unit=data.rpartition(", ")[2],
+                groups=found.groups,
+                data=DATA,
+                date=occasion.date,
+                command=COMMAND,
+                revision=occasion.revision,
+                note="; ".join([f"chance {chances[place]:.3f}", *others]),
+            )
+        )
+    return kept
+
+
+def _groups(all_tried: Sequence[Tried]) -> np.ndarray:
+    return np.array([each.case.group for each in all_tried])
+
+
+def _taken(all_tried: Sequence[Tried]) -> float:
+    return float(np.mean([each.taken for each in all_tried]))
+
+
+def _means(all_tried: Sequence[Tried], method: str) -> list[Influence]:
+    """The means of the three measures over the cases."""
     values = np.array([each.agreements[method] for each in all_tried])
     return [ratio(column, np.ones(len(column)))._replace(alike=True) for column in values.T]
 
 
-def _interval(found: Interval | Difference) -> str:
-    return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+def _cells(found: Sequence[Interval | Difference]) -> str:
+    return " | ".join(f"{each.value:.3f} ({each.low:.3f} to {each.high:.3f})" for each in found)
 
 
 def main() -> None:
@@ -279,18 +322,24 @@ def main() -> None:
         "--folds", type=Path, help="OUT of recipes.polyp: its networks, each on its test fold"
     )
     parser.add_argument("--most", type=int, help="so many cases of each data set, drawn")
+    parser.add_argument("--json", type=Path, help="also write the measurements here, for the card")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cases = frames_of(arguments.shared / "neopolyp", "NeoPolyp", as_place(arguments.weights))
     if arguments.folds is not None:
         cases += frames_by_fold(arguments.shared, arguments.folds) + windows_by_fold(arguments.folds)
     print("95% intervals by group; ms: median CPU time of a frame whose views are made, one thread.")
+    occasion, kept = Occasion.now(), []
     for data in dict.fromkeys(case.data for case in cases):
         own = [case for case in cases if case.data == data]
         if arguments.most is not None and arguments.most < len(own):
             drawn = np.random.default_rng(SEED).choice(len(own), arguments.most, replace=False)
             own = [own[number] for number in drawn]
-        print(f"\n{table(list(run(own)))}", flush=True)
+        found = list(run(own))
+        print(f"\n{table(found)}", flush=True)
+        kept += [each.to_dict() for each in measurements(found, occasion)]
+    if arguments.json is not None:
+        write_whole(arguments.json, json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,16 +13,17 @@ from PIL import Image
 import lag_zoo
 from lag_zoo.data.phantom import draw_frame
 from recipes.polyp.evidence import (
-    GRID,
     agreement,
     evidence_map,
     frames_of,
     grad_cam,
+    measurements,
     methods,
     run,
     table,
     windows_by_fold,
 )
+from recipes.polyp.measures import Occasion
 
 SHAPE = {"label_names": ["mucosa", "polyp"], "global_size": 96, "num_crops": 2, "crop_size": 32}
 
@@ -103,7 +104,13 @@ def test_from_frames_to_a_table(network: lag_zoo.LAG, tmp_path: Path) -> None:
     lines = table(found).splitlines()
     assert lines[0] == "**Drawn, frames**: 4 of 2 groups"
     assert len(lines) == 4 + len(methods(network)) + 2
-    assert GRID == 128
+    kept = measurements(found, Occasion("2026-01-01", "abc"))
+    assert [each.n for each in kept] == [4, 4, 4]
+    assert all(each.groups == 2 and each.unit == "frames" for each in kept)
+    for each, cell in zip(kept, lines[4].split(" | ")[1:], strict=False):
+        numbers = [float(part.strip("()|")) for part in cell.split() if part.strip("()|")[:1].isdigit()]
+        assert numbers[:3] == pytest.approx([each.value, each.low, each.high], abs=1e-3)
+        assert "chance" in each.note
 
 
 def test_windows_are_those_of_the_test_fold_with_a_mask(tmp_path: Path, network: lag_zoo.LAG) -> None:
