@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.files import write_whole
 from lag_zoo.training.cross_validation import SCORES, fold_scores
-from lag_zoo.training.run_folder import DATA, ENVIRONMENT, METRICS
+from lag_zoo.training.run_folder import DATA, ENVIRONMENT, LAST, METRICS
 from recipes.results.data import opened
 from recipes.results.plan import Contender, Task
 
@@ -77,6 +77,7 @@ def train(run: Run, out: Path) -> None:
         cache = out / "cache" / f"{run.task.name}_{kind}_{recipe.fields['global_size']}"
         fold_scores(manifest, folder, recipe, name=f"fold{run.fold}", device="cpu", cache=cache)
         used = None if resumed else round(time.process_time() - begun)
+        (folder / LAST).unlink(missing_ok=True)  # of 80 MB, to resume from
         write_whole(folder / ABOUT, json.dumps(_about(run, folder, used)))
         print(f"{name}: {'resumed' if used is None else f'{used} CPU seconds'}", flush=True)
 
