@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lag_zoo.evaluate.scores import Scores
+from lag_zoo.evaluate.scoring import score
+from lag_zoo.factory import create_model
 from lag_zoo.files import write_whole
 from lag_zoo.training.cross_validation import SCORES, fold_scores
-from lag_zoo.training.run_folder import DATA, ENVIRONMENT, LAST, METRICS
+from lag_zoo.training.run_folder import BEST, DATA, ENVIRONMENT, LAST, METRICS
 from recipes.results.data import opened
 from recipes.results.plan import Contender, Task
 
-ABOUT = "run.json"
+ABOUT, WITHOUT_CROPS = "run.json", "without_crops.csv"
 
 
 class Run(NamedTuple):
@@ -38,9 +40,9 @@ class Run(NamedTuple):
         """Whether its scores are there."""
         return (self.folder(out) / ABOUT).is_file()
 
-    def scores(self, out: Path) -> Scores:
-        """Read its scores of the test frames."""
-        return Scores.read(self.folder(out) / SCORES)
+    def scores(self, out: Path, *, without_crops: bool = False) -> Scores:
+        """Read its scores of the test frames; with `without_crops`, those of the backbone inside it."""
+        return Scores.read(self.folder(out) / (WITHOUT_CROPS if without_crops else SCORES))
 
     def about(self, out: Path) -> dict[str, Any]:
         """Read what it took and came to."""
@@ -76,6 +78,11 @@ def train(run: Run, out: Path) -> None:
         kind = f"lowpass{run.contender.low_pass}" if run.contender.low_pass else "frames"
         cache = out / "cache" / f"{run.task.name}_{kind}_{recipe.fields['global_size']}"
         fold_scores(manifest, folder, recipe, name=f"fold{run.fold}", device="cpu", cache=cache)
+        if run.contender.with_crops:
+            inside = create_model(f"local-dir:{folder / BEST}", pretrained=True).without_crops()
+            score(inside, manifest, batch_size=recipe.batch_size, workers=0).write(
+                folder / WITHOUT_CROPS, seed=run.seed
+            )
         used = None if resumed else round(time.process_time() - begun)
         (folder / LAST).unlink(missing_ok=True)  # of 80 MB, to resume from
         write_whole(folder / ABOUT, json.dumps(_about(run, folder, used)))
