@@ -1,40 +1,120 @@
 """When does looking twice pay? Plain backbones, larger ones, LAGs and top-k pooling at equal training:
 
     python -m recipes.results run SHARED OUT [PART ...]   trains and scores what OUT lacks (processes share the runs)
+    python -m recipes.results tables OUT                  puts what OUT has into recipes/results/tables
+    python -m recipes.results report                      makes docs/results.md from these tables
 
-SHARED has the data sets as folders: neopolyp, chgastro, kvasir_seg, polypgen. OUT is scratch: it holds frames. A part
-is a task (all its contenders with the first seed, fold by fold), by default each. A process that is stopped leaves its
-run to be resumed.
+SHARED has the data sets as folders: neopolyp, chgastro, kvasir_seg, polypgen. OUT is scratch: it holds frames. Parts:
+
+- a task: all its contenders with the first seed, fold by fold;
+- seeds: two more seeds of the plain backbones and of the finalists, which are the two others that were best on the
+  validation frames of the first seed;
+- controls: of the contenders that are better than the plain backbone at the small size, by their intervals;
+- floors: what can be had from colours and from metadata; readouts: heads on frozen features; costs at inference.
+
+By default all, in this order. A process that is stopped leaves its run to be resumed.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from recipes.results import plan
+from recipes.results.collect import collect, task_rows
+from recipes.results.comparing import winners
+from recipes.results.costs import costs
 from recipes.results.data import write_folds
-from recipes.results.runs import Run, train
-
-PARTS = tuple(task.name for task in plan.TASKS)
-
-
-def run(shared: Path, out: Path, parts: Sequence[str]) -> None:
-    """Train what is not there yet, and what no other process is at, part by part."""
-    torch.set_num_threads(1)
-    for part in parts:
-        task = plan.task_of(part)
-        write_folds(task, shared, out)
-        for one in first_seed(task):
-            train(one, out)
+from recipes.results.floors import write_floors
+from recipes.results.readouts import TASKS as READ_OUT
+from recipes.results.readouts import readouts
+from recipes.results.report import write
+from recipes.results.runs import Run, mine, train
+from recipes.results.tables import COSTS, READOUTS, frame_rows, table_of, write_rows
 
 
-def first_seed(task: plan.Task) -> Iterator[Run]:
+def first_seed(task: plan.Task, out: Path) -> Iterator[Run]:
     """All contenders with the first seed, fold by fold."""
     for fold in range(1, plan.FOLDS + 1):
         for contender in plan.contenders(task).values():
             yield Run(task, contender, 0, fold)
+
+
+def more_seeds(task: plan.Task, out: Path) -> Iterator[Run]:
+    """The other seeds of the plain backbones and the finalists."""
+    contenders = plan.contenders(task)
+    for seed in range(1, plan.SEEDS):
+        for fold in range(1, plan.FOLDS + 1):
+            for name in (*plan.plain(task), *finalists(task, out)):
+                yield Run(task, contenders[name], seed, fold)
+
+
+def finalists(task: plan.Task, out: Path) -> list[str]:
+    """Return the best contenders besides the plain ones, by their validation frames; none before all are there."""
+    found: dict[str, float] = {}
+    for run in first_seed(task, out):
+        if not run.is_done(out):
+            return []
+        if run.contender.name not in plan.plain(task):
+            name = run.contender.name
+            found[name] = found.get(name, 0.0) + run.about(out)["val_auroc"]
+    return sorted(found, key=lambda name: -found[name])[: plan.FINALISTS]
+
+
+def controls(task: plan.Task, out: Path) -> Iterator[Run]:
+    """The controls of the contenders that win over the plain backbone at the small size."""
+    table = table_of(task_rows(task, out))
+    for name in winners(table, task) if table else ():
+        for control in plan.controls(task, name).values():
+            for fold in range(1, plan.FOLDS + 1):
+                yield Run(task, control, 0, fold)
+
+
+def _train(
+    shared: Path, out: Path, task: plan.Task, runs: Callable[[plan.Task, Path], Iterator[Run]]
+) -> None:
+    write_folds(task, shared, out)
+    for one in runs(task, out):
+        train(one, out)
+
+
+def _each_task(shared: Path, out: Path, runs: Callable[[plan.Task, Path], Iterator[Run]]) -> None:
+    for task in plan.TASKS:
+        _train(shared, out, task, runs)
+
+
+def _floors(shared: Path, out: Path) -> None:
+    for task in plan.TASKS:
+        with mine(f"{task.name} floors", out) as free:
+            if free:
+                write_floors(task, out)
+
+
+def _readouts(shared: Path, out: Path) -> None:
+    for name in READ_OUT:
+        task = plan.task_of(name)
+        write_folds(task, shared, out)
+        with mine(f"{name} readouts", out) as free:
+            if free:
+                write_rows(READOUTS.format(name), frame_rows(readouts(task, out)), out)
+
+
+def _costs(shared: Path, out: Path) -> None:
+    with mine("costs", out) as free:
+        if free:
+            write_rows(COSTS, list(costs()), out)
+
+
+PARTS: Mapping[str, Callable[[Path, Path], None]] = {
+    **{task.name: partial(_train, task=task, runs=first_seed) for task in plan.TASKS},
+    "seeds": partial(_each_task, runs=more_seeds),
+    "controls": partial(_each_task, runs=controls),
+    "floors": _floors,
+    "readouts": _readouts,
+    "costs": _costs,
+}
 
 
 def main() -> None:
@@ -44,10 +124,19 @@ def main() -> None:
     running.add_argument("shared", type=Path)
     running.add_argument("out", type=Path)
     running.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
+    commands.add_parser("tables").add_argument("out", type=Path)
+    commands.add_parser("report")
     arguments = parser.parse_args()
-    if unknown := set(arguments.parts) - set(PARTS):
-        parser.error(f"no part {', '.join(unknown)}; parts are {', '.join(PARTS)}")
-    run(arguments.shared, arguments.out, arguments.parts or PARTS)
+    if arguments.command == "tables":
+        collect(arguments.out)
+    elif arguments.command == "report":
+        write()
+    else:
+        if unknown := set(arguments.parts) - set(PARTS):
+            parser.error(f"no part {', '.join(unknown)}; parts are {', '.join(PARTS)}")
+        torch.set_num_threads(1)
+        for part in arguments.parts or PARTS:
+            PARTS[part](arguments.shared, arguments.out)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from lag_zoo.training import Recipe, Stage, load_recipe
 TOGETHER = Path(__file__).with_name("together.yaml")
 FOLDS, SEEDS = 5, 3
 FINALISTS = 2  # contenders besides the plain ones that get more seeds
-LOW_PASS, RANDOM = "-lowpass", "-random"
+LOW_PASS, RANDOM, WITHOUT = "-lowpass", "-random", "-without"
 
 
 class Task(NamedTuple):
@@ -125,7 +125,7 @@ def in_words(name: str) -> str:
     >>> in_words("plain224"), in_words("topk_crops96-lowpass")
     ('plain backbone at 224', 'top-k with crops at 96, on low-passed frames')
     """
-    for ending, words in ((LOW_PASS, ", on low-passed frames"), (RANDOM, ", crops at random places")):
+    for ending, words in ENDINGS.items():
         if name.endswith(ending):
             return in_words(name.removesuffix(ending)) + words
     kind = name.rstrip("0123456789")
@@ -139,6 +139,13 @@ WORDS = {
     "attention": "LAG, attention",
     "topk": "top-k",
     "topk_crops": "top-k with crops",
+    "colours": "colour statistics, no network",
+    "metadata": "metadata of the file, no network",
+}
+ENDINGS = {
+    LOW_PASS: ", on low-passed frames",
+    RANDOM: ", crops at random places",
+    WITHOUT: ", without its crops",
 }
 
 

@@ -1,5 +1,6 @@
 """One run: a contender trained with a seed, and scored, on one fold of a task."""
 
+import dataclasses
 import datetime
 import fcntl
 import functools
@@ -80,13 +81,17 @@ def train(run: Run, out: Path) -> None:
         fold_scores(manifest, folder, recipe, name=f"fold{run.fold}", device="cpu", cache=cache)
         if run.contender.with_crops:
             inside = create_model(f"local-dir:{folder / BEST}", pretrained=True).without_crops()
-            score(inside, manifest, batch_size=recipe.batch_size, workers=0).write(
-                folder / WITHOUT_CROPS, seed=run.seed
-            )
+            scores = score(inside, manifest, batch_size=recipe.batch_size, workers=0)
+            _of_fold(scores, run.fold).write(folder / WITHOUT_CROPS, seed=run.seed)
         used = None if resumed else round(time.process_time() - begun)
         (folder / LAST).unlink(missing_ok=True)  # of 80 MB, to resume from
         write_whole(folder / ABOUT, json.dumps(_about(run, folder, used)))
         print(f"{name}: {'resumed' if used is None else f'{used} CPU seconds'}", flush=True)
+
+
+def _of_fold(scores: Scores, fold: int) -> Scores:
+    frames = dataclasses.replace(scores.frames, fold=(f"fold{fold}",) * len(scores))
+    return dataclasses.replace(scores, frames=frames)
 
 
 def _about(run: Run, folder: Path, cpu_seconds: int | None) -> dict[str, Any]:
