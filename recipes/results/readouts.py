@@ -69,6 +69,10 @@ def _of_each_label(scores: Tensor) -> Tensor:
     return positive - negative
 
 
+def _positive_against_average(scores: Tensor) -> Tensor:
+    return _highest(scores)[:, 1] - scores[..., 0].mean(1)
+
+
 def _log_sum_exp(scores: Tensor) -> Tensor:
     return scores[..., 0].logsumexp(1) - math.log(scores.shape[1])
 
@@ -81,6 +85,12 @@ HEADS = (
             Head(f"{size}, average", size, 1, _average),
             Head(f"{size}, top-k of one score", size, 1, _one),
             Head(f"{size}, top-k of a score per label", size, 2, _of_each_label),
+            Head(
+                f"{size}, top-k of the positive label, average of the other",
+                size,
+                2,
+                _positive_against_average,
+            ),
             Head(f"{size}, log-sum-exp of one score", size, 1, _log_sum_exp),
         )
     ),

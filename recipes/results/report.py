@@ -204,8 +204,8 @@ def _missing(task: Task, table: Table) -> list[str]:
 
 def _readouts(folder: Path) -> Iterator[str]:
     """What a linear head makes of features that nothing has trained, by the way that it reads them."""
-    tables = {task.name: read_table(READOUTS.format(task.name), folder) for task in plan.TASKS}
-    there = {name: table for name, table in tables.items() if table is not None}
+    tables = {task: read_table(READOUTS.format(task.name), folder) for task in plan.TASKS}
+    there = {task: table for task, table in tables.items() if table is not None}
     if not there:
         yield "Not run yet."
         return
@@ -216,7 +216,7 @@ def _readouts(folder: Path) -> Iterator[str]:
     )
     heads = list(dict.fromkeys(head for table in there.values() for head in table.contenders()))
     lines = [
-        f"| features and head |{''.join(f' {name} | less the first |' for name in there)}",
+        f"| features and head |{''.join(f' {task.name} | less the first |' for task in there)}",
         f"| --- |{' --- | --- |' * len(there)}",
     ]
     for head in heads:
@@ -227,6 +227,25 @@ def _readouts(folder: Path) -> Iterator[str]:
             cells.append("" if head == heads[0] else _signed(difference(table, head, heads[0])))
         lines.append(f"| {' | '.join(cells)} |")
     yield "\n".join(lines)
+    yield "\n".join(line for claim in _OF_HEADS for line in _finding(*claim, there))
+
+
+_OF_HEADS = (
+    ("Top-k of one score, against the average", "448, top-k of one score", "448, average"),
+    (
+        "Top-k of a score per label, against one score",
+        "448, top-k of a score per label",
+        "448, top-k of one score",
+    ),
+    ("A larger view, with top-k of one score", "448, top-k of one score", "224, top-k of one score"),
+    (
+        "Native crops in the same ranking",
+        "224 and native crops in one ranking, top-k of one score",
+        "224, top-k of one score",
+    ),
+    ("Native crops beside top-k", "224, top-k of one score, native crops beside", "224, top-k of one score"),
+    ("Native crops beside the average", "224, average, native crops beside", "224, average"),
+)
 
 
 def _how(folder: Path) -> Iterator[str]:
