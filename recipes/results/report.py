@@ -41,7 +41,7 @@ def text(folder: Path = FOLDER) -> str:
     """Make the page from the tables of a folder."""
     tables = {task: read_table(task.name, folder) for task in plan.TASKS}
     there = {task: table for task, table in tables.items() if table is not None}
-    parts = [INTRODUCTION, "## What comes out", *_findings(there)]
+    parts = [INTRODUCTION, "## What comes out", *_findings(there, folder)]
     for task, table in tables.items():
         parts.append(f"## {task.title}")
         parts += (
@@ -56,11 +56,13 @@ def text(folder: Path = FOLDER) -> str:
 # -- What comes out -------------------------------------------------------------------------------------------------
 
 
-def _findings(tables: Mapping[Task, Table]) -> Iterator[str]:
+def _findings(tables: Mapping[Task, Table], folder: Path) -> Iterator[str]:
     if not tables:
         yield "Nothing yet."
         return
     yield "\n".join(line for claim in _CLAIMS for line in _finding(*claim, tables))
+    if ratios := _ratios(folder):
+        yield f"In multiply-accumulates, against the plain backbone at the small size: {ratios}."
 
 
 _CLAIMS = (
@@ -86,6 +88,18 @@ def _finding(words: str, one: str, other: str, tables: Mapping[Task, Table]) -> 
     if found:
         told = "; ".join(f"{task.name} {_signed(less)}" for task, less in found.items())
         yield f"- **{words}: {_verdict(found.values())}.** {told}."
+
+
+def _ratios(folder: Path) -> str:
+    """Say how many times the multiply-accumulates of the plain backbone each contender takes, on the first task."""
+    task = plan.TASKS[0]
+    macs = {
+        row["contender"]: int(row["macs"]) for row in read_rows(COSTS, folder) if row["task"] == task.name
+    }
+    plain, *others = plan.contenders(task)
+    return ", ".join(
+        f"{in_words(name)} {macs[name] / macs[plain]:.1f} times" for name in others if name in macs
+    )
 
 
 def _verdict(found: Iterable[Difference]) -> str:

@@ -10,11 +10,13 @@ import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from lag_zoo.catalogue.size import count_crop_macs
 from lag_zoo.data import Frame, Manifest, write_manifest
 from lag_zoo.data.images import read_image
 from lag_zoo.errors import DataError
 from lag_zoo.evaluate.scores import Calibration, Scores
-from recipes.results import areas, plan, report
+from lag_zoo.specs import LAGConfig
+from recipes.results import areas, costs, plan, readouts, report
 from recipes.results.__main__ import finalists, first_seed, more_seeds
 from recipes.results.collect import collect, every_run
 from recipes.results.comparing import difference, measure, winners
@@ -270,3 +272,46 @@ def test_low_passed_frames_have_lost_their_detail_and_nothing_else(tmp_path: Pat
     inside = pixels.reshape(3, 4, 32, 4, 32)[:, :, 8:24, :, 8:24]
     assert inside.std((2, 4)).max() < 2, "no checks are left"
     assert (inside.mean((2, 4)).permute(1, 2, 0) - torch.from_numpy(coarse[::32, ::32])).abs().max() < 3
+
+
+# -- Heads and costs -------------------------------------------------------------------------------------------------
+
+
+def test_top_k_finds_what_an_average_dilutes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.arange(120) % 2
+    positions = torch.randn(120, 49, readouts.COMPONENTS, generator=generator)
+    positions[:, 7, 0] += 12.0 * targets
+    train = torch.arange(120) < 80
+    found = {}
+    for head in readouts.HEADS[:2]:
+        views = dict.fromkeys(readouts.SIZES, positions)
+        given, beside = readouts._inputs(head, readouts.Features(views, positions[:, :8, None]), train)
+        logits = readouts._fitted(head, given, beside, targets, train)
+        found[head.name] = roc_auc_score(targets[~train], logits[~train])
+    assert found["224, top-k of one score"] > 0.9 > found["224, average"]
+
+
+def test_what_stands_beside_a_map_counts() -> None:
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.arange(120) % 2
+    nothing = torch.randn(120, 9, readouts.COMPONENTS, generator=generator)
+    crops = torch.randn(120, 4, 4, readouts.COMPONENTS, generator=generator)
+    crops[..., 0] += 3.0 * targets[:, None, None]
+    train = torch.arange(120) < 80
+    features = readouts.Features(dict.fromkeys(readouts.SIZES, nothing), crops)
+    for head in readouts.HEADS:
+        given, beside = readouts._inputs(head, features, train)
+        found = roc_auc_score(targets[~train], readouts._fitted(head, given, beside, targets, train)[~train])
+        assert (found > 0.9) == bool(head.crops), head.name
+
+
+def test_costs_count_crops_and_pixels() -> None:
+    contenders = plan.contenders(TASK)
+    plain, large, lag = (
+        costs._Network(contenders[name], TASK) for name in ("plain224", "plain448", "lag224")
+    )
+    assert large.macs == pytest.approx(4 * plain.macs, rel=0.02)
+    crops = count_crop_macs(LAGConfig(backbone=None, num_classes=2))
+    assert lag.macs - plain.macs == pytest.approx(crops, rel=0.02)
+    plain()
