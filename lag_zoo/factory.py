@@ -20,7 +20,7 @@ from lag_zoo.weights.lookup import Reach, look_up, require_same_shapes
 from lag_zoo.weights.report import LoadReport
 from lag_zoo.weights.sources import Found
 
-_OF_THE_LABELS = ("label_names", "task", "pooling", "topk")  # with a new head they are free
+_OF_THE_LABELS = ("label_names", "task", "pooling", "topk", "background")  # with a new head they are free
 
 
 def create_model(
@@ -178,6 +178,8 @@ def _configured(name: str, base: LAGConfig, weights: WeightSpec | None, fields: 
         raise InvalidConfigError(
             f"{name} is an architecture without labels: say label_names=[...] or num_classes=N (0: features)"
         )
+    if "background" not in fields and values["background"] not in (values["label_names"] or ()):
+        values["background"] = None  # a label of the model's own, which these have not
     config = LAGConfig(**values)
     if weights is not None:
         require_same_shapes(config, base, source=name)
