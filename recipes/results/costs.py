@@ -42,14 +42,11 @@ class _Network:
         recipe = contender.recipe
         lag = create_model(recipe.model, label_names=task.labels, **recipe.fields).eval()  # type: ignore[arg-type]
         self.frame = torch.randint(60, 200, (3, *task.frame), dtype=torch.uint8)
-        self.sampler = ViewSampler.from_config(
-            lag.config, with_coverage=False, with_crops=contender.with_crops
-        )
-        model = lag if contender.with_crops else lag.without_crops()
+        self.sampler = ViewSampler.from_config(lag.config, with_coverage=False)
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model(self.sampler(self.frame).batched())
+            lag(self.sampler(self.frame).batched())
         self.macs = counter.get_total_flops() // 2
-        self.engine = Engine(model, batch_size=1, device="cpu", fuse=True, compile=False, precision="fp32")
+        self.engine = Engine(lag, batch_size=1, device="cpu", fuse=True, compile=False, precision="fp32")
 
     def __call__(self) -> None:
         self.engine(self.sampler(self.frame).batched())

@@ -91,14 +91,15 @@ def task_of(name: str) -> Task:
 def contenders(task: Task) -> dict[str, Contender]:
     """Return the contenders of a task, by name: the plain backbone at its small size first."""
     small, large = task.sizes
+    topk = {"pooling": "topk", "background": task.labels[0]}
     found = [
         _contender(f"plain{small}", task, small),
         _contender(f"plain{large}", task, large),
         _contender(f"lag{small}", task, small, crops=True),
         _contender(f"attention{small}", task, small, crops=True, fusion="attention"),
-        _contender(f"topk{small}", task, small, pooling="topk"),
-        _contender(f"topk{large}", task, large, pooling="topk"),
-        _contender(f"topk_crops{small}", task, small, crops=True, pooling="topk"),
+        _contender(f"topk{small}", task, small, **topk),
+        _contender(f"topk{large}", task, large, **topk),
+        _contender(f"topk_crops{small}", task, small, crops=True, **topk),
     ]
     return {one.name: one for one in found}
 
@@ -151,7 +152,8 @@ ENDINGS = {
 
 def _contender(name: str, task: Task, size: int, *, crops: bool = False, **fields: Any) -> Contender:
     stage = Stage(name="all", epochs=task.epochs, crops=crops)
-    return Contender(name, _recipe({"global_size": size, **fields}, stage))
+    none = {} if crops else {"num_crops": 0}
+    return Contender(name, _recipe({"global_size": size, **none, **fields}, stage))
 
 
 def _recipe(fields: Mapping[str, Any], stage: Stage) -> Recipe:
