@@ -16,7 +16,7 @@ By default all, in this order. A process that is stopped leaves its run to be re
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from recipes.results.readouts import TASKS as READ_OUT
 from recipes.results.readouts import readouts
 from recipes.results.report import write
 from recipes.results.runs import Run, mine, train
-from recipes.results.tables import COSTS, READOUTS, frame_rows, table_of, write_rows
+from recipes.results.tables import COSTS, READOUTS, frame_rows, read_rows, table_of, write_rows
 
 
 def first_seed(task: plan.Task, out: Path) -> Iterator[Run]:
@@ -96,15 +96,21 @@ def _readouts(shared: Path, out: Path) -> None:
     for name in READ_OUT:
         task = plan.task_of(name)
         write_folds(task, shared, out)
-        with mine(f"{name} readouts", out) as free:
-            if free:
-                write_rows(READOUTS.format(name), frame_rows(readouts(task, out)), out)
+        _write_once(READOUTS.format(name), out, partial(_heads, task, out))
+
+
+def _heads(task: plan.Task, out: Path) -> list[dict[str, str]]:
+    return frame_rows(readouts(task, out))
 
 
 def _costs(shared: Path, out: Path) -> None:
-    with mine("costs", out) as free:
-        if free:
-            write_rows(COSTS, list(costs()), out)
+    _write_once(COSTS, out, lambda: list(costs()))
+
+
+def _write_once(table: str, out: Path, rows: Callable[[], Sequence[Mapping[str, object]]]) -> None:
+    with mine(table, out) as free:
+        if free and not read_rows(table, out):
+            write_rows(table, rows(), out)
 
 
 PARTS: Mapping[str, Callable[[Path, Path], None]] = {

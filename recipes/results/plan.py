@@ -91,7 +91,7 @@ def task_of(name: str) -> Task:
 def contenders(task: Task) -> dict[str, Contender]:
     """Return the contenders of a task, by name: the plain backbone at its small size first."""
     small, large = task.sizes
-    topk = {"pooling": "topk", "background": task.labels[0]}
+    topk: dict[str, Any] = {"pooling": "topk", "background": task.labels[0]}
     found = [
         _contender(f"plain{small}", task, small),
         _contender(f"plain{large}", task, large),
