@@ -78,7 +78,7 @@ TASKS = (
         frame=(300, 300),
         source="Kvasir-SEG (Jha et al., MMM 2020, doi:10.1007/978-3-030-37734-2_37) and PolypGen (Ali et al., "
         "Scientific Data 2023, doi:10.1038/s41597-023-01981-y); groups are near-copies of frames",
-        caveat="Windows have mostly 200 to 500 native pixels on a side: 96 shows less than half of it, 192 most.",
+        caveat="A window has 192 native pixels on a side or more: 96 shows half of its detail at most.",
     ),
 )
 
