@@ -225,8 +225,8 @@ def _readouts(folder: Path) -> Iterator[str]:
         return
     yield (
         "ImageNet features of whole frames, nothing trained but a linear score of each position (`recipes/results/readouts.py`). A score per label "
-        "is how exclusive labels are told; one score is how a label is told from its absence. "
-        "**Frozen features mislead**: what a head gains here, a network that is trained may not need."
+        "is how exclusive labels are told; one score is how a label is told from its absence (`LAGConfig.background`). What a head gains here, a "
+        "network that is trained as a whole may not need."
     )
     heads = list(dict.fromkeys(head for table in there.values() for head in table.contenders()))
     lines = [
