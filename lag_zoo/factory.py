@@ -44,7 +44,8 @@ def create_model(
         pretrained: `False`: untrained. `True`: with the weights that this version vouches for, else those in the
             repository `lag-zoo/<name>` (`LAG_ZOO_NAMESPACE` in place of `lag-zoo`): cached, or if the Hub, asked once
             and for at most five seconds, says that it has them. A place: with the weights there. `"backbone"`: only the
-            backbone's own, from timm's repositories, to start training from; likewise cached or asked for once.
+            backbone's own, to start training from: those of `tf_efficientnet_lite0` are inside the package, any other's
+            in timm's repositories; likewise cached or asked for once.
         cache_dir: of the Hub's client, in place of its own.
         revision: a branch, tag or commit of the repository.
         local_files_only: make no request; only what the cache holds.

@@ -1,7 +1,7 @@
 """Windows of native pixels cut from frames with polyp masks: a polyp is in view, or only mucosa is.
 
 A frame always holds a polyp, so frames cannot be classified; parts of them can. A window lies wholly in the field of
-view. It is **positive** where polyp pixels make up 10% of it or more, or 2% and at least half of the frame's polyp area;
+view. It is **positive** where polyp pixels make up a tenth of it or more, or 2% and at least half of the frame's polyp;
 it is **negative** where there is no polyp pixel in it, nor within 8 pixels of it; what lies between is not used.
 
 Nothing but the pixels may give the answer away. Windows for training come in pairs, one of each label:
