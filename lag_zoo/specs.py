@@ -329,8 +329,9 @@ class Measurement(Spec):
         data: the data and the split.
         date: ISO date of the run.
         command: the one that printed it.
-        revision: of this repository, at which the command printed it: a later one may print another number.
-        note: caveats.
+        revision: of this repository, at which the command printed it, or the version of lag_zoo: a later one may print
+            another number.
+        note: caveats, parted by semicolons, the gravest first.
     """
 
     metric: str
@@ -369,14 +370,34 @@ class DatasetRef(Spec):
 
     def __post_init__(self) -> None:
         self._hold_types()
+        near = re.sub(r"[^a-z0-9._-]+", "-", self.id.lower()).strip("._-")[:96]
         _require(
             re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,95}", self.id) is not None,
-            f"the id of a data set is up to 96 small letters, digits, '.', '_' and '-', got {self.id!r}",
+            f"the id of a data set is up to 96 small letters, digits, '.', '_' and '-', such as "
+            f"{near or 'our-hospital-2026'}; got {self.id!r}",
         )
 
     def __str__(self) -> str:
         about = "; ".join(text for text in (self.citation, self.licence) if text)
         return f"{self.id}: {about}" if about else self.id
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read `id: citation; licence`, the licence after the last semicolon; or a JSON object.
+
+        Raises:
+            InvalidConfigError: no id, or JSON that is no data set.
+
+        >>> DatasetRef.from_text("kvasir-seg: Jha et al.; MMM 2020; CC-BY-4.0")
+        DatasetRef(id='kvasir-seg', citation='Jha et al.; MMM 2020', licence='CC-BY-4.0')
+        """
+        if text.lstrip().startswith("{"):
+            return cls.from_json(text)
+        name, _, rest = text.partition(":")
+        citation, mark, licence = rest.rpartition(";")
+        return (
+            cls(name.strip(), citation.strip(), licence.strip()) if mark else cls(name.strip(), rest.strip())
+        )
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any] | str) -> Self:

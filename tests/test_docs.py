@@ -24,7 +24,6 @@ DOCUMENTS = [
     "docs/quickstart.md",
     "docs/guides/weights.md",
     "docs/guides/offline.md",
-    "docs/guides/publish.md",
 ]
 
 

@@ -9,13 +9,14 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from lag_zoo.about import About
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.evaluate.operating_points import operating_points
 from lag_zoo.evaluate.scores import Calibration
 from lag_zoo.evaluate.scoring import score
 from lag_zoo.metrics.scaling import fit_temperature
 from lag_zoo.nn import LAG
-from lag_zoo.publishing import About, save_pretrained
+from lag_zoo.publishing import save_pretrained
 from lag_zoo.training.recipe import Recipe
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from lag_zoo.about import About
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.metrics.intervals import Difference, paired_difference
-from lag_zoo.publishing import About
 from lag_zoo.training.selection import Row, best_row
 from lag_zoo.training.validation import ValidationLogits, mean_auroc
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from lag_zoo.about import About
 from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.metrics.intervals import Difference
-from lag_zoo.publishing import About
 from lag_zoo.training.validation import ValidationLogits, mean_auroc
 from lag_zoo.training.verdict import in_words, summarise_validation
 
