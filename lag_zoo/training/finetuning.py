@@ -23,8 +23,9 @@ from lag_zoo.publishing import save_pretrained
 from lag_zoo.specs import Json
 from lag_zoo.training.batches import drawing_weights
 from lag_zoo.training.best_network import calibrate
-from lag_zoo.training.header import device_fact, epoch_facts, network_facts
+from lag_zoo.training.header import device_fact, epoch_facts, mask_facts, network_facts
 from lag_zoo.training.initial_network import build_network, named_network, suit_stages, with_model
+from lag_zoo.training.mask_views import Masks, read_masks
 from lag_zoo.training.preflight import Identity, Inspection, identity_of, inspect_frames, require_files
 from lag_zoo.training.recipe import Balance, Precision, Recipe, Select, Stage
 from lag_zoo.training.recipe_file import is_recipe_file, load_recipe
@@ -56,6 +57,7 @@ class RecipeFields(TypedDict, total=False):
     average: float
     balance: Balance
     global_loss: float
+    mask_loss: float
     crop_drop: float
     accumulate: int
     clip: float
@@ -142,6 +144,7 @@ def finetune(
             folder=folder,
             accelerator=accelerator,
             listener=listener,
+            masks=_masks(manifest, network, chosen, listener),
         )
         state = _enter(job, resume=resume)
         if job.is_first:
@@ -153,6 +156,7 @@ def finetune(
             accelerator.init_trackers("tensorboard" if chosen.tracker == "tensorboard" else "lag_zoo")
         about_data = data_facts(given, manifest, trained_on="train")
         facts = network_facts(network, chosen, built=network is not model)
+        facts |= mask_facts(chosen, manifest, job.masks)
         listener.begin(about_data | facts | _course(job, network, state))
         run = Run(network, job)
         trained = run.go(state)
@@ -281,6 +285,14 @@ def _frames(
             identities.append(identity_of(frame.pixels, frame.field))
             advance(1)
     return found._replace(identities=identities), from_cache(cached)
+
+
+def _masks(manifest: Manifest, network: LAG, recipe: Recipe, listener: Listener) -> Masks | None:
+    """The masks of the frames that are trained on, where there are any, and the network has a map to compare."""
+    some = any(frame.mask and frame.split == "train" for frame in manifest.frames)
+    if not (some and recipe.mask_loss and network.config.pooling == "topk"):
+        return None
+    return read_masks(manifest, split="train", size=network.config.global_size or 0, listener=listener)
 
 
 def _known(network: LAG, manifest: Manifest, identities: Sequence[Identity]) -> KnownFrames:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
+from lag_zoo.data.manifest import Manifest
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import describe_device
+from lag_zoo.training.mask_views import Masks
 from lag_zoo.training.plan import StagePlan
 from lag_zoo.training.recipe import Recipe
 
@@ -40,6 +42,23 @@ def epoch_facts(recipe: Recipe, plan: Sequence[StagePlan], *, done: int) -> dict
     return {
         "epochs": f"{recipe.epochs}: {', '.join(parts)}{going_on}",
         "steps": f"{steps} an epoch, of {recipe.batch_size} frames{together}",
+    }
+
+
+def mask_facts(recipe: Recipe, manifest: Manifest, masks: Masks | None) -> dict[str, str]:
+    """Say how many of the frames that are trained on have a mask, and whether masks are used; empty without any."""
+    count = sum(bool(frame.mask) for frame in manifest.frames if frame.split == "train")
+    if not count:
+        return {}
+    said = f"of {count} train frames"
+    if masks is not None:
+        empty = count - len(masks.packed)
+        blank = f", {empty} of them empty" if empty else ""
+        return {"masks": f"{said}{blank}; their loss has the weight {recipe.mask_loss:g}"}
+    if not recipe.mask_loss:
+        return {"masks": f"{said}; not used: mask_loss is 0"}
+    return {
+        "masks": f"{said}; not used: the network has no map to compare (--set fields.pooling=topk gives it one)"
     }
 
 
