@@ -118,7 +118,9 @@ def test_a_data_set_in_a_text(text: str, parts: tuple[str, str, str]) -> None:
     assert DatasetRef.from_text(text) == DatasetRef(*parts)
 
 
-@pytest.mark.parametrize("text", ["", ": x", "Our Hospital: x", "{", '{"name": "ours"}', "2310 frames, Our Hospital"])
+@pytest.mark.parametrize(
+    "text", ["", ": x", "Our Hospital: x", "{", '{"name": "ours"}', "2310 frames, Our Hospital"]
+)
 def test_a_text_that_names_no_data_set(text: str) -> None:
     with pytest.raises(InvalidConfigError):
         DatasetRef.from_text(text)

@@ -127,7 +127,7 @@ def evaluate_model(
         _named(place, False): run.analysed(network, crops=True)
         for place, network in zip(extras.compare, networks[1:], strict=True)
     }
-    if extras.baselines and not scoring.without_crops:
+    if extras.baselines and not scoring.without_crops and networks[0].config.num_crops:
         plain, remark = run.plain_backbone(networks[0])
         others[f"{name}, without crops"] = plain
         report = dataclasses.replace(report, warnings=(*report.warnings, *remark))
@@ -241,7 +241,7 @@ class _Run:
                     analysis.scores,
                     report,
                     count=extras.mistakes,
-                    with_crops=not self.scoring.without_crops,
+                    with_crops=not self.scoring.without_crops and network.config.num_crops > 0,
                 )
             report = dataclasses.replace(report, mistakes=tuple(worst))
         return report

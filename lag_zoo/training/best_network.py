@@ -38,21 +38,12 @@ def save_meanwhile(
         network = copy.deepcopy(model)
         network.load_state_dict(weights)
         if not any(part.crops for part in recipe.stages[: stage + 1]):
-            silence_crops(network)
+            network.remove_crops()
         limit = (
             f"From a run that was not over: its best by epoch {epoch} of {recipe.epochs}; neither calibrated "
             "nor with operating points."
         )
         save_pretrained(network.eval(), folder, about=About(limits=(limit,)))
-
-
-def silence_crops(model: LAG) -> None:
-    """Take away the influence of crops that no stage has trained: the network answers as its plain backbone does.
-
-    The global features come first after the fusion (`LAG.fusion`); the weights of the others become zero.
-    """
-    with torch.no_grad():
-        cast(torch.nn.Linear, model.hidden[0]).weight[:, model.config.global_dim :] = 0
 
 
 def calibrate(model: LAG, manifest: Manifest, recipe: Recipe, *, progress: Callable[[], None]) -> About:

@@ -18,10 +18,12 @@ def network_facts(model: LAG, recipe: Recipe, *, built: bool) -> dict[str, str]:
     Args:
         built: the run has built it, not its caller.
     """
-    config, crops = model.config, any(stage.crops for stage in recipe.stages)
+    config = model.config
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     views = f"global {config.global_size} x {config.global_size} pixels, "
-    looks = f"{config.num_crops} crops of {config.crop_size} native pixels" if crops else "no crops"
+    looks = (
+        f"{config.num_crops} crops of {config.crop_size} native pixels" if config.num_crops else "no crops"
+    )
     return {
         "network": f"{recipe.model}, {millions:.1f} M parameters, {_start(model, recipe, built=built)}",
         "views": views + looks,

@@ -28,7 +28,7 @@ class Stage(Spec):
         name: of the stage, in the log.
         epochs: how many times all frames are seen.
         crops: whether the crops take part; without, only the global path is trained. Where no stage has them, the
-            network that comes out is its plain backbone: its crops say nothing.
+            network is its plain backbone, and has no crops from the start (`LAG.remove_crops`).
         train: `all`, or `head`: all but the backbone.
         modality: only frames of this modality; empty: of all.
         alignment: weight of a loss that draws the global features of the modalities together (CORAL: Sun & Saenko,
@@ -140,6 +140,11 @@ class Recipe(Spec):
     def epochs(self) -> int:
         """The epochs of all stages."""
         return sum(stage.epochs for stage in self.stages)
+
+    @property
+    def has_crops(self) -> bool:
+        """True where the crops take part in some stage."""
+        return any(stage.crops for stage in self.stages)
 
     def to_yaml(self) -> str:
         """Write the recipe as the text of a YAML file."""

@@ -18,7 +18,7 @@ def list_recipes() -> list[str]:
     """List the recipes that come with lag_zoo.
 
     >>> list_recipes()
-    ['dual_transfer', 'finetune', 'frozen', 'paper']
+    ['dual_transfer', 'finetune', 'frozen', 'paper', 'plain', 'plain448', 'quick']
     """
     folder = files("lag_zoo.training") / "recipes"
     return sorted(file.name.removesuffix(_SUFFIX) for file in folder.iterdir() if file.name.endswith(_SUFFIX))

@@ -51,7 +51,7 @@ class StageSteps:
             rank=job.rank,
             world=job.processes,
         )
-        transform = _transform(model.lag, part.stage, job.recipe)
+        transform = stage_transform(model.lag, part.stage, job.recipe)
         self.dataset = training_set(job.source, transform, job.recipe, job.masks)
         self.loader = make_loader(self.dataset, self.batches, job.recipe.workers)
         self.objective = Objective(job, part.stage, torch.from_numpy(frames))
@@ -142,8 +142,8 @@ class StageSteps:
         self.loss_sum = torch.tensor(total, device=self.job.device)
 
 
-def _transform(model: LAG, stage: Stage, recipe: Recipe) -> ViewTransform:
-    """Frames to views with crops at random, flipped and turned."""
+def stage_transform(model: LAG, stage: Stage, recipe: Recipe) -> ViewTransform:
+    """Make the transform of a stage: frames to views with crops at random, flipped and turned."""
     sampler = ViewSampler.from_config(
         model.config, policy="random", seed=recipe.seed, with_crops=stage.crops, with_coverage=False
     )

@@ -38,6 +38,7 @@ def card(config: RepositoryConfig, *, name: str) -> str:
     network, weights = config.config, config.weights
     labels = ", ".join(weights.label_names) or f"{network.num_classes} unnamed classes"
     points = ", ".join(f"{label} from {p:g}" for label, p in weights.operating_points.items())
+    crops = f"{network.num_crops} crops of {network.crop_size} pixels" if network.num_crops else "no crops"
     return f"""---
 {_header(config, name)}
 ---
@@ -47,7 +48,7 @@ def card(config: RepositoryConfig, *, name: str) -> str:
 {NOT_A_DEVICE}
 
 A lag_zoo model: LAG (Yang et al., IEEE JBHI 2022) on
-{network.backbone}, {network.num_crops} crops of {network.crop_size} pixels, global view of {network.global_size} pixels. It tells: {labels} ({network.task}).
+{network.backbone}, {crops}, global view of {network.global_size} pixels. It tells: {labels} ({network.task}).
 
 ## Intended use
 

@@ -35,6 +35,8 @@ def params(model: nn.Module) -> int:
 @torch.no_grad()
 def crop_macs(model: LAG) -> int:
     """Multiply-accumulates of the crop branch on all crops of one image."""
+    if model.crops is None:
+        return 0
     crop = model.config.crop_size
     with FlopCounterMode(display=False) as crops:
         model.crops(torch.zeros(1, model.config.num_crops, 3, crop, crop, device="meta"))
@@ -143,6 +145,8 @@ def test_a_pinned_name_holds_a_tag(name: str) -> None:
         {"fusion": "mean"},
         {"fusion": "attention", "crop_embed_dim": 24},
         {"shared_crops": False, "num_crops": 3},
+        {"num_crops": 0},
+        {"num_crops": 0, "shared_crops": False, "fusion": "attention"},
         {"crop_widths": (8, 12, 20, 28), "crop_size": 97, "crop_se_ratio": 0.01},
         {"num_classes": 0, "global_dim": 32, "hidden_dim": 48},
     ],
