@@ -31,6 +31,7 @@ from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.nn.normalise import normalise
 from lag_zoo.nn.positions import as_map, features_at_positions, mean_of_highest
 from lag_zoo.specs import ConfigFields, LAGConfig, Policy, Pooling, WeightSpec, as_tuple, require_known_fields
+from lag_zoo.tasks import rules_of
 from lag_zoo.views import Views, ViewSampler
 from lag_zoo.views.pixels import Frames, ImageLike
 
@@ -107,6 +108,10 @@ class LAG(nn.Module):
         elif asked.backbone_args:
             raise InvalidConfigError("backbone_args go with a backbone's name; this one is built already")
         traits = adopt_backbone(backbone)
+        if asked.background is not None and not rules_of(asked.task).exclusive:
+            raise InvalidConfigError(
+                f"background={asked.background!r} goes with exclusive labels, got task={asked.task!r}: leave it out"
+            )
         self.config = _settled(asked, traits, backbone)
         self.backbone = backbone
         self.global_fc = nn.Linear(traits.width, asked.global_dim)

@@ -228,16 +228,16 @@ class TestBackground:
         [
             ({"background": "norml"}, "background is one of the labels \\(normal, GA, IM\\), got 'norml'"),
             ({"pooling": "average"}, "goes with pooling='topk'"),
-            ({"task": "multilabel"}, "goes with pooling='topk' and task='multiclass'"),
+            ({"task": "multilabel"}, "goes with exclusive labels, got task='multilabel'"),
         ],
     )
     def test_what_it_goes_with(self, fields: dict[str, str], message: str) -> None:
         values = {
             "label_names": self.LABELS,
             "num_classes": 3,
-            "backbone": "x",
+            "backbone": "mobilenetv3_small_050",
             "pooling": "topk",
             "background": "normal",
         }
         with pytest.raises(InvalidConfigError, match=message):
-            LAGConfig(**{**values, **fields})  # type: ignore[arg-type]
+            LAG.from_config(LAGConfig(**{**values, **fields}))  # type: ignore[arg-type]
