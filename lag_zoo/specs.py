@@ -211,6 +211,9 @@ class LAGConfig(Spec):
         pooling: `average`: the backbone's features are pooled over the frame, and scored once (the paper); `topk`: each
             position of its map is scored, and the highest scores make the logit, so that a map shows where.
         topk: share of the positions whose mean is the logit, with `topk` pooling.
+        background: the label of frames without a finding, with `topk` pooling and exclusive labels: nothing in a frame
+            shows it, so its score is 0 everywhere, and the other labels' scores are evidence against it. `None`: each
+            label has evidence of its own.
         num_crops: crops an image; 0: none, the plain backbone with LAG's head.
         crop_size: side of a crop, in native pixels.
         crop_widths: channels of the four convolutions of the crop branch.
@@ -236,6 +239,7 @@ class LAGConfig(Spec):
     fusion: Fusion = "concat"
     pooling: Pooling = "average"
     topk: Annotated[float, Between(0.001, 1)] = 0.1
+    background: str | None = None
     num_crops: Annotated[int, Between(0, 4096)] = 10
     crop_size: Annotated[int, Between(16, 1024)] = 64
     crop_widths: Annotated[tuple[int, ...], Count(4), Between(1, 4096)] = (16, 32, 64, 64)
@@ -268,6 +272,17 @@ class LAGConfig(Spec):
                 named == self.num_classes,
                 f"num_classes is {self.num_classes}, but label_names has {named}: {list(self.label_names)}",
             )
+        if self.background is not None:
+            self._hold_background()
+
+    def _hold_background(self) -> None:
+        known = self.label_names or ()
+        _require(
+            self.background in known,
+            f"background is one of the labels ({', '.join(known) or 'which have no names here'}), got "
+            f"{self.background!r}",
+        )
+        _require(self.pooling == "topk", f"background goes with pooling='topk', got pooling={self.pooling!r}")
 
 
 class ConfigFields(TypedDict, total=False):
@@ -282,6 +297,7 @@ class ConfigFields(TypedDict, total=False):
     fusion: Fusion
     pooling: Pooling
     topk: float
+    background: str | None
     num_crops: int
     crop_size: int
     crop_widths: Iterable[int]

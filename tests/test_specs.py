@@ -196,7 +196,7 @@ def test_bounds_hold(field: str, bound: Between) -> None:
 
 def test_every_number_has_bounds() -> None:
     """A stranger's file decides how much memory a network takes."""
-    names = {"backbone", "label_names", "task", "fusion", "pooling", "policy"}
+    names = {"backbone", "label_names", "task", "fusion", "pooling", "background", "policy"}
     free = names | {"backbone_args", "schema_version"}
     hints = typing.get_type_hints(LAGConfig)
     assert {name for name, hint in hints.items() if hint is not bool} - free == set(bounds_of(LAGConfig))

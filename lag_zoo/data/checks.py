@@ -221,7 +221,7 @@ def _look(manifest: Manifest, frame: Frame) -> _Seen:
 
 
 def _look_at_mask(manifest: Manifest, frame: Frame, pixels: Tensor) -> tuple[bool, str]:
-    """Whether the mask of a frame marks something, and the reason why it cannot be used."""
+    """Tell whether the mask of a frame marks something, and the reason why it cannot be used."""
     if not frame.mask:
         return False, ""
     try:

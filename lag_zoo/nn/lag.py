@@ -25,6 +25,7 @@ from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.nn.normalise import normalise
 from lag_zoo.nn.positions import features_at_positions, mean_of_highest
 from lag_zoo.specs import ConfigFields, LAGConfig, Policy, Pooling, WeightSpec, as_tuple, require_known_fields
+from lag_zoo.tasks import rules_of
 from lag_zoo.views import Views, ViewSampler
 from lag_zoo.views.pixels import Frames, ImageLike
 
@@ -93,6 +94,10 @@ class LAG(nn.Module):
         elif asked.backbone_args:
             raise InvalidConfigError("backbone_args go with a backbone's name; this one is built already")
         traits = adopt_backbone(backbone)
+        if asked.background is not None and not rules_of(asked.task).exclusive:
+            raise InvalidConfigError(
+                f"background={asked.background!r} goes with exclusive labels, got task={asked.task!r}: leave it out"
+            )
         self.config = _settled(asked, traits, backbone)
         self.backbone = backbone
         self.global_fc = nn.Linear(traits.width, asked.global_dim)
@@ -174,8 +179,9 @@ class LAG(nn.Module):
         views = self._seen(x)
         features = self._global_features(views, "topk")
         fused = self.fusion(features, self.crop_features(views), views.inside).features
-        scores = self.head(self.hidden(fused)).transpose(1, 2)
-        return scores.unflatten(2, (math.isqrt(scores.shape[2]),) * 2)  # type: ignore[no-any-return]
+        scores = self.scored(self.hidden(fused)).transpose(1, 2)
+        side = math.isqrt(scores.shape[2])
+        return scores.reshape(*scores.shape[:2], side, side)
 
     def forward_global(self, x: Frames | Views) -> Tensor:
         """Frames or views -> logits (B, num_classes) of the global view alone; crop features are zero."""
@@ -257,10 +263,19 @@ class LAG(nn.Module):
         logits are its mean over them.
         """
         features = self.hidden(features)
-        return features if pre_logits else self.pooled(self.head(features))
+        return features if pre_logits else self.pooled(self.scored(features))
+
+    def scored(self, hidden: Tensor) -> Tensor:
+        """The classifier's input (..., hidden_dim) -> scores (..., num_classes); the background label's are 0."""
+        scores: Tensor = self.head(hidden)
+        if self.config.background is None:
+            return scores
+        at = (self.label_names or ()).index(self.config.background)
+        before, own, after = scores.tensor_split([at, at + 1], dim=-1)
+        return torch.cat([before, torch.zeros_like(own), after], dim=-1)
 
     def pooled(self, scores: Tensor) -> Tensor:
-        """The classifier's output, in top-k pooling a row a position (B, P, C), -> logits (B, num_classes)."""
+        """Scores, in top-k pooling a row a position (B, P, num_classes), -> logits (B, num_classes)."""
         if scores.ndim == 2:
             return scores
         return mean_of_highest(scores, self.config.topk) if self.num_classes else scores.mean(1)
@@ -336,7 +351,10 @@ class LAG(nn.Module):
         if global_pool is not None:
             raise InvalidConfigError(f"LAG has no pooling to choose, got global_pool={global_pool!r}")
         names = None if label_names is None else as_tuple(label_names, "label_names")
-        self.config = dataclasses.replace(self.config, num_classes=num_classes, label_names=names)
+        kept = self.config.background if self.config.background in (names or ()) else None
+        self.config = dataclasses.replace(
+            self.config, num_classes=num_classes, label_names=names, background=kept
+        )
         self.head = _classifier(self.head_hidden_size, self.num_classes).to(self.pixel_mean)
         self.weight_spec = None
 

@@ -65,7 +65,7 @@ def forecast(model: LAG, job: Job, *, done: int = 0) -> float | None:
 
 
 def _kind(stage: Stage) -> tuple[bool, str]:
-    """What the time of a step depends on."""
+    """Return the parts of a stage that the time of a step depends on."""
     return stage.crops, stage.train
 
 

@@ -60,7 +60,7 @@ class Job:
 
     @functools.cached_property
     def marked(self) -> Tensor:
-        """Which frames have a mask that marks something (n,), bool, on the device."""
+        """The frames that have a mask that marks something, as (n,) bool, on the device."""
         marked = np.zeros(len(self.manifest), dtype=bool) if self.masks is None else self.masks.marked
         return torch.from_numpy(marked).to(self.device)
 

@@ -38,7 +38,7 @@ class Masks:
 
     @property
     def marked(self) -> np.ndarray:
-        """Which frames have a mask that marks something (n,), bool."""
+        """The frames that have a mask that marks something, as (n,) bool."""
         marked = np.zeros(self.frames, dtype=bool)
         marked[list(self.packed)] = True
         return marked

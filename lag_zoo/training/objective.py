@@ -74,7 +74,7 @@ class Objective:
         )
 
     def _marked(self, numbers: Tensor) -> Tensor:
-        """Which labels the masks of frames mark (B, C), bool: all that hold, of a frame that has a mask."""
+        """The labels that the masks of frames mark, as (B, C) bool: all that hold, of a frame that has a mask."""
         labels, task = len(self.job.manifest.label_names), self.job.manifest.task
         holds = labels_that_hold(self.job.targets[numbers], labels=labels, task=task)
         return holds & self.job.marked[numbers, None]

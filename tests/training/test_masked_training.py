@@ -7,15 +7,22 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from torch.nn.functional import adaptive_avg_pool2d
 
 import lag_zoo
-from lag_zoo.data.manifest import Manifest
+from lag_zoo.data.images import read_image
+from lag_zoo.data.manifest import Frame, Manifest
+from lag_zoo.data.masks import mask_of
+from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import DataError, InvalidConfigError
 from lag_zoo.training import Recipe, Stage, finetune
-from lag_zoo.training.mask_views import read_masks
+from lag_zoo.training.groups import set_trainable
+from lag_zoo.training.mask_views import Masks, read_masks
+from lag_zoo.training.step import StageSteps
+from lag_zoo.training.training_model import TrainingModel
 from tests.networks import equal, small
 from tests.training.drawn_data import with_masks, write_frames
-from tests.training.parts import gradients
+from tests.training.parts import gradients, job_for
 from tests.training.tiny import RECIPE, SHORT, Stopped, StopsAfterAnEpoch, StopsBeforeTraining
 
 MAP = RECIPE.changed({"fields": {**RECIPE.fields, "global_size": 64, "pooling": "topk"}})
@@ -139,3 +146,58 @@ def test_the_gradients_are_those_of_one_large_batch(
     for one, other, plain in zip(small_batches, large, without, strict=True):
         assert float((one - other).norm() / other.norm()) < 1e-5
         assert float((plain - other).norm() / other.norm()) > 1e-2
+
+
+def frames_with_a_bystander(folder: Path) -> Manifest:
+    """Frames of which half have a green spot, the finding, opposite of a blue one that always comes with it."""
+    axis = torch.arange(160) + 0.5
+    frames = []
+    for number in range(24):
+        pixels, mask, label = draw_frame((160, 160), seed=number, text=False).float(), "", number % 2
+        if label:
+            x, y = (30 + 100 * torch.rand(2, generator=torch.Generator().manual_seed(number))).tolist()
+            finding = (axis[None] - x) ** 2 + (axis[:, None] - y) ** 2 < 22**2
+            bystander = finding.flip(0, 1) & ~finding
+            pixels[:, finding] *= torch.tensor([[0.5], [1.1], [0.5]])
+            pixels[:, bystander] *= torch.tensor([[0.6], [0.6], [1.6]])
+            mask = f"{number}_mask.png"
+            Image.fromarray(finding.numpy()).save(folder / mask)
+        image = pixels.clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        Image.fromarray(image).save(folder / f"{number}.png")
+        split = "val" if number % 6 > 3 else "train"
+        frames.append(
+            Frame(image=f"{number}.png", labels=(label,), patient=f"p{number}", split=split, mask=mask)
+        )
+    return Manifest(root=folder, label_names=("normal", "IM"), frames=tuple(frames), source="drawn frames")
+
+
+def seen_in_masks(model: lag_zoo.LAG, data: Manifest) -> float:
+    """How far masks cover the cell of most evidence, in parts of the cell that they cover most; the mean."""
+    found = []
+    for frame in data.frames:
+        if (mask := mask_of(data, frame)) is not None:
+            with torch.no_grad():
+                scores = model.eval().position_scores(read_image(data.path(frame)))[0]
+            covered = adaptive_avg_pool2d(mask[None].float(), scores.shape[-1]).flatten()
+            found.append(float(covered[(scores[1] - scores[0]).argmax()] / covered.max()))
+    return sum(found) / len(found)
+
+
+@pytest.mark.slow
+def test_evidence_goes_into_the_masks(tmp_path: Path) -> None:
+    """Both spots tell the label; the masks say which of them is meant."""
+    data = frames_with_a_bystander(tmp_path)
+    stages = [Stage(epochs=30, crops=False)]
+    recipe = RECIPE.changed({"stages": stages, "augment": 0.0, "batch_size": 8, "learning_rate": 3e-3})
+
+    def trained(masks: Masks | None) -> lag_zoo.LAG:
+        model = small(global_size=96, pooling="topk")
+        with job_for(recipe, data, tmp_path, masks) as job:
+            set_trainable(model, job.plan[0].stage)
+            steps = StageSteps(TrainingModel(model), job, job.plan[0], None)
+            for epoch in range(recipe.epochs):
+                list(steps.of_epoch(epoch, 0))
+        return model
+
+    assert seen_in_masks(trained(read_masks(data, split="train", size=96)), data) > 0.5
+    assert seen_in_masks(trained(None), data) < 0.3
