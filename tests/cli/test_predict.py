@@ -144,7 +144,8 @@ class TestPredict:
     def test_an_output_that_cannot_be_written_is_told_before_the_work(self, folder: Path) -> None:
         ran = run(folder, "--output", folder / "nowhere" / "answers")
         assert ran.exit_code == 2
-        assert "nowhere" in flat(ran.stderr)
+        told = "".join(ran.stderr.replace("│", "").split())  # a path may be broken over two lines of the box
+        assert "nowhereisnofolder" in told
 
     @pytest.mark.parametrize("wrong", [["--format", "xml"], ["--tta", "1"], ["--tta", "-1"], ["--tta", "x"]])
     def test_a_wrong_call(self, folder: Path, wrong: list[str]) -> None:
