@@ -20,7 +20,7 @@ from lag_zoo.errors import InvalidConfigError, PublishError, WeightsError, Weigh
 from lag_zoo.factory import create_model
 from lag_zoo.files import write_whole_folder
 from lag_zoo.nn import LAG
-from lag_zoo.specs import DatasetRef, Measurement, WeightSpec, data_sets
+from lag_zoo.specs import DatasetRef, Doubts, Measurement, WeightSpec, data_sets
 from lag_zoo.weights.card import card, require_complete
 from lag_zoo.weights.digests import digest_of
 from lag_zoo.weights.files import read_weights, verify_file, write_weights
@@ -53,6 +53,7 @@ class About:
     results: tuple[Measurement, ...] = ()
     operating_points: Mapping[str, float] = field(default_factory=dict)
     temperature: float = 1.0
+    doubts: Doubts | None = None
 
     __repr__ = brief
 
@@ -122,6 +123,8 @@ def _vouched(
         about = dataclasses.replace(
             about, operating_points=still.operating_points, temperature=still.temperature
         )
+    if still is not None and about.doubts is None:
+        about = dataclasses.replace(about, doubts=still.doubts)
     config = model.config
     return WeightSpec(
         tag=tag,
@@ -140,6 +143,7 @@ def _vouched(
         results=about.results,
         operating_points=about.operating_points,
         temperature=about.temperature,
+        doubts=about.doubts,
         intended_use=about.intended_use,
         limits=about.limits,
     )

@@ -400,6 +400,37 @@ def data_sets(given: Any, where: str) -> tuple[DatasetRef, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Doubts(Spec):
+    """The frames that weights know, in a few numbers; an image beyond them is foreign (`lag_zoo.predict.doubts`).
+
+    Attributes:
+        frames: the number of frames that it was fitted on.
+        red: lowest and highest share of red in the light of a frame; `green` and `blue` likewise.
+        roughness: lowest and highest roughness of a frame (`lag_zoo.views.appearance.Appearance`).
+        direction: mean direction of the backbone's features, folded to at most 128 numbers.
+        likeness: lowest cosine between a frame's features and `direction`.
+    """
+
+    frames: Annotated[int, Between(1, 1_000_000_000)]
+    red: Annotated[tuple[float, ...], Count(2)]
+    green: Annotated[tuple[float, ...], Count(2)]
+    blue: Annotated[tuple[float, ...], Count(2)]
+    roughness: Annotated[tuple[float, ...], Count(2)]
+    direction: Annotated[tuple[float, ...], Between(-1, 1)]
+    likeness: Annotated[float, Between(-1, 1)]
+
+    def __post_init__(self) -> None:
+        self._hold_types()
+        hold(type(self), vars(self))
+        _require(
+            1 <= len(self.direction) <= 128, f"direction has 1 to 128 numbers, got {len(self.direction)}"
+        )
+        for name in ("red", "green", "blue", "roughness"):
+            low, high = getattr(self, name)
+            _require(low <= high, f"{name} is a lowest and a highest value, got {low:g} and {high:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class WeightSpec(Spec):
     """One set of weights that this version of lag_zoo vouches for.
 
@@ -420,6 +451,7 @@ class WeightSpec(Spec):
         results: what was measured.
         operating_points: probability above which a label is called, from data that no result stands on.
         temperature: by which logits are divided before they become probabilities.
+        doubts: the frames that they know, so that foreign images raise a warning; `None`: not fitted.
         intended_use: one paragraph; `limits`: one sentence each.
     """
 
@@ -441,6 +473,7 @@ class WeightSpec(Spec):
     results: tuple[Measurement, ...] = ()
     operating_points: Mapping[str, float] = field(default_factory=dict)
     temperature: float = 1.0
+    doubts: Doubts | None = None
     intended_use: str = ""
     limits: tuple[str, ...] = ()
 

@@ -154,7 +154,15 @@ class LAG(nn.Module):
         Raises:
             BackboneError: top-k pooling, and a backbone without a map.
         """
-        return self._global_features(views, self.config.pooling)
+        return self.global_fc(self.backbone_features(views))  # type: ignore[no-any-return]
+
+    def backbone_features(self, views: Views) -> Tensor:
+        """Batched views -> the backbone's features of the global view (B, F), with top-k pooling a row a position.
+
+        Raises:
+            BackboneError: top-k pooling, and a backbone without a map.
+        """
+        return self._backbone_features(views, self.config.pooling)
 
     def crop_features(self, views: Views) -> Tensor:
         """Batched views -> features of the crops (B, N, crop_embed_dim)."""
@@ -170,7 +178,7 @@ class LAG(nn.Module):
             BackboneError: a backbone without a map.
         """
         views = self._seen(x)
-        features = self._global_features(views, "topk")
+        features = self.global_fc(self._backbone_features(views, "topk"))
         fused = self.fusion(features, self.crop_features(views), views.inside).features
         scores = self.head(self.hidden(fused)).transpose(1, 2)
         return scores.unflatten(2, (math.isqrt(scores.shape[2]),) * 2)  # type: ignore[no-any-return]
@@ -240,9 +248,8 @@ class LAG(nn.Module):
             return scores
         return mean_of_highest(scores, self.config.topk) if self.num_classes else scores.mean(1)
 
-    def _global_features(self, views: Views, pooling: Pooling) -> Tensor:
-        features = _READINGS[pooling](self.backbone, self._normalised(views.global_view))
-        return self.global_fc(features)  # type: ignore[no-any-return]
+    def _backbone_features(self, views: Views, pooling: Pooling) -> Tensor:
+        return _READINGS[pooling](self.backbone, self._normalised(views.global_view))
 
     def _seen(self, x: Frames | Views, *, with_crops: bool = True) -> Views:
         """Views as they are, batched; or those of frames, without the coverage, which no layer looks at."""

@@ -24,10 +24,13 @@ _NUMBERS: dict[Precision, torch.dtype] = {
 
 
 class NetworkOutput(NamedTuple):
-    """Logits (B, classes) and the crops' weights (B, N), where the fusion has weights: float64, on the CPU."""
+    """Logits (B, classes), the crops' weights (B, N), where the fusion has weights, and the backbone's features (B, F)
+    of the global view, with top-k pooling their mean over the map: float64, on the CPU.
+    """
 
     logits: Tensor
     weights: Tensor | None
+    features: Tensor
 
 
 class Engine:
@@ -81,24 +84,29 @@ class Engine:
 
     def __call__(self, views: Views) -> NetworkOutput:
         """Run the network on B views."""
-        logits, weights = [], []
+        logits, weights, features = [], [], []
         for part in zip(*(torch.split(t, self.batch_size) for t in views), strict=True):
             given = Views(*part).to(self.model.pixel_mean.device)
             count = len(given.crops)
             if self.compiled:  # out of inference mode: tensors made in it are of another kind to the compiler
                 given = _filled(given, self.batch_size)
             with torch.inference_mode(), evaluating(self.model):
-                some, shares = self._run(given)
+                some, shares, read = self._run(given)
             logits.append(some[:count].double().cpu())
+            features.append(read[:count].double().cpu())
             if shares is not None:
                 weights.append(shares[:count].double().cpu())
-        return NetworkOutput(torch.cat(logits), torch.cat(weights) if weights else None)
+        return NetworkOutput(torch.cat(logits), torch.cat(weights) if weights else None, torch.cat(features))
 
-    def _forward(self, views: Views) -> tuple[Tensor, Tensor | None]:
-        if not self.with_crops:
-            return self.model.forward_global(views), None
-        fused = self.model.fused(views)
-        return self.model.forward_head(fused.features), fused.weights
+    def _forward(self, views: Views) -> tuple[Tensor, Tensor | None, Tensor]:
+        model, weights = self.model, None
+        read = model.backbone_features(views)
+        features = model.global_fc(read)
+        if self.with_crops:
+            features, weights = model.fusion(features, model.crop_features(views), views.inside)
+        else:
+            features = model.fusion.without_crops(features)
+        return model.forward_head(features), weights, read.mean(1) if read.ndim == 3 else read
 
 
 def _filled(views: Views, size: int) -> Views:

@@ -20,6 +20,7 @@ from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImag
 from lag_zoo.factory import create_model
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import AUTO
+from lag_zoo.predict.doubts import feature_doubts, require_fitting
 from lag_zoo.predict.engine import Engine, Precision
 from lag_zoo.predict.prediction import Failure, Prediction
 from lag_zoo.predict.prefetch import prefetch
@@ -54,7 +55,7 @@ class Predictor:
 
     Args:
         model: a name of the zoo, whose weights are loaded; or a network, used as it is, in evaluation mode (its own
-            mode is put back). Operating points, temperature and the light it was trained on are those of its
+            mode is put back). Operating points, temperature, doubts and the light it was trained on are those of its
             `weight_spec`, which `create_model` sets: if you train on, set that to `None`.
         device: where the network runs; `"auto"`: a name on the GPU where there is one, a network where it is. A
             network that is elsewhere is copied there.
@@ -103,6 +104,9 @@ class Predictor:
         self.operating_points: Mapping[str, float] = {} if weights is None else weights.operating_points
         self.temperature = 1.0 if weights is None else weights.temperature
         self.modality = None if weights is None else weights.modality or None
+        self.doubts = None if weights is None else weights.doubts
+        if self.doubts is not None:
+            require_fitting(self.doubts, network)
         origin = network.load_report
         self._known = KnownFrames() if origin is None else frames_behind(origin.trained_on, origin.path)
         if not network.num_classes:
@@ -192,30 +196,35 @@ class Predictor:
         views = Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
         coverage = float(field.coverage(views.boxes.flatten(0, 1)[None]))
         in_training_data = self._known.holds(pixels, field=field)
-        return _Seen(
-            path, views, coverage, tuple(frame_doubts(pixels, field, views, self.modality)), in_training_data
-        )
+        doubts = tuple(frame_doubts(pixels, field, views, self.modality, self.doubts))
+        return _Seen(path, views, coverage, doubts, in_training_data)
 
     def _answers(self, pending: Sequence[_Seen | Failure]) -> Iterator[Prediction | Failure]:
         seen = [item for item in pending if not isinstance(item, Failure)]
-        answers = iter(self._probabilities([item.views for item in seen]))
+        answers = iter(self._outputs([item.views for item in seen]))
         for item in pending:
             yield item if isinstance(item, Failure) else self._prediction(item, *next(answers))
 
-    def _probabilities(self, views: Sequence[Views]) -> list[tuple[Tensor, Tensor | None]]:
-        """Of each frame the probabilities (tta, classes), and the crops' weights (tta, N) where there are some."""
-        answers: list[tuple[Tensor, Tensor | None]] = []
+    def _outputs(self, views: Sequence[Views]) -> list[tuple[Tensor, Tensor | None, Tensor]]:
+        """Of each frame the probabilities (tta, classes), the crops' weights (tta, N) where there are some, and the
+        backbone's features (F,).
+        """
+        answers: list[tuple[Tensor, Tensor | None, Tensor]] = []
         for same in _runs_of_one_dtype(views):
             joined = Views(*(torch.cat(parts) for parts in zip(*same, strict=True)))
-            logits, weights = self._engine(joined)
+            logits, weights, features = self._engine(joined)
             chances = torch.from_numpy(self._rules.probabilities((logits / self.temperature).numpy()))
             counts = [len(v.crops) for v in same]
             shares = [None] * len(counts) if weights is None else torch.split(weights, counts)
-            answers.extend(zip(torch.split(chances, counts), shares, strict=True))
+            read = [each.mean(0) for each in torch.split(features, counts)]
+            answers.extend(zip(torch.split(chances, counts), shares, read, strict=True))
         return answers
 
-    def _prediction(self, seen: _Seen, chances: Tensor, weights: Tensor | None) -> Prediction:
+    def _prediction(
+        self, seen: _Seen, chances: Tensor, weights: Tensor | None, features: Tensor
+    ) -> Prediction:
         mean = chances.mean(0)
+        foreign = () if self.doubts is None else feature_doubts(features.numpy(), self.doubts)
         points = thresholds_of(self.operating_points, self.label_names)  # now, for they may be set
         call = decide(mean[None].numpy(), points, self._rules.name)[0]
         return Prediction(
@@ -227,7 +236,7 @@ class Predictor:
             crop_weights=None if weights is None else tuple((weights / len(weights)).flatten().tolist()),
             coverage=seen.coverage,
             spread=self._named(chances.std(0)) if len(chances) > 1 else None,
-            warnings=seen.warnings,
+            warnings=(*seen.warnings, *foreign),
             in_training_data=seen.in_training_data,
         )
 

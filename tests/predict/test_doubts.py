@@ -1,0 +1,189 @@
+"""The frames that weights know: fitted, kept in a file, and applied by the Predictor."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lag_zoo
+from lag_zoo import LAG, Predictor
+from lag_zoo.data.phantom import draw_frame
+from lag_zoo.errors import InvalidConfigError
+from lag_zoo.predict.doubts import MIN_FRAMES, doubts_from, feature_doubts, fit_doubts
+from lag_zoo.publishing import About
+from lag_zoo.specs import Doubts, WeightSpec
+from lag_zoo.views.appearance import Appearance
+from tests.networks import small
+
+SIZE = (120, 150)
+
+
+def appearances(count: int, seed: int = 0) -> list[Appearance]:
+    """Appearances about those of mucosa."""
+    drawn = np.random.default_rng(seed).normal(0, 0.02, (count, 3))
+    return [Appearance(0.5 + a, 0.3, 0.2 - a, 0.04 * np.exp(b), 40, 0, 0.2, 0) for a, b, _ in drawn]
+
+
+def features(count: int, width: int, seed: int = 0) -> np.ndarray:
+    """Features around one direction."""
+    rng = np.random.default_rng(seed)
+    return np.abs(rng.normal(0, 1, width)) + 0.2 * rng.normal(0, 1, (count, width))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> LAG:
+    """A network with doubts that were fitted on drawn frames."""
+    model = small()
+    doubts = fit_doubts(model, [draw_frame(SIZE, seed=seed) for seed in range(MIN_FRAMES)])
+    weights = WeightSpec(
+        tag="own",
+        files={"none": "0" * 64},
+        label_names=("normal", "IM"),
+        modality="",
+        global_size=64,
+        mean=(0.5,) * 3,
+        std=(0.5,) * 3,
+        training_data=(),
+        licence="",
+        doubts=doubts,
+    )
+    model.weight_spec = weights
+    return model
+
+
+class TestFit:
+    def test_frames_of_the_kind_are_within(self) -> None:
+        known = doubts_from(appearances(100), features(100, 300))
+        assert known is not None
+        for look in appearances(200, seed=0):
+            assert known.red[0] <= look.red <= known.red[1]
+            assert known.roughness[0] <= look.roughness <= known.roughness[1]
+        assert sum(bool(feature_doubts(row, known)) for row in features(100, 300)) <= 2
+
+    def test_another_direction_is_foreign(self) -> None:
+        known = doubts_from(appearances(60), features(60, 300))
+        assert known is not None
+        (doubt,) = feature_doubts(features(1, 300, seed=5)[0], known)
+        assert doubt.startswith("foreign content: ")
+        assert feature_doubts(np.zeros(300), known)  # nothing at all is like nothing
+
+    def test_few_frames_give_none(self) -> None:
+        assert doubts_from(appearances(MIN_FRAMES - 1), features(MIN_FRAMES - 1, 20)) is None
+        assert fit_doubts(small(), [draw_frame(SIZE)] * 3) is None
+        assert fit_doubts(small(), []) is None
+
+    @pytest.mark.filterwarnings("ignore::lag_zoo.errors.FieldOfViewWarning")
+    def test_black_frames_are_left_out(self) -> None:
+        black = torch.zeros(3, *SIZE, dtype=torch.uint8)
+        frames = [draw_frame(SIZE, seed=seed) for seed in range(MIN_FRAMES)]
+        with_black = fit_doubts(small(), [black, *frames, black])
+        assert with_black is not None
+        assert with_black.frames == MIN_FRAMES
+
+    def test_float_and_uint8_frames_give_the_same(self) -> None:
+        frames = [draw_frame(SIZE, seed=seed) for seed in range(MIN_FRAMES)]
+        assert fit_doubts(small(), frames) == fit_doubts(small(), [frame / 255 for frame in frames])
+
+    @settings(max_examples=40)
+    @given(
+        width=st.integers(1, 400),
+        scale=st.floats(0, 1e6),
+        kind=st.sampled_from(["drawn", "constant", "zero"]),
+    )
+    def test_any_features_can_be_fitted(self, width: int, scale: float, kind: str) -> None:
+        rows = features(MIN_FRAMES, width) * scale
+        rows = {"drawn": rows, "constant": np.ones_like(rows), "zero": np.zeros_like(rows)}[kind]
+        known = doubts_from(appearances(MIN_FRAMES), rows)
+        assert known is not None
+        assert len(known.direction) == min(width, 128)
+        assert all(isinstance(doubt, str) for doubt in feature_doubts(rows[0], known))
+        assert Doubts.from_json(known.to_json()) == known
+
+
+class TestSpec:
+    def test_bounds(self, fitted: LAG) -> None:
+        assert fitted.weight_spec is not None
+        known = fitted.weight_spec.doubts
+        assert known is not None
+        for change in (
+            {"red": (0.5,)},
+            {"red": (0.6, 0.5)},
+            {"direction": ()},
+            {"likeness": 2.0},
+            {"frames": 0},
+        ):
+            with pytest.raises(InvalidConfigError):
+                dataclasses.replace(known, **change)
+
+    def test_they_are_small(self, fitted: LAG) -> None:
+        assert fitted.weight_spec is not None
+        assert len(json.dumps(fitted.weight_spec.to_dict()["doubts"])) < 2500
+
+    def test_saved_and_loaded(self, fitted: LAG, tmp_path: Path) -> None:
+        assert fitted.weight_spec is not None
+        place = lag_zoo.save_pretrained(
+            small(), tmp_path / "net", about=About(doubts=fitted.weight_spec.doubts)
+        )
+        loaded = lag_zoo.create_model(f"local-dir:{place}", pretrained=True)
+        assert loaded.weight_spec is not None
+        assert loaded.weight_spec.doubts == fitted.weight_spec.doubts
+        # Saved anew, whatever is said of it then, the weights know what they knew.
+        again = lag_zoo.save_pretrained(loaded, tmp_path / "again", about=About(licence="MIT"))
+        assert Predictor(lag_zoo.create_model(f"local-dir:{again}", pretrained=True)).doubts is not None
+
+    def test_a_file_from_before_loads_and_gives_no_doubts(self, tmp_path: Path) -> None:
+        place = lag_zoo.save_pretrained(small(), tmp_path / "net")
+        config = json.loads((place / "config.json").read_text())
+        del config["lag_zoo"]["weights"]["doubts"]
+        (place / "config.json").write_text(json.dumps(config))
+        predictor = Predictor(lag_zoo.create_model(f"local-dir:{place}", pretrained=True))
+        assert predictor.doubts is None
+        assert predictor(draw_frame(SIZE).flip(0))[0].warnings == ()
+
+
+class TestPredictor:
+    def test_known_frames_raise_none(self, fitted: LAG) -> None:
+        answers = Predictor(fitted)([draw_frame(SIZE, seed=seed) for seed in range(MIN_FRAMES)])
+        assert sum(bool(answer.warnings) for answer in answers) <= 1
+
+    @pytest.mark.parametrize("tta", [0, 3])
+    def test_foreign_colours(self, fitted: LAG, tta: int) -> None:
+        (answer,) = Predictor(fitted)(draw_frame(SIZE).flip(0), tta=tta)
+        assert any("are red and blue swapped?" in warning for warning in answer.warnings)
+
+    def test_foreign_features(self, fitted: LAG) -> None:
+        assert fitted.weight_spec is not None
+        known = fitted.weight_spec.doubts
+        assert known is not None
+        turned = dataclasses.replace(known, direction=tuple(-x for x in known.direction))
+        model = small()
+        model.weight_spec = dataclasses.replace(fitted.weight_spec, doubts=turned)
+        (answer,) = Predictor(model)(draw_frame(SIZE))
+        assert [warning.partition(":")[0] for warning in answer.warnings] == ["foreign content"]
+
+    def test_the_same_fused_and_in_a_batch(self, fitted: LAG) -> None:
+        frames = [draw_frame(SIZE, seed=seed).flip(0) for seed in range(3)]
+        plain = [answer.warnings for answer in Predictor(fitted, batch_size=1)(frames)]
+        assert [answer.warnings for answer in Predictor(fitted, fuse=True, batch_size=4)(frames)] == plain
+
+    def test_doubts_of_another_network(self, fitted: LAG) -> None:
+        model = small()
+        assert fitted.weight_spec is not None
+        known = fitted.weight_spec.doubts
+        assert known is not None
+        short = dataclasses.replace(known, direction=known.direction[:5])
+        model.weight_spec = dataclasses.replace(fitted.weight_spec, doubts=short)
+        with pytest.raises(InvalidConfigError, match="direction of 5 numbers"):
+            Predictor(model)
+
+    def test_scores_at_positions_have_one_row_of_features(self) -> None:
+        model = small(pooling="topk")
+        frames = [draw_frame(SIZE, seed=seed) for seed in range(MIN_FRAMES)]
+        known = fit_doubts(model, frames)
+        assert known is not None
+        assert len(known.direction) == 128
