@@ -27,6 +27,10 @@ MIN_FRAMES = 40
 
 _FOLD = 128  # numbers of a direction
 _BEYOND, _BEYOND_LIKENESS = 3.0, 2.0  # times the distance from the median to the 5% or 95% quantile
+_LEAST, _LEAST_LOG = (
+    0.02,
+    0.5,
+)  # such a distance in any case: of a colour, and of the logarithm of the roughness
 
 Array = npt.NDArray[np.float64]
 
@@ -40,8 +44,8 @@ def fit_doubts(
 ) -> Doubts | None:
     """Fit the doubts of a network on frames of the kind that it is for; they belong in its `weight_spec`.
 
-    The limits of the colours and the roughness lie three times as far from the median as the 5% and 95% quantiles, that
-    of the likeness twice as far.
+    The limits of the colours and of the logarithm of the roughness lie three times as far from the median as the 5% and
+    95% quantiles, that of the likeness twice as far.
 
     Args:
         model: a network, in whatever mode.
@@ -99,19 +103,20 @@ def doubts_from(appearances: Sequence[Appearance], features: Array) -> Doubts | 
     middle, low = np.quantile(own, (0.5, 0.05))
     return Doubts(
         frames=count,
-        red=_limits(red),
-        green=_limits(green),
-        blue=_limits(blue),
-        roughness=tuple(float(f"{x:.3g}") for x in np.exp(_limits(np.log(roughness + 1e-6)))),
+        red=_limits(red, _LEAST),
+        green=_limits(green, _LEAST),
+        blue=_limits(blue, _LEAST),
+        roughness=tuple(float(f"{x:.3g}") for x in np.exp(_limits(np.log(roughness + 1e-6), _LEAST_LOG))),
         direction=tuple(_unit(total).round(4).tolist()),
         likeness=round(float(max(-1.0, middle - _BEYOND_LIKENESS * (middle - low))), 4),
     )
 
 
-def _limits(values: Array) -> tuple[float, ...]:
-    """Lowest and highest value that raises no doubt."""
+def _limits(values: Array, least: float) -> tuple[float, float]:
+    """Lowest and highest value that raises no doubt, at least so far from the median."""
     low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
-    return round(middle - _BEYOND * (middle - low), 4), round(middle + _BEYOND * (high - middle), 4)
+    below, above = max(least, _BEYOND * (middle - low)), max(least, _BEYOND * (high - middle))
+    return round(middle - below, 4), round(middle + above, 4)
 
 
 def _rays(features: Array) -> Array:

@@ -6,6 +6,8 @@ not depend on the size of the frame.
 
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,6 +22,9 @@ _EVEN = 6  # 0..255: a border is of one colour where it stays so close to its me
 _JUMP = 6  # 0..255: between neighbours, across a seam
 _TWO = (0.3, 0.7)  # of all light lies to the left, where two pictures meet
 _LEAST = 0.3  # of the height that is in the field, where two pictures meet
+
+Array = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 
 class Appearance(NamedTuple):
@@ -56,57 +61,60 @@ def appearance_of(view: Tensor, lit: Tensor) -> Appearance:
     (0.333, 0.0, 1.0)
     """
     step = max(1, round(view.shape[-1] / _SIDE))
-    pixels = F.avg_pool2d(view[None].float(), step)[0]
-    pixels = pixels if view.dtype == torch.uint8 else pixels * 255
-    lit = lit[step // 2 :: step, step // 2 :: step][: pixels.shape[1], : pixels.shape[2]]
-    light = (pixels * lit).sum((1, 2)) + 1e-3  # of a black frame all shares are a third
+    pixels: Array = F.avg_pool2d(view[None].float(), step)[0].numpy()  # small arrays: numpy's steps cost less
+    pixels = pixels if view.dtype == torch.uint8 else pixels * np.float32(255)
+    field: Mask = lit[step // 2 :: step, step // 2 :: step].numpy()[: pixels.shape[1], : pixels.shape[2]]
+    light = (pixels * field).sum((1, 2)) + 1e-3  # of a black frame all shares are a third
     red, green, blue = (light / light.sum()).tolist()
-    roughness, contrast = _texture(pixels.mean(0), lit)
+    grey, bright = pixels.mean(0), (pixels.max(0) > _DARK) & field
+    roughness, contrast = _texture(grey, field)
     # What is looked for from column to column is looked for from row to row in the frame turned over its diagonal.
-    both_ways = (pixels, lit), (pixels.transpose(1, 2), lit.T)
-    gaps, seams = zip(*(_meeting(*way) for way in both_ways), strict=True)
+    turned = (np.ascontiguousarray(part.T) for part in (grey, bright, field))
+    gaps, seams = zip(_meeting(grey, bright, field), _meeting(*turned), strict=True)
     return Appearance(red, green, blue, roughness, contrast, max(gaps), max(seams), _border(pixels))
 
 
-def _texture(grey: Tensor, lit: Tensor) -> tuple[float, float]:
+def _texture(grey: Array, lit: Mask) -> tuple[float, float]:
     """Roughness and contrast of a grey view (h, w)."""
-    values = grey[lit]
-    if len(values) < 2:
-        return 0.0, 0.0
-    spread = float(values.var())
-    across = (grey[:, 1:] - grey[:, :-1])[lit[:, 1:] & lit[:, :-1]]
-    down = (grey[1:] - grey[:-1])[lit[1:] & lit[:-1]]
-    steps = torch.cat([across, down])
-    return float(steps.square().mean()) / (2 * spread + 1e-3) if len(steps) else 0.0, spread**0.5
+    count = max(1, int(lit.sum()))
+    above = (grey - (grey * lit).sum() / count) * lit
+    spread = float((above**2).sum()) / count
+    across, down = lit[:, 1:] & lit[:, :-1], lit[1:] & lit[:-1]
+    squares = ((np.diff(grey, axis=1) * across) ** 2).sum() + ((np.diff(grey, axis=0) * down) ** 2).sum()
+    steps = max(1, int(across.sum() + down.sum()))
+    return float(squares) / steps / (2 * spread + 1e-3), spread**0.5
 
 
-def _meeting(pixels: Tensor, lit: Tensor) -> tuple[float, float]:
+def _meeting(grey: Array, bright: Mask, lit: Mask) -> tuple[float, float]:
     """Gap and seam at the column where two pictures would meet, with about as much light on either side."""
-    bright = (pixels.amax(0) > _DARK) & lit
     height = lit.sum(0)
-    light = bright.sum(0).cumsum(0)
-    share = light / light[-1].clamp(min=1)
+    light = bright.sum(0).cumsum()
+    share = light / max(1, light[-1])
     middle = (share > _TWO[0]) & (share < _TWO[1]) & (height > _LEAST * len(lit))
     # Dark from above and from below at once: a lumen at the edge of one picture is dark from one side alone.
-    dark = [_depth(~part) - _depth(~field) for part, field in ((bright, lit), (bright.flip(0), lit.flip(0)))]
-    gap = (2 * torch.minimum(*dark) / height.clamp(min=1)).clamp(max=1)
+    above, below = (
+        _depth(part) - _depth(field) for part, field in ((bright, lit), (bright[::-1], lit[::-1]))
+    )
+    gap = np.minimum(1, 2 * np.minimum(above, below) / np.maximum(1, height))
     inside = lit[:, 1:] & lit[:, :-1]
-    step = (pixels[:, :, 1:] - pixels[:, :, :-1]).abs().amax(0)
-    around = F.pad(step, (2, 2))
-    near = torch.stack([around[:, k : k + step.shape[1]] for k in (0, 1, 3, 4)]).amax(0)
-    jumps = ((step > _JUMP) & (step > near) & inside).sum(0) / inside.sum(0).clamp(min=1)
+    step = np.abs(np.diff(grey, axis=1)) * inside
+    near = np.zeros_like(step)  # the largest of the two steps on either side
+    pairs = np.maximum(step[:, :-1], step[:, 1:])
+    near[:, 2:] = pairs[:, :-1]
+    near[:, :-2] = np.maximum(near[:, :-2], pairs[:, 1:])
+    jumps = ((step > _JUMP) & (step > near)).sum(0) / np.maximum(1, inside.sum(0))
     return float((gap * middle).max()), float((jumps * middle[1:]).max())
 
 
-def _depth(mask: Tensor) -> Tensor:
-    """(w,) how many rows from the top each column is True in (h, w)."""
-    return mask.int().cumprod(0).sum(0)
+def _depth(mask: Mask) -> npt.NDArray[np.intp]:
+    """(w,) how many rows from the top each column of (h, w) is False."""
+    return np.where(mask.any(0), mask.argmax(0), len(mask))
 
 
-def _border(pixels: Tensor) -> float:
+def _border(pixels: Array) -> float:
     """The part of the outermost pixels that is lit and of one colour."""
     w = _BORDER
     strips = (pixels[:, :w], pixels[:, -w:], pixels[:, :, :w], pixels[:, :, -w:])
-    border = torch.cat([strip.flatten(1) for strip in strips], 1)
-    even = (border - border.median(1, keepdim=True).values).abs().amax(0) <= _EVEN
-    return float((even & (border.amax(0) > _PAGE)).float().mean())
+    border = np.concatenate([strip.reshape(3, -1) for strip in strips], 1)
+    even = np.abs(border - np.median(border, axis=1, keepdims=True)).max(0) <= _EVEN
+    return float((even & (border.max(0) > _PAGE)).mean())

@@ -19,9 +19,10 @@ _OVEREXPOSED = 0.25  # of the field, brighter than _BRIGHT; real frames: at most
 
 # Of no weights in particular; python -m benchmarks.foreign_input prints what real frames have.
 _EVEN = 5  # grey levels of contrast
+_ROUNDING = 1  # grey levels of contrast, which are no picture's
 _NOISE = 0.4  # of roughness
 _GAP = 0.06  # of the field's height
-_SEAM = 0.75  # of the field's height
+_SEAM = 0.6  # of the field's height
 _PAGE = 0.5  # of the border
 
 
@@ -72,17 +73,19 @@ def frame_doubts(
 
 def _layout_doubts(found: Appearance) -> Iterator[str]:
     """Yield reasons why an image is no endoscopic frame, whatever the weights know."""
+    # Noise of single pixels is all but gone from the small view: what is left has hardly any contrast.
+    if found.roughness > _NOISE and found.contrast > _ROUNDING:
+        yield (
+            f"noise: neighbouring pixels have little in common (roughness {found.roughness:.2f}, that of frames at "
+            f"most {_NOISE}); is this a picture?"
+        )
+        return
     if found.contrast < _EVEN:
         yield (
             f"nearly one colour: the contrast is {found.contrast:.1f} of 255, that of frames at least {_EVEN}; is "
             "the lens covered?"
         )
         return
-    if found.roughness > _NOISE:
-        yield (
-            f"noise: neighbouring pixels have little in common (roughness {found.roughness:.2f}, that of frames at "
-            f"most {_NOISE}); is this a picture?"
-        )
     if found.border >= _PAGE:
         yield (
             f"a page around the frame: {found.border:.0%} of the border is lit and of one colour, of frames at most "

@@ -40,7 +40,7 @@ def doubts_of(frame: Tensor, known: Doubts | None = None) -> list[str]:
 def frames(shared: Path) -> list[Tensor]:
     """Real frames of four hospitals and two organs."""
     found = []
-    for name, count in (("kvasir_seg", 6), ("polypgen", 6), ("neopolyp", 4), ("samples", 4)):
+    for name, count in (("kvasir_seg", 6), ("polypgen", 6), ("neopolyp", 2), ("samples", 2)):
         with open(shared / name / "manifest.csv", newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         found += [read_image(shared / name / row["image"]) for row in rows[:: len(rows) // count][:count]]
@@ -48,7 +48,7 @@ def frames(shared: Path) -> list[Tensor]:
 
 
 class TestNumbers:
-    @settings(max_examples=150)
+    @settings(max_examples=60)
     @given(
         side=st.integers(32, 230),
         kind=st.sampled_from(["noise", "flat", "black", "stripes"]),
@@ -113,7 +113,7 @@ class TestLayout:
     def test_foreign_images_raise_one(
         self, frames: list[Tensor], make: Callable[[Tensor, Tensor], Tensor], reason: str
     ) -> None:
-        for one, other in zip(frames[::5], frames[1::5], strict=True):
+        for one, other in zip(frames[:12:5], frames[1:12:5], strict=True):
             doubts = doubts_of(make(one, other))
             assert any(doubt.startswith(reason) for doubt in doubts), doubts
 
@@ -138,13 +138,13 @@ class TestKnownFrames:
             assert doubt.endswith("are red and blue swapped?")
 
     def test_other_colours_and_blur(self, frames: list[Tensor]) -> None:
-        for frame in frames:
+        for frame in frames[::3]:
             assert any("foreign colours" in doubt for doubt in doubts_of(255 - frame, KNOWN))
             assert not any("swapped" in doubt for doubt in doubts_of(frame[[1, 0, 2]], KNOWN))
             blurred = resized(resized(frame, 8, 8), 480, 600)
             assert any("foreign texture" in doubt for doubt in doubts_of(blurred, KNOWN))
 
-    @settings(max_examples=60)
+    @settings(max_examples=25)
     @given(
         height=st.integers(32, 200),
         width=st.integers(32, 200),
