@@ -36,7 +36,8 @@ def frame_doubts(
         field: see `pixels`.
         views: see `pixels`.
         modality: the light that the model was trained on, `wli` or `lci`; `None`: unknown, and raises no doubt.
-        known: the frames that the weights know; `None`: unknown, and colours and roughness raise no doubt.
+        known: the frames that the weights know, whose colours are then the measure in place of `modality`; `None`:
+            unknown.
 
     >>> from lag_zoo.views import ViewSampler, whole_frame
     >>> dark = torch.randint(0, 19, (3, 90, 120), dtype=torch.uint8)
@@ -61,14 +62,14 @@ def frame_doubts(
         yield f"dark: the field's mean is {mean:.0f} of 255"
     elif (glare := float((mucosa >= _BRIGHT).float().mean())) > _OVEREXPOSED:
         yield f"overexposed: {glare:.0%} of the field is nearly white"
-    if modality is not None:
-        light = colours.modality_of(pixels[None], field)
-        if light is not None and light != modality:
-            yield f"foreign colours: the frame looks like {light.upper()}, the model was made for {modality.upper()}"
     found = appearance_of(view, lit)
     yield from _layout_doubts(found)
     if known is not None:
         yield from _foreign(found, known)
+    elif modality is not None:
+        light = colours.modality_of(pixels[None], field)
+        if light is not None and light != modality:
+            yield f"foreign colours: the frame looks like {light.upper()}, the model was made for {modality.upper()}"
 
 
 def _layout_doubts(found: Appearance) -> Iterator[str]:
