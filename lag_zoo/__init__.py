@@ -10,7 +10,7 @@ import typing
 __version__ = "0.1.0"
 
 _HOMES = {
-    "About": "publishing",
+    "About": "about",
     "CropEnsemble": "nn",
     "FieldOfView": "views",
     "LAG": "nn",
@@ -70,13 +70,14 @@ __all__ = [
 ]
 
 if typing.TYPE_CHECKING:
+    from lag_zoo.about import About
     from lag_zoo.catalogue.reported import reported_results
     from lag_zoo.errors import LagZooError
     from lag_zoo.evaluate import evaluate_predictions
     from lag_zoo.factory import create_model, create_transform, register_with_timm
     from lag_zoo.nn import LAG, CropEnsemble
     from lag_zoo.predict import Prediction, Predictor
-    from lag_zoo.publishing import About, push_to_hub, save_pretrained, verify
+    from lag_zoo.publishing import push_to_hub, save_pretrained, verify
     from lag_zoo.registry import list_models, model_info, register
     from lag_zoo.specs import DatasetRef, LAGConfig, Measurement, ModelSpec, WeightSpec
     from lag_zoo.training import finetune

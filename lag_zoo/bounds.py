@@ -1,6 +1,6 @@
 """Bounds: what a value may be, stated once, in the type of its field, and held wherever the value comes from.
 
-num_crops: Annotated[int, Between(1, 4096)] = 10
+num_crops: Annotated[int, Between(0, 4096)] = 10
 mean: Annotated[tuple[float, ...] | None, Count(3), Between(0, 1)] = None
 """
 
@@ -19,8 +19,8 @@ _T = TypeVar("_T")
 class Between:
     """The bounds of a number, or of each number of a tuple; both belong to them.
 
-    >>> str(Between(1, 4096))
-    'from 1 to 4,096'
+    >>> str(Between(0, 4096))
+    'from 0 to 4,096'
     """
 
     low: float
@@ -56,7 +56,7 @@ def bounds_of(kind: type) -> dict[str, tuple[Between | Count, ...]]:
 
     >>> from lag_zoo import LAGConfig
     >>> bounds_of(LAGConfig)["num_crops"]
-    (Between(low=1, high=4096),)
+    (Between(low=0, high=4096),)
     """
     hints = typing.get_type_hints(kind, include_extras=True)
     notes = {name: typing.get_args(hint)[1:] for name, hint in hints.items() if hasattr(hint, "__metadata__")}

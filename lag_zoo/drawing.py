@@ -19,7 +19,6 @@ from lag_zoo.views import find_field_of_view, to_pixels
 from lag_zoo.views.pixels import ImageLike
 
 FIELD, CROPS, OUTSIDE, INK, PAPER = (90, 220, 255), (255, 225, 90), (28, 28, 28), (255, 255, 255), (0, 0, 0)
-LEGEND = "yellow: where it looked closely, by design and not by finding; blue: the field of view"
 _MARGIN, _LEADING = 0.5, 1.35  # of the size of the letters
 
 
@@ -61,6 +60,16 @@ def outlined(
         x1, y1, x2, y2 = (round(edge * scale) for edge in box)
         pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=CROPS, width=line)
     return picture
+
+
+def legend(boxes: Sequence[Sequence[int]]) -> str:
+    """Explains the lines of `outlined`.
+
+    >>> legend([])
+    'blue: the field of view'
+    """
+    field = "blue: the field of view"
+    return f"yellow: where it looked closely, by design and not by finding; {field}" if boxes else field
 
 
 def captioned(

@@ -20,7 +20,7 @@ from lag_zoo.weights.lookup import Reach, look_up, require_same_shapes
 from lag_zoo.weights.report import LoadReport
 from lag_zoo.weights.sources import Found
 
-_OF_THE_LABELS = ("label_names", "task", "pooling", "topk")  # with a new head they are free
+_OF_THE_LABELS = ("label_names", "task", "pooling", "topk", "background")  # with a new head they are free
 
 
 def create_model(
@@ -44,7 +44,8 @@ def create_model(
         pretrained: `False`: untrained. `True`: with the weights that this version vouches for, else those in the
             repository `lag-zoo/<name>` (`LAG_ZOO_NAMESPACE` in place of `lag-zoo`): cached, or if the Hub, asked once
             and for at most five seconds, says that it has them. A place: with the weights there. `"backbone"`: only the
-            backbone's own, from timm's repositories, to start training from; likewise cached or asked for once.
+            backbone's own, to start training from: those of `tf_efficientnet_lite0` are inside the package, any other's
+            in timm's repositories; likewise cached or asked for once.
         cache_dir: of the Hub's client, in place of its own.
         revision: a branch, tag or commit of the repository.
         local_files_only: make no request; only what the cache holds.
@@ -178,6 +179,8 @@ def _configured(name: str, base: LAGConfig, weights: WeightSpec | None, fields: 
         raise InvalidConfigError(
             f"{name} is an architecture without labels: say label_names=[...] or num_classes=N (0: features)"
         )
+    if "background" not in fields and values["background"] not in (values["label_names"] or ()):
+        values["background"] = None  # a label of the model's own, which these have not
     config = LAGConfig(**values)
     if weights is not None:
         require_same_shapes(config, base, source=name)

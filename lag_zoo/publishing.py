@@ -2,26 +2,25 @@
 
 import dataclasses
 import os
+import re
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from huggingface_hub import HfApi
 from huggingface_hub import errors as hub_errors
-from torch import Tensor
 
 import lag_zoo
-from lag_zoo.brief import brief
+from lag_zoo.about import About
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import InvalidConfigError, PublishError, WeightsError, WeightsMismatchError
 from lag_zoo.factory import create_model
 from lag_zoo.files import write_whole_folder
 from lag_zoo.nn import LAG
-from lag_zoo.specs import DatasetRef, Doubts, Measurement, WeightSpec, data_sets
-from lag_zoo.weights.card import card, require_complete
+from lag_zoo.specs import Measurement, WeightSpec
+from lag_zoo.weights.card import card, missing
 from lag_zoo.weights.digests import digest_of
 from lag_zoo.weights.files import read_weights, verify_file, write_weights
 from lag_zoo.weights.golden import Golden, answers
@@ -35,30 +34,11 @@ from lag_zoo.weights.repository import (
     config_json,
     read_config,
 )
+from lag_zoo.weights.rewriting import rewrite
 
 _OURS = {CONFIG, WEIGHTS, GOLDEN, CARD}
 _NO_DERIVATIVES = "-nd"
-
-
-@dataclass(frozen=True, kw_only=True)
-class About:
-    """Facts that only those who trained a network know; fields as in `WeightSpec`."""
-
-    training_data: tuple[DatasetRef, ...] = ()
-    licence: str = ""
-    backbone_licence: str = ""
-    modality: str = ""
-    intended_use: str = ""
-    limits: tuple[str, ...] = ()
-    results: tuple[Measurement, ...] = ()
-    operating_points: Mapping[str, float] = field(default_factory=dict)
-    temperature: float = 1.0
-    doubts: Doubts | None = None
-
-    __repr__ = brief
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "training_data", data_sets(self.training_data, "training_data"))
+_SPDX = re.compile(r"[A-Za-z0-9.+-]+")
 
 
 def save_pretrained(
@@ -67,8 +47,8 @@ def save_pretrained(
     """Writes a network as a repository: `config.json`, `model.safetensors`, `golden.safetensors`, `README.md`.
 
     The folder appears whole or not at all; one that `save_pretrained` wrote before is replaced, any other that holds
-    something is left alone. Weights that are still the ones loaded keep what was vouched for; what else the network
-    was started from is named, with the data sets behind that and its licence.
+    something is left alone. Weights that are still the ones loaded keep what was vouched for, but for what `about` now
+    says; what else the network was started from is named, with the data sets behind that and its licence.
 
     Args:
         model: any LAG that its configuration can rebuild.
@@ -101,7 +81,7 @@ def _write(model: LAG, folder: Path, about: About | None, tag: str, *, name: str
     digests = {file: digest_of(folder / file) for file in (WEIGHTS, GOLDEN)}
     config = RepositoryConfig(
         config=model.config,
-        weights=_vouched(model, state, about, tag, digests),
+        weights=_vouched(model, about, tag, digests),
         lag_zoo_version=lag_zoo.__version__,
         timm_version=version("timm"),
     )
@@ -109,22 +89,10 @@ def _write(model: LAG, folder: Path, about: About | None, tag: str, *, name: str
     (folder / CARD).write_text(card(config, name=name), encoding="utf-8")
 
 
-def _vouched(
-    model: LAG, state: Mapping[str, Tensor], about: About | None, tag: str, digests: Mapping[str, str]
-) -> WeightSpec:
-    known, report = model.weight_spec, model.load_report
-    still = known if known is not None and _as_loaded(model, state) else None
-    if still is not None and about is None:
-        return dataclasses.replace(still, files=digests, repo=None, revision=None)
-    about = about or About()
-    if (
-        still is not None and not about.operating_points
-    ):  # they belong to the weights, whatever is said of them now
-        about = dataclasses.replace(
-            about, operating_points=still.operating_points, temperature=still.temperature
-        )
-    if still is not None and about.doubts is None:
-        about = dataclasses.replace(about, doubts=still.doubts)
+def _vouched(model: LAG, about: About | None, tag: str, digests: Mapping[str, str]) -> WeightSpec:
+    known, report, about = model.weight_spec, model.load_report, about or About()
+    if known is not None and is_as_loaded(model):
+        return dataclasses.replace(about.onto(known), files=digests, repo=None, revision=None)
     config = model.config
     return WeightSpec(
         tag=tag,
@@ -149,7 +117,7 @@ def _vouched(
     )
 
 
-def _as_loaded(model: LAG, state: Mapping[str, Tensor]) -> bool:
+def is_as_loaded(model: LAG) -> bool:
     """Tell whether the weights are the very ones that were loaded, so that their measurements still hold."""
     if model.load_report is None:
         return False
@@ -157,8 +125,9 @@ def _as_loaded(model: LAG, state: Mapping[str, Tensor]) -> bool:
         source = read_weights(model.load_report.path, model.load_report.sha256)
     except WeightsError:
         return False
+    state = model.state_dict()
     return source.keys() == state.keys() and all(
-        torch.equal(tensor.to(state[key].dtype), state[key]) for key, tensor in source.items()
+        torch.equal(tensor.to(state[key].dtype), state[key].cpu()) for key, tensor in source.items()
     )
 
 
@@ -226,25 +195,77 @@ def _builtin_golden(weights: Path) -> Path:
     return weights.with_name(f"{weights.stem}_golden.safetensors")
 
 
-def check_directory(directory: str | os.PathLike[str], *, licence_exception: str = "") -> RepositoryConfig:
+def check_directory(
+    directory: str | os.PathLike[str], *, about: About | None = None, licence_exception: str = ""
+) -> RepositoryConfig:
     """Check that a folder can be published: it loads, its saved example holds, its card leaves nothing out.
+
+    Args:
+        directory: as `save_pretrained` wrote it.
+        about: what is to be said beside what the folder says; nothing is written.
+        licence_exception: as in `push_to_hub`.
+
+    Returns:
+        the configuration, with what is to be said.
 
     Raises:
         WeightsError: it does not load, or answers otherwise.
-        InvalidConfigError: the card is not complete (the empty fields are named), or a licence forbids it.
+        InvalidConfigError: the card is not complete, or a licence forbids it: all that is missing, and how to say it.
     """
     folder = Path(directory).expanduser()
     verify(f"local-dir:{folder}")
     config = read_config(folder / CONFIG, source=str(folder))
-    require_complete(config)
-    if not (folder / CARD).is_file():
-        raise InvalidConfigError(f"{folder} has no {CARD}: write it with lag_zoo.save_pretrained")
-    if _NO_DERIVATIVES in config.weights.backbone_licence.lower() and not licence_exception:
+    weights = (about or About()).onto(config.weights)
+    if lacking := [*missing(weights), *_objections(folder, weights, licence_exception)]:
         raise InvalidConfigError(
-            f"the backbone's weights are under {config.weights.backbone_licence}, which forbids derivatives: say "
-            "licence_exception='why it may be published' if it may"
+            "\n  ".join(["this cannot be published yet:", *lacking])
+            + "\nAll of it in one file: lag-zoo push FOLDER --write-about about.yaml, then --about about.yaml. In "
+            "Python: about=lag_zoo.About(...)"
         )
-    return config
+    return dataclasses.replace(config, weights=weights)
+
+
+def _objections(folder: Path, weights: WeightSpec, exception: str) -> Iterable[str]:
+    """Say why a card that is complete would be refused all the same."""
+    if weights.licence and not _SPDX.fullmatch(weights.licence):
+        yield f"licence is {weights.licence!r}: the Hub takes SPDX names alone, such as CC-BY-4.0 or Apache-2.0"
+    if _NO_DERIVATIVES in weights.backbone_licence.lower() and not exception:
+        yield (
+            f"the backbone's weights are under {weights.backbone_licence}, which forbids derivatives: say "
+            '--licence-exception "why it may be published" if it may'
+        )
+    if not (folder / CARD).is_file():
+        yield f"{folder} has no {CARD}: write it with lag_zoo.save_pretrained"
+
+
+def add_results(
+    directory: str | os.PathLike[str], results: Iterable[Measurement], *, weights_sha256: str
+) -> RepositoryConfig:
+    """Write measurements into the card and the configuration of a folder, whole or not at all.
+
+    One of the same metric, unit and data takes the place of the earlier one. The weights' bytes stay as they are.
+
+    Args:
+        directory: as `save_pretrained` wrote it.
+        results: new ones.
+        weights_sha256: of the weights that were measured.
+
+    Raises:
+        InvalidConfigError: the folder holds other weights.
+        WeightsError: no such folder, or it holds no network.
+        OSError: the folder cannot be written; what was there is untouched.
+    """
+
+    def with_results(weights: WeightSpec) -> WeightSpec:
+        if weights.files[WEIGHTS] != weights_sha256:
+            raise InvalidConfigError(
+                f"the weights in {directory} are not the ones that were measured (their SHA-256 is "
+                f"{weights.files[WEIGHTS][:12]}..., and {weights_sha256[:12]}... were measured): nothing was written"
+            )
+        joined = {(r.metric, r.unit, r.data): r for r in (*weights.results, *results)}
+        return dataclasses.replace(weights, results=tuple(joined.values()))
+
+    return rewrite(Path(directory).expanduser(), with_results)
 
 
 def push_to_hub(
@@ -262,30 +283,39 @@ def push_to_hub(
     Args:
         model: a network, which is saved first, or a folder.
         repo: `org/name`; made if it does not exist.
-        about: as in `save_pretrained`; only with a network.
+        about: as in `save_pretrained`. Into a folder it is written, in place of what is said there; what it leaves out
+            stays.
         private: whether a new repository is private.
         revision: the branch.
         commit_message: by default says which lag_zoo wrote it.
         licence_exception: why weights may be published that were made from ones under a licence without derivatives.
 
     Raises:
-        InvalidConfigError: the card leaves something out, or a licence forbids it.
+        InvalidConfigError: the card leaves something out, or a licence forbids it; nothing is written then.
         WeightsError: the folder does not load, or its saved example does not hold.
         PublishError: the Hub refuses or cannot be reached; the message says why.
     """
     if isinstance(model, LAG):
         with tempfile.TemporaryDirectory() as scratch:
-            folder = save_pretrained(model, Path(scratch) / repo.rpartition("/")[2], about=about)
-            return _push(folder, repo, private, revision, commit_message, licence_exception)
+            return push_to_hub(
+                save_pretrained(model, Path(scratch) / repo.rpartition("/")[2], about=about),
+                repo,
+                private=private,
+                revision=revision,
+                commit_message=commit_message,
+                licence_exception=licence_exception,
+            )
+    folder = Path(model).expanduser()
+    config = check_directory(folder, about=about, licence_exception=licence_exception)
     if about is not None:
-        raise InvalidConfigError("`about` goes with a network; a folder has its card already")
-    return _push(Path(model).expanduser(), repo, private, revision, commit_message, licence_exception)
+        rewrite(folder, about.onto, name=repo.rpartition("/")[2])
+    message = commit_message or f"Weights saved by lag_zoo {config.lag_zoo_version}"
+    return _upload(folder, repo, private, revision, message, licence_exception)
 
 
-def _push(
-    folder: Path, repo: str, private: bool, revision: str | None, message: str | None, exception: str
+def _upload(
+    folder: Path, repo: str, private: bool, revision: str | None, message: str, description: str
 ) -> str:
-    config = check_directory(folder, licence_exception=exception)
     api = HfApi(library_name="lag_zoo", library_version=lag_zoo.__version__)
     try:
         api.create_repo(repo, private=private, exist_ok=True)
@@ -296,8 +326,8 @@ def _push(
             folder_path=folder,
             revision=revision,
             allow_patterns=sorted(_OURS),
-            commit_message=message or f"Weights saved by lag_zoo {config.lag_zoo_version}",
-            commit_description=exception,
+            commit_message=message,
+            commit_description=description,
         )
     except (hub_errors.HTTPError, OSError, ValueError, RuntimeError) as error:  # type: ignore[attr-defined]
         said = " ".join(f"{error} {error.__cause__ or ''}".split())

@@ -211,7 +211,10 @@ class LAGConfig(Spec):
         pooling: `average`: the backbone's features are pooled over the frame, and scored once (the paper); `topk`: each
             position of its map is scored, and the highest scores make the logit, so that a map shows where.
         topk: share of the positions whose mean is the logit, with `topk` pooling.
-        num_crops: crops an image.
+        background: the label of frames without a finding, with `topk` pooling and exclusive labels: nothing in a frame
+            shows it, so its score is 0 everywhere, and the other labels' scores are evidence against it. `None`: each
+            label has evidence of its own.
+        num_crops: crops an image; 0: none, the plain backbone with LAG's head.
         crop_size: side of a crop, in native pixels.
         crop_widths: channels of the four convolutions of the crop branch.
         crop_embed_dim: features a crop.
@@ -236,7 +239,8 @@ class LAGConfig(Spec):
     fusion: Fusion = "concat"
     pooling: Pooling = "average"
     topk: Annotated[float, Between(0.001, 1)] = 0.1
-    num_crops: Annotated[int, Between(1, 4096)] = 10
+    background: str | None = None
+    num_crops: Annotated[int, Between(0, 4096)] = 10
     crop_size: Annotated[int, Between(16, 1024)] = 64
     crop_widths: Annotated[tuple[int, ...], Count(4), Between(1, 4096)] = (16, 32, 64, 64)
     crop_embed_dim: Annotated[int, Between(1, 65536)] = 64
@@ -268,6 +272,20 @@ class LAGConfig(Spec):
                 named == self.num_classes,
                 f"num_classes is {self.num_classes}, but label_names has {named}: {list(self.label_names)}",
             )
+        if self.background is not None:
+            self._hold_background()
+
+    def _hold_background(self) -> None:
+        known = self.label_names or ()
+        _require(
+            self.background in known,
+            f"background is one of the labels ({', '.join(known) or 'which have no names here'}), got "
+            f"{self.background!r}",
+        )
+        _require(
+            self.pooling == "topk" and self.task == "multiclass",
+            f"background goes with pooling='topk' and task='multiclass', got {self.pooling!r} and {self.task!r}",
+        )
 
 
 class ConfigFields(TypedDict, total=False):
@@ -282,6 +300,7 @@ class ConfigFields(TypedDict, total=False):
     fusion: Fusion
     pooling: Pooling
     topk: float
+    background: str | None
     num_crops: int
     crop_size: int
     crop_widths: Iterable[int]
@@ -329,8 +348,9 @@ class Measurement(Spec):
         data: the data and the split.
         date: ISO date of the run.
         command: the one that printed it.
-        revision: of this repository, at which the command printed it: a later one may print another number.
-        note: caveats.
+        revision: of this repository, at which the command printed it, or the version of lag_zoo: a later one may print
+            another number.
+        note: caveats, parted by semicolons, the gravest first.
     """
 
     metric: str
@@ -369,14 +389,34 @@ class DatasetRef(Spec):
 
     def __post_init__(self) -> None:
         self._hold_types()
+        near = re.sub(r"[^a-z0-9._-]+", "-", self.id.lower()).strip("._-")[:96]
         _require(
             re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,95}", self.id) is not None,
-            f"the id of a data set is up to 96 small letters, digits, '.', '_' and '-', got {self.id!r}",
+            f"the id of a data set is up to 96 small letters, digits, '.', '_' and '-', such as "
+            f"{near or 'our-hospital-2026'}; got {self.id!r}",
         )
 
     def __str__(self) -> str:
         about = "; ".join(text for text in (self.citation, self.licence) if text)
         return f"{self.id}: {about}" if about else self.id
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read `id: citation; licence`, the licence after the last semicolon; or a JSON object.
+
+        Raises:
+            InvalidConfigError: no id, or JSON that is no data set.
+
+        >>> DatasetRef.from_text("kvasir-seg: Jha et al.; MMM 2020; CC-BY-4.0")
+        DatasetRef(id='kvasir-seg', citation='Jha et al.; MMM 2020', licence='CC-BY-4.0')
+        """
+        if text.lstrip().startswith("{"):
+            return cls.from_json(text)
+        name, _, rest = text.partition(":")
+        citation, mark, licence = rest.rpartition(";")
+        return (
+            cls(name.strip(), citation.strip(), licence.strip()) if mark else cls(name.strip(), rest.strip())
+        )
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any] | str) -> Self:

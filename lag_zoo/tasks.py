@@ -40,6 +40,10 @@ class TaskRules(ABC):
         """Return logits (n, C) that have these probabilities (n, C); they are infinite where one is 0 or 1."""
 
     @abstractmethod
+    def evidence(self, scores: np.ndarray) -> np.ndarray:
+        """Return the log-odds of each label that scores (..., C) mean, such as those at the positions of a map."""
+
+    @abstractmethod
     def log_likelihoods(self, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the log probability that logits (n, C) give to each known target, (k,)."""
 
@@ -105,6 +109,11 @@ class Multiclass(TaskRules):
     def logits(self, probabilities: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(probabilities))
+
+    def evidence(self, scores: np.ndarray) -> np.ndarray:
+        own = np.eye(scores.shape[-1], dtype=bool)
+        others = np.where(own, -np.inf, scores[..., None, :])
+        return np.asarray(scores - np.logaddexp.reduce(others, axis=-1))
 
     def log_likelihoods(self, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
         known = np.flatnonzero(targets >= 0)
@@ -175,6 +184,9 @@ class Multilabel(TaskRules):
     def logits(self, probabilities: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(probabilities) - np.log1p(-probabilities))
+
+    def evidence(self, scores: np.ndarray) -> np.ndarray:
+        return scores
 
     def log_likelihoods(self, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
         signed = np.where(targets == 1, logits, -logits)[targets >= 0]

@@ -155,9 +155,9 @@ def _check_features(model: LAG) -> None:
     )
     _require_close(model.forward_head(features), logits, "forward_head(forward_features(x)) and forward(x)")
     _require_close(
-        model.pooled(model.get_classifier()(hidden)),
+        model.pooled(model.scored(hidden)),
         logits,
-        "get_classifier() on the pre-logits, pooled, and forward(x)",
+        "scored() and pooled() of the pre-logits, and forward(x)",
     )
 
 

@@ -37,7 +37,7 @@ def configs(draw: st.DrawFn) -> LAGConfig:
         task=draw(st.sampled_from(["multiclass", "multilabel"])),
         fusion=draw(st.sampled_from(["concat", "mean", "attention"])),
         pooling=draw(st.sampled_from(["average", "topk"])),
-        num_crops=draw(st.integers(1, 4096)),
+        num_crops=draw(st.integers(0, 4096)),
         crop_size=draw(st.integers(16, 1024)),
         crop_widths=draw(st.tuples(*[st.integers(1, 4096)] * 4)),
         crop_embed_dim=draw(dims),
@@ -196,7 +196,7 @@ def test_bounds_hold(field: str, bound: Between) -> None:
 
 def test_every_number_has_bounds() -> None:
     """A stranger's file decides how much memory a network takes."""
-    names = {"backbone", "label_names", "task", "fusion", "pooling", "policy"}
+    names = {"backbone", "label_names", "task", "fusion", "pooling", "background", "policy"}
     free = names | {"backbone_args", "schema_version"}
     hints = typing.get_type_hints(LAGConfig)
     assert {name for name, hint in hints.items() if hint is not bool} - free == set(bounds_of(LAGConfig))

@@ -22,7 +22,15 @@ from lag_zoo.metrics.scaling import _FREQUENCIES, fit_temperature, negative_log_
 from lag_zoo.nn import LAG
 from lag_zoo.specs import LAGConfig, WeightSpec
 from lag_zoo.tasks import TASKS, decide, rules_of
-from lag_zoo.training.losses import LOSSES, label_loss, label_weights, loss_of, loss_weight
+from lag_zoo.training.losses import (
+    LOSSES,
+    label_loss,
+    label_weights,
+    labels_that_hold,
+    loss_of,
+    loss_weight,
+    mask_loss,
+)
 from lag_zoo.training.validation import mean_auroc
 from lag_zoo.views import ViewSampler
 from lag_zoo.views.field_of_view import whole_frame
@@ -48,6 +56,10 @@ UNKNOWN_TASK: dict[Any, Callable[[Any], Any]] = {
     label_loss: lambda task: label_loss(torch.tensor(LOGITS), torch.tensor(TARGETS), task=task),
     loss_weight: lambda task: loss_weight(torch.tensor(TARGETS), task=task),
     label_weights: lambda task: label_weights(torch.tensor(TARGETS), labels=2, task=task),
+    labels_that_hold: lambda task: labels_that_hold(torch.tensor(TARGETS), labels=2, task=task),
+    mask_loss: lambda task: mask_loss(
+        torch.zeros(1, 4, 2), torch.zeros(1, 8, 8), torch.ones(1, 2, dtype=torch.bool), task=task
+    ),
     LAGConfig: lambda task: LAGConfig(backbone="x", num_classes=2, task=task),
     WeightSpec: lambda task: WeightSpec.from_dict(
         {**lag_zoo.model_info("lag_mobilenetv3_small_100_polyp").weights[0].to_dict(), "task": task}

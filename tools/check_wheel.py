@@ -14,6 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+BACKBONE = "lag_tf_efficientnet_lite0"
+LICENCES = ("LICENSE", "NOTICE")
+MOST_WEIGHTS = 20_000_000  # bytes, of all weights in the wheel
 
 SMOKE = f"""
 import sys
@@ -28,6 +31,8 @@ frame = np.random.default_rng(0).integers(60, 200, (480, 640, 3), dtype=np.uint8
 (prediction,) = lag_zoo.Predictor("{BUILT_IN}")([frame])
 probabilities = prediction.to_dict()["probabilities"]
 assert abs(sum(probabilities.values()) - 1) < 1e-4, probabilities
+report = lag_zoo.create_model("{BACKBONE}", pretrained="backbone", label_names=["a", "b"]).load_report
+assert report.path.is_relative_to(home.parent), report
 """
 
 HUB = f"""
@@ -55,14 +60,20 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 def build(folder: Path) -> Path:
-    """The wheel, built into the folder; it must hold the package's data."""
+    """The wheel, built into the folder; it must hold the package's data and licences, and weights of 20 MB at most."""
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
     (wheel,) = folder.glob("*.whl")
-    held = set(zipfile.ZipFile(wheel).namelist())
+    sizes = {entry.filename: entry.file_size for entry in zipfile.ZipFile(wheel).infolist()}
+    held = set(sizes)
     data = [p for p in (ROOT / "lag_zoo").rglob("*") if p.suffix in (".json", ".safetensors", ".typed")]
     missing = sorted(str(p.relative_to(ROOT)) for p in data if p.relative_to(ROOT).as_posix() not in held)
     if missing:
         sys.exit(f"not in the wheel: {', '.join(missing)}")
+    if absent := [name for name in LICENCES if not any(path.endswith(f"/licenses/{name}") for path in held)]:
+        sys.exit(f"not among the wheel's licences: {', '.join(absent)}")
+    weights = sum(size for path, size in sizes.items() if path.endswith(".safetensors"))
+    if weights > MOST_WEIGHTS:
+        sys.exit(f"the wheel's weights are {weights / 1e6:.1f} MB; {MOST_WEIGHTS / 1e6:g} MB are allowed")
     return wheel
 
 

@@ -10,11 +10,11 @@ from lag_zoo.specs import Fusion, LAGConfig
 
 def count_params(config: LAGConfig, *, backbone_params: int, backbone_features: int) -> int:
     """Parameters of the whole network, from those of its backbone and the width of the backbone's features."""
-    of_crops, attention = _FUSIONS[config.fusion](config)
+    of_crops, attention = _FUSIONS[config.fusion](config) if config.num_crops else (0, 0)
     return (
         backbone_params
         + _linear(backbone_features, config.global_dim)
-        + _column_params(config) * (1 if config.shared_crops else config.num_crops)
+        + _column_params(config) * (min(1, config.num_crops) if config.shared_crops else config.num_crops)
         + attention
         + _linear(config.global_dim + of_crops, config.hidden_dim)
         + (_linear(config.hidden_dim, config.num_classes) if config.num_classes else 0)

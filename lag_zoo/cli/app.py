@@ -15,9 +15,11 @@ from lag_zoo.cli.evaluate_command import evaluate
 from lag_zoo.cli.info_command import info
 from lag_zoo.cli.list_command import list_
 from lag_zoo.cli.predict_command import predict
+from lag_zoo.cli.push_command import push
 from lag_zoo.cli.recipes_command import recipes
 from lag_zoo.cli.train_command import train
-from lag_zoo.cli.weights_commands import convert, download, push, verify
+from lag_zoo.cli.typed import TypedCommand
+from lag_zoo.cli.weights_commands import convert, download, verify
 from lag_zoo.errors import LagZooError, LagZooWarning
 
 app = typer.Typer(
@@ -34,7 +36,7 @@ app.add_typer(data, name="data")
 app.command()(recipes)
 app.command()(train)
 app.command()(cv)
-app.command()(evaluate)
+app.command(cls=TypedCommand)(evaluate)
 for _command in (verify, download, push, convert):
     app.command()(_command)
 

@@ -316,6 +316,9 @@ def _show(report: "DataReport") -> None:
         low, middle, high = report.field
         out.print(f"field of view: {low:.0%} to {high:.0%} of the frame, median {middle:.0%}")
     _list("no lit area", list(report.no_field))
+    if report.masks:
+        out.print("masks: " + ", ".join(f"{label} {count}" for label, count in report.masks.items()))
+        _list("masks that say nothing (nothing is marked, or no label holds)", list(report.idle_masks))
     _list("errors", report.errors)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from lag_zoo.catalogue import NOT_A_MEDICAL_DEVICE
 from lag_zoo.cli.data_commands import Columns, Labels, named, opened, renamed
-from lag_zoo.cli.places import as_place
+from lag_zoo.cli.places import as_place, card_folder
 from lag_zoo.cli.report_options import (
     Level,
     LevelOption,
@@ -21,6 +21,7 @@ from lag_zoo.cli.report_options import (
 from lag_zoo.cli.results_table import called_table, raters_table, results_table
 from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.tables import DeviceOption, console
+from lag_zoo.cli.typed import as_typed
 from lag_zoo.errors import InvalidConfigError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     model: Annotated[
         str | None,
         typer.Argument(help="A name whose weights exist, a folder such as runs/1/best, or hf-hub:org/repo."),
@@ -103,6 +105,15 @@ def evaluate(
             "--output", "-o", file_okay=False, help="A folder for the report, its tables and figures."
         ),
     ] = None,
+    into_card: Annotated[
+        bool,
+        typer.Option(
+            "--into-card", help="Write AUROC, sensitivity and specificity into the card of MODEL, a folder."
+        ),
+    ] = False,
+    data_name: Annotated[
+        str, typer.Option(help="What the card calls the data: the file, its split and a digest.")
+    ] = "",
     n_resamples: Resamples = 2000,
     device: DeviceOption = "auto",
     column: Columns = None,
@@ -120,10 +131,13 @@ def evaluate(
         "--compare": compare,
         "--paper-table": paper_table,
         "--thumbnails": thumbnails,
+        "--into-card": into_card,
+        "--data-name": data_name,
     }
     network = _network_asked(
         model, data, predictions, of_networks, {"--raters": raters, "--reported": reported}
     )
+    card = _card(network, into_card, data_name, without_crops=without_crops)
     with screen.task("starting"):
         from lag_zoo.evaluate import EvaluationOptions, evaluate_model, evaluate_predictions
         from lag_zoo.evaluate.run import Extras, Scoring
@@ -177,6 +191,28 @@ def evaluate(
         listener=screen,
     )
     show_report(report, output, screen)
+    if card is not None:
+        found = report.into_card(card, data_name=data_name, command=as_typed(context))
+        typer.echo(
+            f"written into the card of {card}: {', '.join(f'{r.metric} {r.value:.3f}' for r in found)}"
+        )
+
+
+def _card(
+    network: tuple[str, Path] | None, asked: bool, data_name: str, *, without_crops: bool
+) -> Path | None:
+    """The folder whose card is to be written; `None`: none is.
+
+    Raises:
+        InvalidConfigError: a place that is no folder, or a network without its crops.
+    """
+    if network is None or not asked:
+        if data_name:
+            raise InvalidConfigError("--data-name is for the card: it needs --into-card")
+        return None
+    if without_crops:
+        raise InvalidConfigError("--into-card tells of the whole network: leave out --without-crops")
+    return card_folder(as_place(network[0]))
 
 
 def _network_asked(

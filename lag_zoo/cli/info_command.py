@@ -47,10 +47,8 @@ def _network(spec: ModelSpec) -> Lines:
     yield "task", config.task
     yield "backbone", str(config.backbone)
     yield "global view", f"{config.global_size or 'as the backbone wants it,'} pixels"
-    yield (
-        "crops",
-        f"{config.num_crops} of {config.crop_size} native pixels, {config.policy}, joined by {config.fusion}",
-    )
+    joined = f"of {config.crop_size} native pixels, {config.policy}, joined by {config.fusion}"
+    yield "crops", f"{config.num_crops} {joined}" if config.num_crops else "none"
     yield "parameters", engineering(spec.params)
     yield "MACs", f"backbone {engineering(spec.backbone_macs)}, crops {engineering(spec.crop_macs)}"
     yield from _of_the_backbone(spec)

@@ -7,7 +7,8 @@ from pathlib import Path
 from lag_zoo.errors import InvalidConfigError, LagZooWarning, UnknownModelError
 from lag_zoo.registry import resolve
 
-_PLACES = ("hf-hub:", "local-dir:")
+_FOLDER = "local-dir:"
+_PLACES = ("hf-hub:", _FOLDER)
 _CONFIG = "config.json"
 
 
@@ -35,10 +36,27 @@ def as_place(text: str) -> str:
     try:
         resolve(text)
     except UnknownModelError:
-        return f"local-dir:{text}"
+        return f"{_FOLDER}{text}"
     warnings.warn(
         f"{text} is a name of the zoo and a folder here: the name is taken; the folder is local-dir:{text}",
         LagZooWarning,
         stacklevel=2,
     )
     return text
+
+
+def card_folder(place: str) -> Path:
+    """Return the folder behind a place, as one whose card can be written.
+
+    Raises:
+        InvalidConfigError: a place that is no folder, or one that cannot be written.
+    """
+    if not place.startswith(_FOLDER):
+        raise InvalidConfigError(
+            f"--into-card writes into the card of a network in a folder, and {place} is no folder: lag-zoo download "
+            f"{place} --to FOLDER makes one; then evaluate FOLDER"
+        )
+    folder = Path(place.removeprefix(_FOLDER)).expanduser()
+    if folder.is_dir() and not os.access(folder.resolve().parent, os.W_OK):
+        raise InvalidConfigError(f"--into-card cannot write {folder}: the folder around it is read-only")
+    return folder

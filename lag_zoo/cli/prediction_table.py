@@ -29,15 +29,17 @@ def as_table(rows: Sequence[Row], model: str, points: Mapping[str, float] | None
         points: the operating points by which labels are called.
     """
     labels, spread = _labels(rows)
+    crops = any(row.get("coverage") is not None for row in rows)
     table = plain_table()
     table.add_column("frame", overflow="fold")
     table.add_column("label", overflow="fold")
     for label in labels:
         table.add_column(Text(label), justify="right", no_wrap=True)
-    table.add_column("crops saw", justify="right", no_wrap=True)
+    if crops:
+        table.add_column("crops saw", justify="right", no_wrap=True)
     table.add_column("notes", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in _cells(row, labels, spread)))
+        table.add_row(*(Text(cell) for cell in _cells(row, labels, spread, crops)))
     return Group(Text(f"model: {model}"), table, *map(Text, _beneath(rows, spread, points or {})))
 
 
@@ -147,15 +149,22 @@ def _flat(row: Row, labels: Sequence[str], spread: bool) -> dict[str, Any]:
     }
 
 
-def _cells(row: Row, labels: Sequence[str], spread: bool) -> list[str]:
+def _cells(row: Row, labels: Sequence[str], spread: bool, crops: bool) -> list[str]:
     path = printable(row["path"])
     if "error" in row:
-        return [path, "", *("" for _ in labels), "", f"failed: {printable(row['error'])}"]
+        return [
+            path,
+            "",
+            *("" for _ in labels),
+            *([""] if crops else []),
+            f"failed: {printable(row['error'])}",
+        ]
     chances = [f"{row['probabilities'][label]:.3f}" for label in labels]
     if spread:
         chances = [f"{p} ± {row['spread'][label]:.3f}" for p, label in zip(chances, labels, strict=True)]
     notes = "; ".join([*(["in_training_data"] if row["in_training_data"] else []), *row["warnings"]])
-    return [path, label_of(row), *chances, f"{row['coverage']:.1%}", notes]
+    saw = [f"{row['coverage']:.1%}"] if crops else []
+    return [path, label_of(row), *chances, *saw, notes]
 
 
 def _beneath(rows: Sequence[Row], spread: bool, points: Mapping[str, float]) -> list[str]:
@@ -176,4 +185,4 @@ def _beneath(rows: Sequence[Row], spread: bool, points: Mapping[str, float]) -> 
 
 
 def _shown(row: Row) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if value or key not in ("spread", "in_training_data")}
+    return {key: value for key, value in row.items() if value is not None and value is not False}

@@ -1,4 +1,4 @@
-"""`lag-zoo verify`, `download`, `push` and `convert`: weights, from the command line."""
+"""`lag-zoo verify`, `download` and `convert`: weights, from the command line."""
 
 import json
 from pathlib import Path
@@ -31,35 +31,6 @@ def download(
 
     folder = save_pretrained(create_model(name, pretrained=True), to)
     typer.echo(f"{name} is in {folder}; load it with lag_zoo.create_model('local-dir:{to}', pretrained=True)")
-
-
-def push(
-    folder: Annotated[Path, typer.Argument(help="A folder that save_pretrained wrote.")],
-    repo: Annotated[str, typer.Argument(help="The Hub repository, org/name.")],
-    private: Annotated[bool, typer.Option("--private", help="A new repository is private.")] = False,
-    revision: Annotated[str | None, typer.Option(help="The branch.")] = None,
-    message: Annotated[str | None, typer.Option(help="The commit message.")] = None,
-    licence_exception: Annotated[
-        str, typer.Option(help="Why weights may be published whose backbone's licence forbids derivatives.")
-    ] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the folder and send nothing.")] = False,
-) -> None:
-    """Check a folder and publish it on the Hub."""
-    from lag_zoo.publishing import check_directory, push_to_hub
-
-    if dry_run:
-        check_directory(folder, licence_exception=licence_exception)
-        typer.echo(f"{folder} can be published: it loads, its saved example holds, its card is complete")
-        return
-    address = push_to_hub(
-        folder,
-        repo,
-        private=private,
-        revision=revision,
-        commit_message=message,
-        licence_exception=licence_exception,
-    )
-    typer.echo(f"published: {address}")
 
 
 def convert(

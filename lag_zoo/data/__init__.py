@@ -5,6 +5,7 @@ from lag_zoo.data.cached_views import CachedViews
 from lag_zoo.data.dataset import ViewDataset
 from lag_zoo.data.images import describe_left_out, find_images, read_image
 from lag_zoo.data.manifest import Frame, Manifest
+from lag_zoo.data.masks import read_mask
 from lag_zoo.data.samples import LAGSamples
 from lag_zoo.data.sources import open_data
 from lag_zoo.data.splits import folds, split
@@ -24,6 +25,7 @@ __all__ = [
     "open_data",
     "read_image",
     "read_manifest",
+    "read_mask",
     "split",
     "write_manifest",
 ]

@@ -1,10 +1,11 @@
 """Check a data set before anything is trained on it: every image is read once.
 
-Three things are errors: a file that cannot be read, like frames on both sides of a split, and a label that a split has
-no frame of. The rest is for a reader to
-judge: a scope's sizes, labels that go with sizes, colours that contradict the modality told.
+Four things are errors: a file that cannot be read, a mask that is none of its frame, like frames on both sides of a
+split, and a label that a split has no frame of. The rest is for a reader to judge: a scope's sizes, labels that go with
+sizes, colours that contradict the modality told.
 """
 
+import functools
 import os
 import statistics
 import warnings
@@ -14,11 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from torch import Tensor
+
 from lag_zoo.brief import brief
 from lag_zoo.data.identities import doubtful_ids
 from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Frame, Manifest
-from lag_zoo.errors import FieldOfViewWarning, UnreadableImageError
+from lag_zoo.data.masks import check_mask
+from lag_zoo.errors import DataError, FieldOfViewWarning, UnreadableImageError
 from lag_zoo.likeness import Hashes, frame_hashes, near_duplicates
 from lag_zoo.provenance import frame_digest
 from lag_zoo.tasks import rules_of
@@ -57,6 +61,9 @@ class DataReport:
         modality: (image, line, modality told, modality by colour) where the two differ.
         field: the least, the median and the largest part of the frame that a field of view fills; `None`: no frame has
             one. no_field: images without a lit area.
+        masks: how many frames of each label have a mask, by name; excluded frames do not count.
+        bad_masks: (image, line, reason) of masks that cannot be used; `idle_masks`: images whose mask says nothing,
+            since nothing is marked in it or no label is known to hold.
         left_out: how many files of the folder are no frames, by kind; of a manifest's file, none.
     """
 
@@ -78,6 +85,9 @@ class DataReport:
     modality: tuple[tuple[str, int, str, str], ...]
     field: tuple[float, float, float] | None
     no_field: tuple[str, ...]
+    masks: dict[str, int]
+    bad_masks: tuple[tuple[str, int, str], ...]
+    idle_masks: tuple[str, ...]
     left_out: dict[str, int]
 
     __repr__ = brief
@@ -89,6 +99,9 @@ class DataReport:
             f"{image}{f' (line {line})' if line else ''}: {reason}"
             for image, line, reason in self.unreadable
             if image not in self.unreadable_excluded
+        ]
+        found += [
+            f"{image}{f' (line {line})' if line else ''}: {reason}" for image, line, reason in self.bad_masks
         ]
         found += [f"like frames in more than one split: {', '.join(images)}" for images in self.across]
         found += [f"no frame has the label {row.label}" for row in self.labels if not row.frames]
@@ -113,6 +126,8 @@ class _Seen(NamedTuple):
     modality: str | None = None
     field: float = 0.0
     error: str = ""
+    marked: bool = False
+    mask_error: str = ""
 
 
 def check_data(
@@ -132,7 +147,7 @@ def check_data(
     with warnings.catch_warnings(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         warnings.simplefilter("ignore", FieldOfViewWarning)  # frames without a lit area are in the report
         seen = []
-        for one in pool.map(_look, manifest.paths()):
+        for one in pool.map(functools.partial(_look, manifest), manifest.frames):
             seen.append(one)
             progress()
     frames = manifest.frames
@@ -145,6 +160,8 @@ def check_data(
     copies = sorted({*same, *alike})
     doubtful = doubtful_ids(manifest)
     groups = manifest.groups() if manifest.grouping is not None else [""] * len(manifest)
+    masked = [number for number, frame in enumerate(frames) if frame.mask and not frame.excluded]
+    labelled = set(manifest.marks()[0].tolist())
     return DataReport(
         source=manifest.source,
         frames=len(manifest),
@@ -170,15 +187,26 @@ def check_data(
         modality=tuple(_contradictions(frames, seen)),
         field=_spread([seen[number].field for number in good if seen[number].field]),
         no_field=tuple(frames[number].image for number in good if not seen[number].field),
+        masks=manifest.with_frames(frames[n] for n in masked).label_counts() if masked else {},
+        bad_masks=tuple(
+            (frames[n].image, frames[n].line, seen[n].mask_error) for n in masked if seen[n].mask_error
+        ),
+        idle_masks=tuple(
+            frames[n].image
+            for n in masked
+            if not (seen[n].error or seen[n].mask_error or (seen[n].marked and n in labelled))
+        ),
         left_out=dict(manifest.left_out),
     )
 
 
-def _look(path: os.PathLike[str]) -> _Seen:
+def _look(manifest: Manifest, frame: Frame) -> _Seen:
+    path = manifest.path(frame)
     try:
         pixels = read_image(path)
     except UnreadableImageError as error:
         return _Seen(error=str(error).removeprefix(f"{path}: "))
+    marked, mask_error = _look_at_mask(manifest, frame, pixels)
     field = find_field_of_view(pixels[None])
     empty = bool(field.empty)
     return _Seen(
@@ -187,7 +215,19 @@ def _look(path: os.PathLike[str]) -> _Seen:
         hashes=frame_hashes(pixels, field=field),
         modality=None if empty else modality_of(pixels[None], field),
         field=0.0 if empty else float(field.area()) / pixels[0].numel(),
+        marked=marked,
+        mask_error=mask_error,
     )
+
+
+def _look_at_mask(manifest: Manifest, frame: Frame, pixels: Tensor) -> tuple[bool, str]:
+    """Tell whether the mask of a frame marks something, and the reason why it cannot be used."""
+    if not frame.mask:
+        return False, ""
+    try:
+        return bool(check_mask(manifest.root / frame.mask, pixels.shape[1:]).any()), ""
+    except (DataError, UnreadableImageError) as error:
+        return False, str(error)
 
 
 def _spread(shares: Sequence[float]) -> tuple[float, float, float] | None:

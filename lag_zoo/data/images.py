@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
 from lag_zoo.data.encoded import Encoded, Held, held
@@ -25,6 +25,7 @@ MAX_PIXELS = 80_000_000
 """Pixels of a file above which it is refused unread: no scope's frame, and below the size that PIL itself warns of."""
 
 _FORMATS = ("TIFF", "JPEG", "PNG", "BMP", "WEBP")
+_LYING = 5  # EXIF's orientations from here on exchange height and width
 _NO_ENDING, _HIDDEN, _LINK_ABOVE = "no ending", "hidden", "link to a folder above"
 _LONGEST = (
     8  # letters of an ending: what is longer is part of a name, and would be a kind of its own each time
@@ -176,6 +177,21 @@ it says so
         return _read(source)
     except Exception as error:  # PIL's parsers raise whatever a damaged file leads them to
         raise UnreadableImageError(f"{name}: {_reason(source, error)}") from error
+
+
+def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Height and width of an image as `read_image` gives it; of the file, only the header is read.
+
+    Raises:
+        UnreadableImageError: no such file, or no image.
+    """
+    source = Path(path)
+    try:
+        with Image.open(source, formats=_FORMATS) as image:
+            lies = image.getexif().get(ExifTags.Base.Orientation, 1) >= _LYING
+            return image.size if lies else image.size[::-1]
+    except Exception as error:  # as in read_image
+        raise UnreadableImageError(f"{_shown(source)}: {_reason(source, error)}") from error
 
 
 def _shown(path: Path) -> str:

@@ -33,9 +33,13 @@ Column = Literal[
     "reference",
     "excluded",
     "split",
+    "mask",
 ]
 COLUMNS: tuple[Column, ...] = get_args(Column)
 """Columns of a manifest besides image and labels, in their order."""
+
+PATHS = ("image", "mask")
+"""Columns that hold paths of files, from the manifest's folder."""
 
 SPLIT_NAMES = {
     "train": "train",
@@ -94,6 +98,8 @@ class Frame:
         excluded: why the frame is left out; empty where it is not. What only says yes or no (1, False, "no", "y") is
             taken as that, and yes becomes the reason "excluded".
         split: train, val, test, or the name of a fold.
+        mask: path of an image that marks where in the frame its label is seen, given as `image` is;
+            empty: nobody marked it.
         line: of the manifest; 0 where it came from a folder.
 
     Raises:
@@ -113,6 +119,7 @@ class Frame:
     reference: str = ""
     excluded: str = ""
     split: str = ""
+    mask: str = ""
     line: int = 0
 
     __repr__ = brief
@@ -180,6 +187,10 @@ class Manifest:
     def path(self, frame: Frame) -> Path:
         """Path of a frame's image."""
         return self.root / frame.image
+
+    def mask_path(self, frame: Frame) -> Path | None:
+        """Path of a frame's mask; `None`: it has none."""
+        return self.root / frame.mask if frame.mask else None
 
     def paths(self) -> list[Path]:
         """Paths of the images."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lag_zoo.data.manifest import COLUMNS, Column
+from lag_zoo.data.manifest import COLUMNS, PATHS, Column
 from lag_zoo.errors import DataError, extra
 
 
@@ -156,7 +156,7 @@ def _composed(table: Table) -> Table:
     """The same texts in Unicode's composed form, so that an id with an accent is one; of files the bytes count."""
 
     def cell(name: str, text: str) -> str:
-        return text if name == "image" else unicodedata.normalize("NFC", text)
+        return text if name in PATHS else unicodedata.normalize("NFC", text)
 
     rows = [(line, [*map(cell, table.header, row)]) for line, row in table.rows]
     return table._replace(header=[unicodedata.normalize("NFC", name) for name in table.header], rows=rows)

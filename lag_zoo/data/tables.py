@@ -9,6 +9,7 @@ from pathlib import Path
 from lag_zoo.data.manifest import (
     COLUMNS,
     MODALITIES,
+    PATHS,
     READERS,
     REFERENCES,
     SPLIT_NAMES,
@@ -46,7 +47,8 @@ def read_manifest(
         path: the file. `image` is a path from the file's folder, or an absolute one. With a column `label` each frame
             has one of exclusive labels; else each further column is a label of its own, 0, 1 or empty (unknown).
             `excluded` holds a reason, or only yes or no (1, 0, true, false, y, n; in any case); `age` years, `sex` f,
-            m, other or unknown; see `Frame`. Texts but the images' paths are brought to Unicode's composed form.
+            m, other or unknown; `mask` is a path like `image`; see `Frame`. Texts but paths are brought to Unicode's
+            composed form.
         columns: which of the file's columns is which of a manifest's, for example `{"case_id": "patient"}`.
         labels: which columns are labels, where the file has others besides; or, of exclusive labels, their order.
         cohort: the data are to be evaluated, and may lack labels: one class alone, or labels that no frame has.
@@ -127,8 +129,9 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
             marks = ["" if i == UNKNOWN else manifest.label_names[i] for i in frame.labels]
         else:
             marks = ["" if i == UNKNOWN else str(i) for i in frame.labels]
-        image = _path_from(manifest.path(frame), folder)
-        rows.append([image, *marks, *(getattr(frame, name) for name in used)])
+        cells = {name: getattr(frame, name) for name in ("image", *used)}
+        cells |= {name: _path_from(manifest.root / cells[name], folder) for name in PATHS if cells.get(name)}
+        rows.append([cells.pop("image"), *marks, *cells.values()])
     path.parent.mkdir(parents=True, exist_ok=True)
     write = _write_parquet if is_parquet(path) else _write_csv
     write_whole(path, lambda scratch: write(scratch, header, rows))

@@ -21,6 +21,7 @@ from lag_zoo.evaluate.summary import summary
 from lag_zoo.evaluate.units import Level
 from lag_zoo.listener import Listener
 from lag_zoo.metrics.levels import Pooling
+from lag_zoo.specs import Measurement
 
 if TYPE_CHECKING:
     from lag_zoo.evaluate.mistakes import Mistake
@@ -85,6 +86,14 @@ class Report:
         from lag_zoo.evaluate.saving import save_report
 
         return save_report(self, folder, listener=listener)
+
+    def into_card(
+        self, folder: str | os.PathLike[str], *, data_name: str = "", command: str = ""
+    ) -> tuple[Measurement, ...]:
+        """Write the headline numbers into the card of the network's folder; see `write_into_card`."""
+        from lag_zoo.evaluate.into_card import write_into_card
+
+        return write_into_card(self, folder, data_name=data_name, command=command)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report for JSON; a number that does not exist is `None`.

@@ -29,6 +29,7 @@ from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import AUTO as AUTO_DEVICE
 from lag_zoo.nn.devices import describe_device
 from lag_zoo.predict.engine import Precision
+from lag_zoo.publishing import is_as_loaded
 
 ALL = "all"
 Model = str | os.PathLike[str] | LAG
@@ -126,7 +127,7 @@ def evaluate_model(
         _named(place, False): run.analysed(network, crops=True)
         for place, network in zip(extras.compare, networks[1:], strict=True)
     }
-    if extras.baselines and not scoring.without_crops:
+    if extras.baselines and not scoring.without_crops and networks[0].config.num_crops:
         plain, remark = run.plain_backbone(networks[0])
         others[f"{name}, without crops"] = plain
         report = dataclasses.replace(report, warnings=(*report.warnings, *remark))
@@ -240,7 +241,7 @@ class _Run:
                     analysis.scores,
                     report,
                     count=extras.mistakes,
-                    with_crops=not self.scoring.without_crops,
+                    with_crops=not self.scoring.without_crops and network.config.num_crops > 0,
                 )
             report = dataclasses.replace(report, mistakes=tuple(worst))
         return report
@@ -357,6 +358,7 @@ def describe_evaluation(
 
 def _of_network(network: LAG, scoring: Scoring) -> dict[str, Any]:
     """The weights that were evaluated, and the way they were run."""
-    origin = network.load_report
+    origin = network.load_report if is_as_loaded(network) else None
     weights = {} if origin is None else {"weights": origin.source, "weights_sha256": origin.sha256}
-    return {**weights, "skip_unreadable": scoring.skip_unreadable, "precision": scoring.precision}
+    how = {name: getattr(scoring, name) for name in ("skip_unreadable", "precision", "without_crops")}
+    return {**weights, **how}

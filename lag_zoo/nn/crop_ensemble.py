@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from einops import rearrange
 from torch import Tensor, nn
 
-from lag_zoo.errors import InvalidImageError
+from lag_zoo.errors import InvalidConfigError, InvalidImageError
 from lag_zoo.nn.fast.blocks import in_blocks
 from lag_zoo.nn.fast.conv_norm import ConvNorm
 from lag_zoo.specs import LAGConfig
@@ -70,6 +70,8 @@ class CropEnsemble(nn.Module):
         shared: bool = True,
     ) -> None:
         super().__init__()
+        if not num_crops:
+            raise InvalidConfigError("an ensemble has at least one crop, got num_crops=0")
         LAGConfig.checked(
             num_crops=num_crops,
             crop_size=crop_size,

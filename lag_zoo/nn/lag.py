@@ -9,7 +9,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from lag_zoo.nn.crop_ensemble import CropEnsemble
 from lag_zoo.nn.fast.fold_norms import fold_norms
 from lag_zoo.nn.fast.max_pool import replace_max_pools
 from lag_zoo.nn.fast.onednn import pack_convolutions
-from lag_zoo.nn.fusion import FUSIONS, Fused
+from lag_zoo.nn.fusion import FUSIONS, AttentionFusion, ConcatFusion, Fused, MeanFusion
 from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.nn.normalise import normalise
 from lag_zoo.nn.positions import features_at_positions, mean_of_highest
@@ -54,7 +54,7 @@ class LAG(nn.Module):
     Args:
         backbone: a timm name (`googlenet` and `squeezenet1_1` are torchvision's), built untrained; or a ready module
             with timm's protocol, which LAG takes over: **its classifier is removed, in place**.
-        crops: the crop ensemble; `None` builds one from the fields.
+        crops: the crop ensemble; `None` builds one from the fields, and none with `num_crops=0`.
 
     Raises:
         BackboneError: a backbone that LAG cannot attach to.
@@ -97,7 +97,7 @@ class LAG(nn.Module):
         self.backbone = backbone
         self.global_fc = nn.Linear(traits.width, asked.global_dim)
         self.crops = crops if crops is not None else _crops_from(asked)
-        self.fusion = FUSIONS[asked.fusion](asked.global_dim, asked.crop_embed_dim, asked.num_crops)
+        self.fusion = _fusion_of(asked)
         self.hidden = nn.Sequential(nn.Linear(self.fusion.out_features, asked.hidden_dim), nn.ReLU())
         self.head = _classifier(asked.hidden_dim, asked.num_classes)
         self.num_features = self.fusion.out_features
@@ -165,7 +165,9 @@ class LAG(nn.Module):
         return self._backbone_features(views, self.config.pooling)
 
     def crop_features(self, views: Views) -> Tensor:
-        """Batched views -> features of the crops (B, N, crop_embed_dim)."""
+        """Batched views -> features of the crops (B, N, crop_embed_dim); N is 0 for a network without crops."""
+        if self.crops is None:
+            return self.pixel_mean.new_zeros(len(views.global_view), 0, self.config.crop_embed_dim)
         return self.crops(self._normalised(views.crops))  # type: ignore[no-any-return]
 
     def position_scores(self, x: Frames | Views) -> Tensor:
@@ -180,8 +182,9 @@ class LAG(nn.Module):
         views = self._seen(x)
         features = self.global_fc(self._backbone_features(views, "topk"))
         fused = self.fusion(features, self.crop_features(views), views.inside).features
-        scores = self.head(self.hidden(fused)).transpose(1, 2)
-        return scores.unflatten(2, (math.isqrt(scores.shape[2]),) * 2)  # type: ignore[no-any-return]
+        scores = self.scored(self.hidden(fused)).transpose(1, 2)
+        side = math.isqrt(scores.shape[2])
+        return scores.reshape(*scores.shape[:2], side, side)
 
     def forward_global(self, x: Frames | Views) -> Tensor:
         """Frames or views -> logits (B, num_classes) of the global view alone; crop features are zero."""
@@ -191,6 +194,28 @@ class LAG(nn.Module):
     def without_crops(self) -> GlobalPath:
         """This network without its crops, sharing its weights: the plain backbone inside. See `GlobalPath`."""
         return GlobalPath(self)
+
+    def remove_crops(self) -> None:
+        """Take the crops away, in place and for good: the network becomes the plain backbone inside.
+
+        Its logits are then those of `without_crops()`, its configuration says `num_crops=0`, and it takes, saves and
+        draws no crops. `weight_spec` belongs to the network with crops and goes with them.
+
+        >>> model = LAG("mobilenetv3_small_050", num_classes=3)
+        >>> model.remove_crops()
+        >>> model.views(torch.zeros(1, 3, 300, 400, dtype=torch.uint8) + 90).crops.shape
+        torch.Size([1, 0, 3, 64, 64])
+        """
+        if self.crops is None:
+            return
+        self.config = dataclasses.replace(self.config, num_crops=0)
+        self.crops, self.fusion = None, _fusion_of(self.config)
+        self.num_features = self.fusion.out_features
+        first = cast(nn.Linear, self.hidden[0])
+        kept = first.weight.detach()[:, : self.num_features]  # the global features come first
+        first.weight = nn.Parameter(kept.clone())
+        first.in_features = self.num_features
+        self.weight_spec = None
 
     def fuse(self, *, pack: bool = True) -> "LAG":
         """Return a copy to predict with, by `lag_zoo.nn.fast`; its logits are equal to 1e-5.
@@ -212,10 +237,11 @@ class LAG(nn.Module):
         if fused.is_fused:
             return fused
         side = fused.config.global_size or 0
-        count, crop = 1 if fused.crops.shared else fused.crops.num_crops, fused.crops.crop_size
         pixels = self.pixel_mean.new_zeros
         fold_norms(fused.backbone, lambda: backbone_features(fused.backbone, pixels(1, 3, side, side)))
-        fold_norms(fused.crops, lambda: fused.crops(pixels(1, count, 3, crop, crop)))
+        if (crops := fused.crops) is not None:
+            count, crop = 1 if crops.shared else crops.num_crops, crops.crop_size
+            fold_norms(crops, lambda: crops(pixels(1, count, 3, crop, crop)))
         replace_max_pools(fused)
         fused.to(memory_format=torch.channels_last)
         if pack:
@@ -240,10 +266,19 @@ class LAG(nn.Module):
         logits are its mean over them.
         """
         features = self.hidden(features)
-        return features if pre_logits else self.pooled(self.head(features))
+        return features if pre_logits else self.pooled(self.scored(features))
+
+    def scored(self, hidden: Tensor) -> Tensor:
+        """The classifier's input (..., hidden_dim) -> scores (..., num_classes); the background label's are 0."""
+        scores: Tensor = self.head(hidden)
+        if self.config.background is None:
+            return scores
+        at = (self.label_names or ()).index(self.config.background)
+        before, own, after = scores.tensor_split([at, at + 1], dim=-1)
+        return torch.cat([before, torch.zeros_like(own), after], dim=-1)
 
     def pooled(self, scores: Tensor) -> Tensor:
-        """The classifier's output, in top-k pooling a row a position (B, P, C), -> logits (B, num_classes)."""
+        """Scores, in top-k pooling a row a position (B, P, num_classes), -> logits (B, num_classes)."""
         if scores.ndim == 2:
             return scores
         return mean_of_highest(scores, self.config.topk) if self.num_classes else scores.mean(1)
@@ -318,7 +353,10 @@ class LAG(nn.Module):
         if global_pool is not None:
             raise InvalidConfigError(f"LAG has no pooling to choose, got global_pool={global_pool!r}")
         names = None if label_names is None else as_tuple(label_names, "label_names")
-        self.config = dataclasses.replace(self.config, num_classes=num_classes, label_names=names)
+        kept = self.config.background if self.config.background in (names or ()) else None
+        self.config = dataclasses.replace(
+            self.config, num_classes=num_classes, label_names=names, background=kept
+        )
         self.head = _classifier(self.head_hidden_size, self.num_classes).to(self.pixel_mean)
         self.weight_spec = None
 
@@ -375,7 +413,15 @@ def _classifier(features: int, num_classes: int) -> nn.Module:
     return nn.Linear(features, num_classes) if num_classes else nn.Identity()
 
 
-def _crops_from(config: LAGConfig) -> CropEnsemble:
+def _fusion_of(config: LAGConfig) -> ConcatFusion | MeanFusion | AttentionFusion:
+    """The fusion that a configuration names; without crops the global features pass through, whatever it names."""
+    name = config.fusion if config.num_crops else "concat"
+    return FUSIONS[name](config.global_dim, config.crop_embed_dim, config.num_crops)
+
+
+def _crops_from(config: LAGConfig) -> CropEnsemble | None:
+    if not config.num_crops:
+        return None
     return CropEnsemble(
         config.num_crops,
         config.crop_size,

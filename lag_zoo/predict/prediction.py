@@ -9,7 +9,7 @@ from PIL import Image
 
 from lag_zoo.brief import brief
 from lag_zoo.data.images import read_image
-from lag_zoo.drawing import FIELD, LEGEND, captioned, outlined
+from lag_zoo.drawing import FIELD, captioned, legend, outlined
 from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImageError
 from lag_zoo.views.pixels import ImageLike
 
@@ -30,7 +30,7 @@ class Prediction:
             (at the operating point, or else 0.5).
         boxes: x1 y1 x2 y2 of each crop, in pixels of the frame, right and bottom exclusive; of all looks.
         crop_weights: what each crop counted for, summing to 1; `None` where the model's fusion gives no weights.
-        coverage: the part of the field of view that the crops saw together, 0 to 1.
+        coverage: the part of the field of view that the crops saw together, 0 to 1; `None` of a network without crops.
         spread: standard deviation of each probability over the looks (`tta`); `None` of one look.
         warnings: reasons to doubt this answer.
         in_training_data: whether the weights, or those that they were made from, were trained on this very frame, or
@@ -43,7 +43,7 @@ class Prediction:
     label: Label
     boxes: tuple[tuple[int, int, int, int], ...]
     crop_weights: tuple[float, ...] | None
-    coverage: float
+    coverage: float | None
     spread: Mapping[str, float] | None = None
     warnings: tuple[str, ...] = ()
     in_training_data: bool = False
@@ -82,7 +82,7 @@ class Prediction:
             lines.append("Called at its operating point, though it is not the likeliest.")
         if self.in_training_data:
             lines.append("The weights, or those they were made from, were trained on this very frame.")
-        lines += [LEGEND, f"{self.model}: research, not a medical device"]
+        lines += [legend(self.boxes), f"{self.model}: research, not a medical device"]
         return captioned(picture, heading, lines, colour=colour)
 
     def to_dict(self) -> dict[str, Any]:

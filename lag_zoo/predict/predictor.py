@@ -41,7 +41,7 @@ class _Seen(NamedTuple):
 
     path: Path | None
     views: Views
-    coverage: float
+    coverage: float | None
     warnings: tuple[str, ...]
     in_training_data: bool
 
@@ -166,6 +166,10 @@ class Predictor:
         """
         if tta < 0 or tta == 1:
             raise InvalidConfigError(f"tta is 0, or at least 2 for a spread; got {tta}")
+        if tta and not self.model.config.num_crops:
+            raise InvalidConfigError(
+                f"{self.name} has no crops, so every look is the same: leave tta={tta} out"
+            )
         return self._iterate(_each(inputs, left_out), tta)
 
     def images_a_batch(self, tta: int = 0) -> int:
@@ -194,7 +198,7 @@ class Predictor:
         field = samplers[0].field(pixels[None])
         each = [sampler.of_frames(pixels[None], indices=[0], field=field) for sampler in samplers]
         views = Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
-        coverage = float(field.coverage(views.boxes.flatten(0, 1)[None]))
+        coverage = float(field.coverage(views.boxes.flatten(0, 1)[None])) if views.boxes.shape[1] else None
         in_training_data = self._known.holds(pixels, field=field)
         doubts = tuple(frame_doubts(pixels, field, views, self.modality, self.doubts))
         return _Seen(path, views, coverage, doubts, in_training_data)

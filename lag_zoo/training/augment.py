@@ -56,19 +56,43 @@ def apply(view: Tensor, done: Draw) -> Tensor:
     The view is turned and scaled about the centre of its lit area. Beyond its edges the last pixels go on: black where
     it has a black border, lit where it is lit to the edge.
     """
-    pixels = view.float() / (255 if view.dtype == torch.uint8 else 1)
-    x, y = _centre(pixels)
-    cos, sin = math.cos(done.angle) / done.zoom, math.sin(done.angle) / done.zoom
-    turn = torch.tensor([[cos, -sin, x - cos * x + sin * y], [sin, cos, y - sin * x - cos * y]])
-    grid = F.affine_grid(turn[None], [1, *pixels.shape], align_corners=False)
-    pixels = F.grid_sample(pixels[None], grid, padding_mode="border", align_corners=False)[0]
+    pixels = _from_0_to_1(view)
+    pixels = _moved(pixels, _geometry(pixels, done))
     pixels = pixels * torch.tensor(done.gain).view(3, 1, 1)
     if done.blur:
         pixels = _blurred(pixels, done.blur)
     for spot in done.glints:
         pixels = pixels * ~_disc(spot, pixels.shape[-1])
-    pixels = pixels.clamp(0, 1)
-    return (pixels * 255).round().to(torch.uint8) if view.dtype == torch.uint8 else pixels
+    return _as_type(pixels.clamp(0, 1), view.dtype)
+
+
+def apply_to_mask(mask: Tensor, view: Tensor, done: Draw) -> Tensor:
+    """Move a mask (1, G, G) as `apply` moves its global view (3, G, G); light, blur and glints do not concern it.
+
+    Both are uint8 or float in 0..1, and the result is of the mask's type.
+    """
+    moved = _moved(_from_0_to_1(mask), _geometry(_from_0_to_1(view), done))
+    return _as_type(moved.clamp(0, 1), mask.dtype)
+
+
+def _from_0_to_1(image: Tensor) -> Tensor:
+    return image.float() / (255 if image.dtype == torch.uint8 else 1)
+
+
+def _as_type(pixels: Tensor, dtype: torch.dtype) -> Tensor:
+    return (pixels * 255).round().to(torch.uint8) if dtype == torch.uint8 else pixels
+
+
+def _geometry(pixels: Tensor, done: Draw) -> Tensor:
+    """The affine map (2, 3) from each place of the result, in -1..1, to the place in the view that is seen there."""
+    x, y = _centre(pixels)
+    cos, sin = math.cos(done.angle) / done.zoom, math.sin(done.angle) / done.zoom
+    return torch.tensor([[cos, -sin, x - cos * x + sin * y], [sin, cos, y - sin * x - cos * y]])
+
+
+def _moved(pixels: Tensor, geometry: Tensor) -> Tensor:
+    grid = F.affine_grid(geometry[None], [1, *pixels.shape], align_corners=False)
+    return F.grid_sample(pixels[None], grid, padding_mode="border", align_corners=False)[0]
 
 
 def _centre(pixels: Tensor) -> tuple[float, float]:
@@ -117,7 +141,13 @@ class AugmentedViews(Dataset[tuple[Views, Any]]):
 
     def __getitem__(self, index: int) -> tuple[Views, Any]:
         views, label = self.dataset[index]
+        return self.changed(views, index), label
+
+    def draw(self, index: int) -> Draw:
+        """Draw the change of the views with this index, in this epoch."""
         generator = torch.Generator().manual_seed(mix(self.seed + 2, self.epoch, index))
-        return views._replace(
-            global_view=apply(views.global_view, draw(generator, strength=self.strength))
-        ), label
+        return draw(generator, strength=self.strength)
+
+    def changed(self, views: Views, index: int) -> Views:
+        """Return views of the data set inside with their global view changed."""
+        return views._replace(global_view=apply(views.global_view, self.draw(index)))

@@ -20,10 +20,14 @@ from lag_zoo.views import Views
 
 
 class Batch(NamedTuple):
-    """Views, and the numbers of their frames in the manifest (B,)."""
+    """Views, and the numbers of their frames in the manifest (B,).
+
+    With masks also these, in the geometry of the global view (B, G, G), uint8: 255 where all of a pixel is marked.
+    """
 
     views: Views
     numbers: Tensor
+    masks: Tensor | None = None
 
 
 class EpochBatches(Sampler[list[int]]):

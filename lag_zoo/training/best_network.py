@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from lag_zoo.about import About
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.evaluate.operating_points import operating_points
 from lag_zoo.evaluate.scores import Calibration
@@ -16,7 +17,7 @@ from lag_zoo.evaluate.scoring import score
 from lag_zoo.metrics.scaling import fit_temperature
 from lag_zoo.nn import LAG
 from lag_zoo.predict.doubts import MIN_FRAMES, fit_doubts
-from lag_zoo.publishing import About, save_pretrained
+from lag_zoo.publishing import save_pretrained
 from lag_zoo.specs import Doubts
 from lag_zoo.training.recipe import Recipe
 
@@ -41,21 +42,12 @@ def save_meanwhile(
         network = copy.deepcopy(model)
         network.load_state_dict(weights)
         if not any(part.crops for part in recipe.stages[: stage + 1]):
-            silence_crops(network)
+            network.remove_crops()
         limit = (
             f"From a run that was not over: its best by epoch {epoch} of {recipe.epochs}; neither calibrated "
             "nor with operating points."
         )
         save_pretrained(network.eval(), folder, about=About(limits=(limit,)))
-
-
-def silence_crops(model: LAG) -> None:
-    """Take away the influence of crops that no stage has trained: the network answers as its plain backbone does.
-
-    The global features come first after the fusion (`LAG.fusion`); the weights of the others become zero.
-    """
-    with torch.no_grad():
-        cast(torch.nn.Linear, model.hidden[0]).weight[:, model.config.global_dim :] = 0
 
 
 def calibrate(model: LAG, manifest: Manifest, recipe: Recipe, *, progress: Callable[[], None]) -> About:

@@ -16,15 +16,16 @@ from lag_zoo.data.sources import open_data
 from lag_zoo.distributed import is_first
 from lag_zoo.errors import InvalidConfigError, UngroupedDataWarning, extra
 from lag_zoo.evaluate.operating_points import TRAINED_ON
-from lag_zoo.listener import Listener
+from lag_zoo.listener import Listener, spoken
 from lag_zoo.nn import LAG
 from lag_zoo.provenance import KnownFrames, frames_behind
 from lag_zoo.publishing import save_pretrained
 from lag_zoo.specs import Json
 from lag_zoo.training.batches import drawing_weights
-from lag_zoo.training.best_network import calibrate, silence_crops
-from lag_zoo.training.header import device_fact, epoch_facts, network_facts
-from lag_zoo.training.initial_network import build_network, named_network, with_model
+from lag_zoo.training.best_network import calibrate
+from lag_zoo.training.header import device_fact, epoch_facts, mask_facts, network_facts
+from lag_zoo.training.initial_network import build_network, named_network, suit_stages, with_model
+from lag_zoo.training.mask_views import Masks, read_masks
 from lag_zoo.training.preflight import Identity, Inspection, identity_of, inspect_frames, require_files
 from lag_zoo.training.recipe import Balance, Precision, Recipe, Select, Stage
 from lag_zoo.training.recipe_file import is_recipe_file, load_recipe
@@ -56,6 +57,7 @@ class RecipeFields(TypedDict, total=False):
     average: float
     balance: Balance
     global_loss: float
+    mask_loss: float
     crop_drop: float
     accumulate: int
     clip: float
@@ -92,7 +94,7 @@ def finetune(
     Args:
         model: a name of the zoo, an architecture, a place, or a ready LAG, which is trained in place; `None`: the
             recipe's. A place, or a name with weights of its own, starts from these, unless `pretrained` or
-            `backbone_weights` is among the changes.
+            `backbone_weights` is among the changes. Where no stage has crops, it loses its own (`LAG.remove_crops`).
         data: a manifest, or a folder or file that gives one (`lag_zoo.data.open_data`), with splits.
         output: the run's folder: empty, or the run to resume.
         recipe: by name or file (`lag_zoo.training.list_recipes`), or ready.
@@ -142,6 +144,7 @@ def finetune(
             folder=folder,
             accelerator=accelerator,
             listener=listener,
+            masks=_masks(manifest, network, chosen, listener),
         )
         state = _enter(job, resume=resume)
         if job.is_first:
@@ -153,7 +156,8 @@ def finetune(
             accelerator.init_trackers("tensorboard" if chosen.tracker == "tensorboard" else "lag_zoo")
         about_data = data_facts(given, manifest, trained_on="train")
         facts = network_facts(network, chosen, built=network is not model)
-        listener.begin(about_data | facts | _course(job, state))
+        facts |= mask_facts(chosen, manifest, job.masks)
+        listener.begin(about_data | facts | _course(job, network, state))
         run = Run(network, job)
         trained = run.go(state)
         _finish(trained, run, listener)
@@ -174,9 +178,12 @@ def _require_data(manifest: Manifest, recipe: Recipe, listener: Listener) -> Non
 
 def _network(model: str | LAG | None, recipe: Recipe, manifest: Manifest, listener: Listener) -> LAG:
     if isinstance(model, LAG):
-        return named_network(model, manifest)
-    with listener.task(f"making {recipe.model} ready"):
-        return build_network(recipe, manifest)
+        network = named_network(model, manifest)
+    else:
+        with listener.task(f"making {recipe.model} ready"):
+            network = build_network(recipe, manifest)
+    suit_stages(network, recipe)
+    return network
 
 
 def _enter(job: "Job", *, resume: bool) -> dict[str, Any] | None:
@@ -188,10 +195,22 @@ def _enter(job: "Job", *, resume: bool) -> dict[str, Any] | None:
     return None
 
 
-def _course(job: "Job", state: Mapping[str, Any] | None) -> dict[str, str]:
+def _course(job: "Job", network: LAG, state: Mapping[str, Any] | None) -> dict[str, str]:
     done = 0 if state is None else len(state["progress"]["rows"])
     epochs = epoch_facts(job.recipe, job.plan, done=done)
-    return epochs | {"device": _device_in_words(job), "output": str(job.folder.path)}
+    device = {"device": _device_in_words(job)}
+    return epochs | device | _time(job, network, done) | {"output": str(job.folder.path)}
+
+
+def _time(job: "Job", network: LAG, done: int) -> dict[str, str]:
+    """Forecast the time that the run takes, if somebody hears the header."""
+    from lag_zoo.training.forecast import forecast
+
+    if type(job.listener).begin is Listener.begin or not job.is_first:
+        return {}
+    with job.listener.task("timing a step"):
+        seconds = forecast(network, job, done=done)
+    return {} if seconds is None else {"time": f"about {spoken(seconds)}, by one step on this machine"}
 
 
 def _device_in_words(job: "Job") -> str:
@@ -201,8 +220,6 @@ def _device_in_words(job: "Job") -> str:
 def _finish(trained: LAG, run: "Run", listener: Listener) -> None:
     """Calibrate the best epoch's network, save it, and give the verdict."""
     recipe, folder, manifest = run.job.recipe, run.job.folder, run.job.manifest
-    if not any(stage.crops for stage in recipe.stages):
-        silence_crops(trained)
     last = recipe.stages[-1].modality
     served = manifest.with_frames(f for f in manifest.frames if last in ("", f.modality))
     with listener.task("calibrating", sum(frame.split == "val" for frame in served.frames)) as advance:
@@ -268,6 +285,14 @@ def _frames(
             identities.append(identity_of(frame.pixels, frame.field))
             advance(1)
     return found._replace(identities=identities), from_cache(cached)
+
+
+def _masks(manifest: Manifest, network: LAG, recipe: Recipe, listener: Listener) -> Masks | None:
+    """The masks of the frames that are trained on, where there are any, and the network has a map to compare."""
+    some = any(frame.mask and frame.split == "train" for frame in manifest.frames)
+    if not (some and recipe.mask_loss and network.config.pooling == "topk"):
+        return None
+    return read_masks(manifest, split="train", size=network.config.global_size or 0, listener=listener)
 
 
 def _known(network: LAG, manifest: Manifest, identities: Sequence[Identity]) -> KnownFrames:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
+from lag_zoo.data.manifest import Manifest
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import describe_device
+from lag_zoo.training.mask_views import Masks
 from lag_zoo.training.plan import StagePlan
 from lag_zoo.training.recipe import Recipe
 
@@ -16,10 +18,12 @@ def network_facts(model: LAG, recipe: Recipe, *, built: bool) -> dict[str, str]:
     Args:
         built: the run has built it, not its caller.
     """
-    config, crops = model.config, any(stage.crops for stage in recipe.stages)
+    config = model.config
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     views = f"global {config.global_size} x {config.global_size} pixels, "
-    looks = f"{config.num_crops} crops of {config.crop_size} native pixels" if crops else "no crops"
+    looks = (
+        f"{config.num_crops} crops of {config.crop_size} native pixels" if config.num_crops else "no crops"
+    )
     return {
         "network": f"{recipe.model}, {millions:.1f} M parameters, {_start(model, recipe, built=built)}",
         "views": views + looks,
@@ -38,6 +42,23 @@ def epoch_facts(recipe: Recipe, plan: Sequence[StagePlan], *, done: int) -> dict
     return {
         "epochs": f"{recipe.epochs}: {', '.join(parts)}{going_on}",
         "steps": f"{steps} an epoch, of {recipe.batch_size} frames{together}",
+    }
+
+
+def mask_facts(recipe: Recipe, manifest: Manifest, masks: Masks | None) -> dict[str, str]:
+    """Say how many of the frames that are trained on have a mask, and whether masks are used; empty without any."""
+    count = sum(bool(frame.mask) for frame in manifest.frames if frame.split == "train")
+    if not count:
+        return {}
+    said = f"of {count} train frames"
+    if masks is not None:
+        empty = count - len(masks.packed)
+        blank = f", {empty} of them empty" if empty else ""
+        return {"masks": f"{said}{blank}; their loss has the weight {recipe.mask_loss:g}"}
+    if not recipe.mask_loss:
+        return {"masks": f"{said}; not used: mask_loss is 0"}
+    return {
+        "masks": f"{said}; not used: the network has no map to compare (--set fields.pooling=topk gives it one)"
     }
 
 

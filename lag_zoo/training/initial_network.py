@@ -84,6 +84,22 @@ def named_network(model: LAG, manifest: Manifest) -> LAG:
     return model
 
 
+def suit_stages(model: LAG, recipe: Recipe) -> None:
+    """Take away crops that no stage of a recipe trains, in place.
+
+    Raises:
+        InvalidConfigError: a stage trains crops, and the network has none.
+    """
+    if not recipe.has_crops:
+        model.remove_crops()
+    elif not model.config.num_crops:
+        trained = ", ".join(stage.name for stage in recipe.stages if stage.crops)
+        raise InvalidConfigError(
+            f"crops take part in the stage {trained}, and the network has none (num_crops=0): take a recipe without "
+            "them, such as plain, or a network with crops"
+        )
+
+
 def _ways_on() -> str:
     """Name the starts that need no network, as options of the command.
 

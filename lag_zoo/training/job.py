@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from lag_zoo.data.manifest import MODALITIES, Manifest
 from lag_zoo.listener import Listener
+from lag_zoo.training.mask_views import Masks
 from lag_zoo.training.plan import StagePlan, plan_stages
 from lag_zoo.training.recipe import Recipe
 from lag_zoo.training.run_folder import RunFolder
@@ -29,6 +31,7 @@ class Job:
         folder: where the run is written.
         accelerator: the device, and the other processes.
         listener: hears how far it is.
+        masks: of the frames that are trained on; `None`: they have none, or none are used.
     """
 
     recipe: Recipe
@@ -37,6 +40,7 @@ class Job:
     folder: RunFolder
     accelerator: Accelerator
     listener: Listener
+    masks: Masks | None = None
 
     @functools.cached_property
     def plan(self) -> list[StagePlan]:
@@ -53,6 +57,12 @@ class Job:
         """The modalities of all frames as numbers (n,), on the device; -1: not known."""
         names = self.manifest.column("modality")
         return torch.tensor([MODALITIES.index(m) if m else -1 for m in names], device=self.device)
+
+    @functools.cached_property
+    def marked(self) -> Tensor:
+        """The frames that have a mask that marks something, as (n,) bool, on the device."""
+        marked = np.zeros(len(self.manifest), dtype=bool) if self.masks is None else self.masks.marked
+        return torch.from_numpy(marked).to(self.device)
 
     @property
     def device(self) -> torch.device:

@@ -19,6 +19,7 @@ INERT = object()
 
 _ATTRIBUTE = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 _WORDS = {bool: "true or false", str: "a text", types.NoneType: "null"}
+_NUMBERS = {int: "whole number", float: "number"}
 
 
 class Key(NamedTuple):
@@ -35,8 +36,9 @@ def keys_of(kind: type[Spec]) -> dict[str, Key]:
     """The keys of a specification, in order.
 
     >>> from lag_zoo.training import Recipe
-    >>> keys_of(Recipe)["workers"]
-    Key(meaning='processes that make views', values='from 0 to 1,024', bounds=Between(low=0, high=1024), inert=True)
+    >>> keys_of(Recipe)["workers"]  # doctest: +NORMALIZE_WHITESPACE
+    Key(meaning='processes that make views', values='whole number from 0 to 1,024', bounds=Between(low=0, high=1024),
+    inert=True)
     """
     described = _ATTRIBUTE.findall(inspect.getdoc(kind) or "")
     meanings = {name: " ".join(text.split()).rstrip(".") for name, text in described}
@@ -59,6 +61,6 @@ def _values(hint: Any, bounds: Between | None) -> str:
 def _one(hint: Any, bounds: Between | None) -> str:
     if typing.get_origin(hint) is Literal:
         return ", ".join(typing.get_args(hint))
-    if hint in (int, float) and bounds is not None:
-        return str(bounds)
+    if hint in _NUMBERS and bounds is not None:
+        return f"{_NUMBERS[hint]} {bounds}"
     return _WORDS.get(hint, str(hint))

@@ -4,6 +4,7 @@ A label loss is a sum of terms, each with a weight. The weights follow from the 
 the weight of all frames of an update before any of them has been through the network.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -14,18 +15,24 @@ from torch import Tensor
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.specs import Task
 
+_LEAST = 1e-6  # of 255; a mask that has left the view covers nothing
+
 
 class LabelLoss(NamedTuple):
-    """The label loss of a task, as three functions of targets (B,) or (B, C).
+    """The losses of a task, as functions of targets (B,) or (B, C), and of scores.
 
     terms: of logits (B, C), targets, label weights (C,) or `None`, and label smoothing: the loss of each target.
     shares: of targets and label weights: the weight of each target, 0 where it is unknown.
     balance: of targets and the number of labels: the label weights (C,) with which each label counts alike.
+    holds: of targets and the number of labels: which labels are known to hold (B, C), bool.
+    evidence: of scores (..., C): the log-odds of each label, as `lag_zoo.tasks.TaskRules.evidence`.
     """
 
     terms: Callable[[Tensor, Tensor, Tensor | None, float], Tensor]
     shares: Callable[[Tensor, Tensor | None], Tensor]
     balance: Callable[[Tensor, int], Tensor]
+    holds: Callable[[Tensor, int], Tensor]
+    evidence: Callable[[Tensor], Tensor]
 
 
 def _exclusive_terms(logits: Tensor, targets: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
@@ -40,6 +47,15 @@ def _exclusive_shares(targets: Tensor, weights: Tensor | None) -> Tensor:
 def _exclusive_balance(targets: Tensor, labels: int) -> Tensor:
     counts = torch.bincount(targets[targets >= 0], minlength=labels).clamp(min=1)
     return (targets >= 0).sum() / (labels * counts)
+
+
+def _exclusive_holds(targets: Tensor, labels: int) -> Tensor:
+    return targets[:, None] == torch.arange(labels, device=targets.device)
+
+
+def _exclusive_evidence(scores: Tensor) -> Tensor:
+    own = torch.eye(scores.shape[-1], dtype=torch.bool, device=scores.device)
+    return scores - scores[..., None, :].masked_fill(own, -torch.inf).logsumexp(-1)
 
 
 def _separate_terms(logits: Tensor, targets: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
@@ -57,9 +73,21 @@ def _separate_balance(targets: Tensor, labels: int) -> Tensor:
     return negative.clamp(min=1) / positive.clamp(min=1)
 
 
+def _separate_holds(targets: Tensor, labels: int) -> Tensor:
+    return targets == 1
+
+
+def _separate_evidence(scores: Tensor) -> Tensor:
+    return scores
+
+
 LOSSES: Mapping[Task, LabelLoss] = {
-    "multiclass": LabelLoss(_exclusive_terms, _exclusive_shares, _exclusive_balance),
-    "multilabel": LabelLoss(_separate_terms, _separate_shares, _separate_balance),
+    "multiclass": LabelLoss(
+        _exclusive_terms, _exclusive_shares, _exclusive_balance, _exclusive_holds, _exclusive_evidence
+    ),
+    "multilabel": LabelLoss(
+        _separate_terms, _separate_shares, _separate_balance, _separate_holds, _separate_evidence
+    ),
 }
 """The label loss of each task: cross-entropy of exclusive labels, binary cross-entropy of each label for itself."""
 
@@ -113,6 +141,46 @@ def label_weights(targets: Tensor, *, labels: int, task: Task) -> Tensor:
     tensor([0.6667, 2.0000])
     """
     return loss_of(task).balance(targets, labels)
+
+
+def labels_that_hold(targets: Tensor, *, labels: int, task: Task) -> Tensor:
+    """Tell which labels are known to hold, (B, C) bool.
+
+    >>> labels_that_hold(torch.tensor([1, -1]), labels=2, task="multiclass").tolist()
+    [[False, True], [False, False]]
+    """
+    return loss_of(task).holds(targets, labels)
+
+
+def mask_loss(scores: Tensor, masks: Tensor, marked: Tensor, *, task: Task) -> Tensor:
+    """Sum the loss of the evidence for labels at each position of the map against masks, shape ().
+
+    It is the binary cross-entropy between the evidence, as log-odds, and the part of the position's cell that the mask
+    covers, averaged over the positions. The cell that is covered most counts as covered whole: a finding smaller than
+    a cell is seen there all the same. Divided by `marked.sum()` it is the mean over labels with a mask.
+
+    Args:
+        scores: of each label at each position of a square map (B, P, C), row by row.
+        masks: (B, G, G) uint8, 255 where all of a pixel is marked.
+        marked: which labels the mask of a frame marks (B, C), bool.
+
+    Raises:
+        InvalidConfigError: a task without a loss, or positions that are no square.
+
+    >>> scores, masks = torch.zeros(1, 4, 2), torch.zeros(1, 8, 8, dtype=torch.uint8)
+    >>> float(mask_loss(scores, masks, torch.tensor([[True, False]]), task="multiclass"))
+    0.6931471824645996
+    """
+    side = math.isqrt(scores.shape[1])
+    if side * side != scores.shape[1]:
+        raise InvalidConfigError(f"masks need scores on a square map; got {scores.shape[1]} positions")
+    covered = F.adaptive_avg_pool2d(masks[:, None].float(), side).flatten(1)
+    covered = covered / covered.amax(1, keepdim=True).clamp(min=_LEAST)
+    evidence = loss_of(task).evidence(scores.float())
+    terms = F.binary_cross_entropy_with_logits(
+        evidence, covered[..., None].expand_as(evidence), reduction="none"
+    )
+    return (terms.mean(1) * marked).sum()
 
 
 def alignment_loss(features: Tensor, modalities: Tensor) -> Tensor:

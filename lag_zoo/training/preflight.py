@@ -3,6 +3,7 @@
 import hashlib
 import os
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -41,11 +42,18 @@ def require_files(manifest: Manifest, *, listener: Listener = Listener()) -> Non
     Raises:
         DataError: files are missing, or are copies; the message names the first and their lines.
     """
-    gone = [frame for frame in manifest.frames if not frame.excluded and not manifest.path(frame).is_file()]
-    if gone:
-        first = ", ".join(f"{manifest.path(f)}{f' (line {f.line})' if f.line else ''}" for f in gone[:_SHOWN])
-        raise DataError(f"{manifest.source}: {len(gone)} of {len(manifest)} files are missing: {first}")
+    used = [frame for frame in manifest.frames if not frame.excluded]
+    _require_present(manifest, "files", [(frame, manifest.path(frame)) for frame in used])
+    masks = [(frame, path) for frame in used if (path := manifest.mask_path(frame))]
+    _require_present(manifest, "masks", masks)
     _require_no_copies(manifest, listener)
+
+
+def _require_present(manifest: Manifest, kind: str, files: Sequence[tuple[Frame, Path]]) -> None:
+    gone = [(frame, path) for frame, path in files if not path.is_file()]
+    if gone:
+        first = ", ".join(f"{path}{f' (line {f.line})' if f.line else ''}" for f, path in gone[:_SHOWN])
+        raise DataError(f"{manifest.source}: {len(gone)} of {len(files)} {kind} are missing: {first}")
 
 
 def _require_no_copies(manifest: Manifest, listener: Listener) -> None:

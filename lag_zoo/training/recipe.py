@@ -28,7 +28,7 @@ class Stage(Spec):
         name: of the stage, in the log.
         epochs: how many times all frames are seen.
         crops: whether the crops take part; without, only the global path is trained. Where no stage has them, the
-            network that comes out is its plain backbone: its crops say nothing.
+            network is its plain backbone, and has no crops from the start (`LAG.remove_crops`).
         train: `all`, or `head`: all but the backbone.
         modality: only frames of this modality; empty: of all.
         alignment: weight of a loss that draws the global features of the modalities together (CORAL: Sun & Saenko,
@@ -78,6 +78,8 @@ class Recipe(Spec):
             frequency is then fitted on the validation frames, into the head's bias. `modality`: each modality is drawn
             equally often; `none`.
         global_loss: weight of a second loss, of the global path alone.
+        mask_loss: weight of a loss of the evidence at each position of the map against the frame's mask, where the data
+            have masks and the network a map (`fields.pooling: topk`).
         crop_drop: share of frames of which, in training, the crops are dropped.
         accumulate: steps to one update of the weights, which is then that of a batch so many times as large.
         clip: highest norm of the gradient.
@@ -112,6 +114,7 @@ class Recipe(Spec):
     average: Annotated[float, Between(0, 0.99999)] = 0.0
     balance: Balance = "none"
     global_loss: Annotated[float, Between(0, 1000)] = 1.0
+    mask_loss: Annotated[float, Between(0, 1000)] = 1.0
     crop_drop: Annotated[float, Between(0, 0.99)] = 0.5
     accumulate: Annotated[int, Between(1, 100_000)] = 1
     clip: Annotated[float, Between(1e-6, 1_000_000_000)] = 5.0
@@ -137,6 +140,11 @@ class Recipe(Spec):
     def epochs(self) -> int:
         """The epochs of all stages."""
         return sum(stage.epochs for stage in self.stages)
+
+    @property
+    def has_crops(self) -> bool:
+        """True where the crops take part in some stage."""
+        return any(stage.crops for stage in self.stages)
 
     def to_yaml(self) -> str:
         """Write the recipe as the text of a YAML file."""

@@ -6,10 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from lag_zoo.errors import InvalidConfigError, extra
+from lag_zoo.errors import InvalidConfigError
 from lag_zoo.training.recipe import EPOCHS, Recipe
+from lag_zoo.yaml_text import read_yaml
 
-_EXPONENT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$")
 _SUFFIX = ".yaml"
 _STAGES = re.compile(r"stages(\.\d+\.epochs)?$")
 
@@ -18,7 +18,7 @@ def list_recipes() -> list[str]:
     """List the recipes that come with lag_zoo.
 
     >>> list_recipes()
-    ['dual_transfer', 'finetune', 'frozen', 'paper']
+    ['dual_transfer', 'finetune', 'frozen', 'paper', 'plain', 'plain448', 'quick']
     """
     folder = files("lag_zoo.training") / "recipes"
     return sorted(file.name.removesuffix(_SUFFIX) for file in folder.iterdir() if file.name.endswith(_SUFFIX))
@@ -48,19 +48,9 @@ def load_recipe(source: str | Path, *, changes: Mapping[str, Any] | Sequence[str
     >>> load_recipe("finetune", changes=["batch_size=16", "fields.num_crops=20"]).fields["num_crops"]
     20
     """
-    with extra("train"):
-        import yaml
     text, where = _text(source)
-
-    # YAML 1.1 takes 1e-3 for a word; here it is the number that everyone means. Of equal keys the last would win.
-    loader: Any = type("Loader", (yaml.SafeLoader,), {})
-    loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
-    loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-    try:
-        data = yaml.load(text, loader)
-        pairs = [(key, yaml.load(value, loader) if raw else value) for key, value, raw in _pairs(changes)]
-    except yaml.YAMLError as error:
-        raise InvalidConfigError(f"{where} is no YAML: {error}") from error
+    data = read_yaml(text, where=where)
+    pairs = [(key, read_yaml(value, where=where) if raw else value) for key, value, raw in _pairs(changes)]
     if not isinstance(data, dict):
         raise InvalidConfigError(f"{where}: a recipe is a YAML mapping, got {type(data).__name__}")
     data.setdefault("name", Path(source).stem)
@@ -86,20 +76,6 @@ def _pairs(changes: Mapping[str, Any] | Sequence[str]) -> Iterator[tuple[str, An
         if not mark:
             raise InvalidConfigError(f"{text!r}: say key=value, for example batch_size=16")
         yield key.strip(), value, True
-
-
-def _mapping(loader: Any, node: Any) -> dict[Any, Any]:
-    """A mapping; a key that is there twice is an error."""
-    from yaml.constructor import ConstructorError
-
-    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
-    for place, key in enumerate(keys):
-        if key in keys[:place]:
-            raise ConstructorError(
-                None, None, f"the key {key!r} stands there twice", node.value[place][0].start_mark
-            )
-    loader.flatten_mapping(node)
-    return dict(loader.construct_mapping(node, deep=True))
 
 
 def _text(source: str | Path) -> tuple[str, str]:

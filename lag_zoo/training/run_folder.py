@@ -168,6 +168,7 @@ def describe_data(manifest: Manifest) -> dict[str, Any]:
     """Describe a run's data by counts, and by a digest of the manifest: no names of files or patients."""
     rows = [
         (frame.image, frame.labels, frame.patient, frame.exam, frame.modality, frame.split, frame.excluded)
+        + ((frame.mask,) if frame.mask else ())  # so that data without masks have the digest that they had
         for frame in manifest.frames
     ]
     return {

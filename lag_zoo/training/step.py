@@ -51,7 +51,8 @@ class StageSteps:
             rank=job.rank,
             world=job.processes,
         )
-        self.dataset = training_set(job.source, _transform(model.lag, part.stage, job.recipe), job.recipe)
+        transform = stage_transform(model.lag, part.stage, job.recipe)
+        self.dataset = training_set(job.source, transform, job.recipe, job.masks)
         self.loader = make_loader(self.dataset, self.batches, job.recipe.workers)
         self.objective = Objective(job, part.stage, torch.from_numpy(frames))
         optimizer = make_optimizer(model.lag, job.recipe, part.stage)
@@ -68,8 +69,8 @@ class StageSteps:
         self.network.train()
         if self.job.recipe.freeze_norm or self.part.stage.train == "head":
             freeze_norms(self.model.lag)
-        for step, (views, numbers) in enumerate(as_raised(self.loader), start=first):
-            yield self._take(Batch(views, numbers), step)
+        for step, parts in enumerate(as_raised(self.loader), start=first):
+            yield self._take(Batch(*parts), step)
 
     def _take(self, batch: Batch, step: int) -> bool:
         """Take a step; true where it has moved the weights.
@@ -90,13 +91,14 @@ class StageSteps:
         """Add the gradients of a micro-batch of the update that begins with the step `first`."""
         job, recipe = self.job, self.job.recipe
         numbers, views = batch.numbers.to(job.device), batch.views.to(job.device)
+        masks = None if batch.masks is None else batch.masks.to(job.device)
         kept = None
         if self.part.stage.crops:
             kept = kept_crops(len(numbers), recipe.crop_drop).to(job.device)
         with job.accelerator.autocast():
             output = self.network(views, kept)
         update = torch.from_numpy(self.batches.order[first : first + recipe.accumulate])
-        loss = self.objective(output, numbers, update)
+        loss = self.objective(output, numbers, update, masks)
         self.loss_sum = self.loss_sum + loss.detach()
         # The processes' gradients are averaged where their sum is wanted.
         job.accelerator.backward(loss * job.processes)
@@ -140,8 +142,8 @@ class StageSteps:
         self.loss_sum = torch.tensor(total, device=self.job.device)
 
 
-def _transform(model: LAG, stage: Stage, recipe: Recipe) -> ViewTransform:
-    """Frames to views with crops at random, flipped and turned."""
+def stage_transform(model: LAG, stage: Stage, recipe: Recipe) -> ViewTransform:
+    """Make the transform of a stage: frames to views with crops at random, flipped and turned."""
     sampler = ViewSampler.from_config(
         model.config, policy="random", seed=recipe.seed, with_crops=stage.crops, with_coverage=False
     )

@@ -54,5 +54,5 @@ class TrainingModel(nn.Module):
 
     def _read(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
         """Fused features -> logits, and the scores at each position where there are positions."""
-        scores = self.lag.head(self.lag.forward_head(features, pre_logits=True))
+        scores = self.lag.scored(self.lag.forward_head(features, pre_logits=True))
         return self.lag.pooled(scores), scores if scores.ndim == 3 else None

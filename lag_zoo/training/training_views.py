@@ -17,6 +17,7 @@ from lag_zoo.data.dataset import ViewDataset
 from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.training.augment import AugmentedViews
+from lag_zoo.training.mask_views import MaskedViews, Masks
 from lag_zoo.training.recipe import Recipe
 from lag_zoo.views import Views, ViewTransform
 
@@ -61,9 +62,11 @@ def from_cache(cache: FrameCache) -> Source:
     return lambda transform: CachedDraws(cache, transform)
 
 
-def training_set(source: Source, transform: ViewTransform, recipe: Recipe) -> ViewDataset | AugmentedViews:
-    """Make the data set of augmented (views, number of the frame)."""
-    dataset = source(transform)
-    if not recipe.augment:
-        return dataset
-    return AugmentedViews(dataset, seed=recipe.seed, strength=recipe.augment)
+def training_set(
+    source: Source, transform: ViewTransform, recipe: Recipe, masks: Masks | None = None
+) -> ViewDataset | AugmentedViews | MaskedViews:
+    """Make the data set of augmented (views, number of the frame), and with masks also the frame's mask."""
+    dataset: ViewDataset | AugmentedViews = source(transform)
+    if recipe.augment:
+        dataset = AugmentedViews(dataset, seed=recipe.seed, strength=recipe.augment)
+    return dataset if masks is None else MaskedViews(dataset, masks)

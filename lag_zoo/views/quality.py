@@ -54,7 +54,7 @@ def frame_doubts(
     filled = float(lit.float().mean())
     if filled < _SMALL_FIELD:
         yield f"little mucosa in view: the lit field fills {filled:.0%} of the frame"
-    elif not bool(views.inside[0].any()):
+    elif views.inside.shape[1] and not bool(views.inside[0].any()):
         yield "little mucosa in view: the lit field has no room for a crop"
     grey = view.float().mean(0) * (1.0 if view.dtype == torch.uint8 else 255.0)
     mucosa = grey[lit]

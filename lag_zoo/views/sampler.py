@@ -57,8 +57,8 @@ class Views(NamedTuple):
 class ViewSampler:
     """Frames of any size -> `Views`; the single maker of views, wherever they are made.
 
-    Without crops (`with_crops=False`) N is 0, and so is the coverage. No network looks at the coverage, and counting
-    takes as long as placing the crops: `with_coverage=False` leaves it out.
+    Without crops (`with_crops=False`, or `num_crops=0`) N is 0, and so is the coverage. No network looks at the
+    coverage, and counting takes as long as placing the crops: `with_coverage=False` leaves it out.
 
     >>> sampler = ViewSampler(global_size=96, num_crops=4, crop_size=32)
     >>> views = sampler(np.full((200, 300, 3), 128, np.uint8))
@@ -131,6 +131,11 @@ class ViewSampler:
             raise InvalidImageError("a batch is either all uint8 or all float; got both")
         return Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
 
+    @property
+    def makes_crops(self) -> bool:
+        """True where there are crops to make."""
+        return self.with_crops and self.num_crops > 0
+
     def field(self, frames: Tensor) -> FieldOfView:
         """Frames (B, 3, H, W) -> their field of view; the whole frame with `field_of_view=False`."""
         if self.field_of_view:
@@ -156,13 +161,13 @@ class ViewSampler:
             view: their global view (B, 3, G, G), not masked, likewise.
         """
         view = global_views(frames, self.global_size) if view is None else view
-        if not (self.with_crops or self.mask_outside):
+        if not (self.makes_crops or self.mask_outside):
             return _without_crops(view, self.crop_size)
         if field is None:
             field = self.field(frames)
         if self.mask_outside:
             view = view * field.mask((self.global_size, self.global_size))[:, None].to(view.dtype)
-        if not self.with_crops:
+        if not self.makes_crops:
             return _without_crops(view, self.crop_size)
         boxes, inside = place_crops(
             field,

@@ -52,10 +52,16 @@ class ViewTransform(v2.Transform):
 
     def turned(self, views: Views, *, index: int, epoch: int) -> Views:
         """Return the views of one image unchanged, or in training flipped and turned."""
+        return turn_views(views, self._generator(index, epoch)) if self.training_views else views
+
+    def turned_mask(self, mask: Tensor, *, crops: int, index: int, epoch: int) -> Tensor:
+        """Return a mask (..., G, G) of a global view as `turned` lays the view, which has so many crops beside it."""
         if not self.training_views:
-            return views
-        generator = torch.Generator().manual_seed(mix(self.sampler.seed + 1, epoch, index))
-        return turn_views(views, generator)
+            return mask
+        return _turn(mask, _draw_turns(self._generator(index, epoch), crops)[0])
+
+    def _generator(self, index: int, epoch: int) -> torch.Generator:
+        return torch.Generator().manual_seed(mix(self.sampler.seed + 1, epoch, index))
 
     def extra_repr(self) -> str:
         """The sampler and the mode, for `print`."""
@@ -71,10 +77,16 @@ def turn_views(views: Views, generator: torch.Generator) -> Views:
 
     The boxes stay where the pixels came from.
     """
-    draws = torch.randint(0, 8, (1 + len(views.crops),), generator=generator).tolist()
+    draws = _draw_turns(generator, len(views.crops))
     turned = [_turn(crop, draw) for crop, draw in zip(views.crops, draws[1:], strict=True)]
     crops = torch.stack(turned) if turned else views.crops
     return views._replace(global_view=_turn(views.global_view, draws[0]), crops=crops)
+
+
+def _draw_turns(generator: torch.Generator, crops: int) -> list[int]:
+    """Draw one of eight ways to lay the global view, which comes first, and each crop."""
+    draws: list[int] = torch.randint(0, 8, (1 + crops,), generator=generator).tolist()
+    return draws
 
 
 def _turn(image: Tensor, draw: int) -> Tensor:

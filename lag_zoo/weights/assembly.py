@@ -45,16 +45,23 @@ def assemble(
         InvalidConfigError, BackboneError: no network can be built so.
     """
     with torch.device("meta"):
-        skeleton = LAG.from_config(dataclasses.replace(config, num_classes=0, label_names=None))
+        skeleton = LAG.from_config(
+            dataclasses.replace(config, num_classes=0, label_names=None, background=None)
+        )
         if config.num_classes and not new_head:
-            skeleton.reset_classifier(config.num_classes, label_names=config.label_names)
+            _give_head(skeleton, config)
     left_out = HEAD if new_head else ()
     compare(skeleton.state_dict(), weights, source=source, except_for=left_out)
     taken = {key: tensor for key, tensor in weights.items() if key not in left_out}
     model = _filled(skeleton, taken)
     if new_head:
-        model.reset_classifier(config.num_classes, label_names=config.label_names)
+        _give_head(model, config)
     return model, tuple(key for key in model.state_dict() if key not in taken)
+
+
+def _give_head(model: LAG, config: LAGConfig) -> None:
+    model.reset_classifier(config.num_classes, label_names=config.label_names)
+    model.config = dataclasses.replace(model.config, background=config.background)
 
 
 def _filled(skeleton: LAG, weights: Mapping[str, Tensor]) -> LAG:

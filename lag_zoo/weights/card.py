@@ -1,33 +1,36 @@
 # ruff: noqa: E501 - the card is prose
 """The model card of a repository: what the Hub reads in its header, and what a person has to know before using it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from lag_zoo.errors import InvalidConfigError
 from lag_zoo.specs import Measurement, WeightSpec
 from lag_zoo.weights.repository import RepositoryConfig
 
 NOT_A_DEVICE = (
     "For research and teaching. Not a medical device: not for diagnosis, treatment or use on patients."
 )
-REQUIRED = ("label_names", "licence", "training_data", "intended_use", "limits")
-"""Fields of `WeightSpec` that a card must have before it is published."""
+REQUIRED = {
+    "label_names": "they come with the network: save one that names them, create_model(..., label_names=[...])",
+    "licence": "--licence CC-BY-4.0",
+    "training_data": '--training-data "our-hospital-2026: how to cite it; its licence", again for each',
+    "intended_use": '--intended-use "Research on ..."',
+    "limits": '--limits "One centre.", again for each',
+}
+"""Fields of `WeightSpec` that a card must have before it is published, and how to say them."""
+
+WELCOME = {
+    "modality": "--modality wli",
+    "results": "lag-zoo evaluate FOLDER DATA --into-card",
+}
+"""Fields that a card may lack, and readers look for; likewise."""
 
 
-def require_complete(config: RepositoryConfig) -> None:
-    """Refuses a card that leaves out what its readers need.
-
-    Raises:
-        InvalidConfigError: required fields are empty; the message names them.
-    """
-    empty = [field for field in REQUIRED if not getattr(config.weights, field)]
-    if empty:
-        raise InvalidConfigError(
-            f"the card is not complete: {', '.join(empty)} empty. Say them with "
-            "lag_zoo.save_pretrained(model, directory, about=lag_zoo.About(...))"
-        )
+def missing(weights: WeightSpec, fields: Mapping[str, str] = MappingProxyType(REQUIRED)) -> list[str]:
+    """Lines that say which fields are empty, and how to say each."""
+    return [f"{field} is empty: {how}" for field, how in fields.items() if not getattr(weights, field)]
 
 
 def card(config: RepositoryConfig, *, name: str) -> str:
@@ -35,6 +38,7 @@ def card(config: RepositoryConfig, *, name: str) -> str:
     network, weights = config.config, config.weights
     labels = ", ".join(weights.label_names) or f"{network.num_classes} unnamed classes"
     points = ", ".join(f"{label} from {p:g}" for label, p in weights.operating_points.items())
+    crops = f"{network.num_crops} crops of {network.crop_size} pixels" if network.num_crops else "no crops"
     return f"""---
 {_header(config, name)}
 ---
@@ -44,7 +48,7 @@ def card(config: RepositoryConfig, *, name: str) -> str:
 {NOT_A_DEVICE}
 
 A lag_zoo model: LAG (Yang et al., IEEE JBHI 2022) on
-{network.backbone}, {network.num_crops} crops of {network.crop_size} pixels, global view of {network.global_size} pixels. It tells: {labels} ({network.task}).
+{network.backbone}, {crops}, global view of {network.global_size} pixels. It tells: {labels} ({network.task}).
 
 ## Intended use
 
@@ -107,13 +111,17 @@ def _header(config: RepositoryConfig, name: str) -> str:
                 dataset_name=r.data,
                 metric_type=r.metric,
                 metric_value=r.value,
-                metric_name=f"{r.metric} ({_interval(r)}; n {r.n} {r.unit})",
+                metric_name="; ".join(filter(None, [_in_short(r), r.note.partition(";")[0]])),
             )
             for r in weights.results
         ]
         or None,
     )
     return data.to_yaml().strip()
+
+
+def _in_short(result: Measurement) -> str:
+    return f"{result.metric} ({_interval(result)}; n {result.n} {result.unit})"
 
 
 def _interval(result: Measurement) -> str:
@@ -126,16 +134,34 @@ def _results(results: Sequence[Measurement]) -> str:
     if not results:
         return "None were measured."
     rows = [
-        f"| {r.metric} | {r.value:.3f} | {_interval(r)} | {r.n} {r.unit} | {r.data} | {r.date} | {r.note} |"
+        [
+            r.metric,
+            f"{r.value:.3f}",
+            "; ".join(filter(None, [_interval(r), r.interval])),
+            _n(r),
+            r.data,
+            r.date,
+            r.note,
+        ]
         for r in results
     ]
     return "\n".join(
         [
             "| what | value | interval | n | data | date | note |",
             "| --- | ---: | --- | --- | --- | --- | --- |",
-            *rows,
+            *(f"| {' | '.join(map(_cell, row))} |" for row in rows),
         ]
     )
+
+
+def _n(result: Measurement) -> str:
+    groups = "" if result.groups is None else f" in {result.groups} groups"
+    return f"{result.n} {result.unit}{groups}"
+
+
+def _cell(text: str) -> str:
+    """A text that stays in its cell of a Markdown table."""
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def _inherited(weights: WeightSpec) -> str:

@@ -108,7 +108,10 @@ def require_same_shapes(asked: LAGConfig, trained: LAGConfig, *, source: str) ->
     if not differing:
         return
     said = " and ".join(f"{f}={getattr(trained, f)!r}, not {getattr(asked, f)!r}" for f in differing)
-    crops = (
+    without = (
+        " To do without its crops, load it with them and call remove_crops()." if not asked.num_crops else ""
+    )
+    crops = without or (
         f" In a concat network each of the {trained.num_crops} crops has weights of its own; one that is trained with "
         "fusion='mean' or 'attention' takes any number of crops."
         if "num_crops" in differing and trained.fusion == "concat"
@@ -124,7 +127,8 @@ def _differing_shapes(one: LAGConfig, other: LAGConfig) -> list[str]:
     """The fields that give two networks on one backbone tensors of other shapes."""
     differing = [field for field in _SHAPES if getattr(one, field) != getattr(other, field)]
     fixed = "concat" in (one.fusion, other.fusion) or not (one.shared_crops and other.shared_crops)
-    if fixed and one.num_crops != other.num_crops:
+    some = bool(one.num_crops) and bool(other.num_crops)
+    if one.num_crops != other.num_crops and (fixed or not some):
         differing.append("num_crops")
     return differing
 

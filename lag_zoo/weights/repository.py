@@ -119,4 +119,13 @@ def config_json(config: RepositoryConfig, pretrained_cfg: Mapping[str, Any]) -> 
         "num_classes": config.config.num_classes,
         "pretrained_cfg": {k: v for k, v in pretrained_cfg.items() if k != "architecture"},
     }
-    return json.dumps({**for_timm, "lag_zoo": config.to_dict()}, indent=2, ensure_ascii=False) + "\n"
+    return _json({**for_timm, "lag_zoo": config.to_dict()})
+
+
+def config_json_again(text: str, config: RepositoryConfig) -> str:
+    """The text of a `config.json` with another part for lag_zoo; what timm reads stays as it is."""
+    return _json({**json.loads(text), "lag_zoo": config.to_dict()})
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"

@@ -1,1 +1,1 @@
-"""The recipe of `lag_mobilenetv3_small_100_polyp`: windows, training, evaluation, and the files that ship."""
+"""The recipe of `lag_tf_efficientnet_lite0_polyp`: windows, training, evaluation, and the files that ship."""

@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from recipes.polyp.windows import Frame, Window
 
@@ -52,3 +56,24 @@ def outside(frame: Frame, window: Window) -> list[float]:
     colours = [*pixels.mean(1), *pixels.std(1), (pixels.max(0) > 80).mean()] if dark.any() else [0.0] * 7
     corners = [dark[rows, columns].float().mean().item() for rows in _HALVES for columns in _HALVES]
     return [height, width, dark.float().mean().item(), cut / (height * width), *colours, *corners]
+
+
+def _logistic() -> Any:
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+
+
+def _trees() -> Any:
+    return HistGradientBoostingClassifier(random_state=0)
+
+
+PROBES: tuple[tuple[str, Callable[[Frame, Window], list[float]], Callable[[], Any], str], ...] = (
+    (
+        "AUROC of colour statistics alone",
+        colour_statistics,
+        _logistic,
+        "a baseline: 24 numbers, logistic regression",
+    ),
+    ("AUROC of place, size and shape alone", geometry, _trees, "a probe: should be at chance, 0.5"),
+    ("AUROC of what lies outside the field", outside, _trees, "a probe: should be at chance, 0.5"),
+)
+"""What is measured: its name, the numbers of a window, the classifier, and a remark."""

@@ -1,7 +1,7 @@
-"""Windows of native pixels cut from Kvasir-SEG frames: a polyp is in view, or only mucosa is.
+"""Windows of native pixels cut from frames with polyp masks: a polyp is in view, or only mucosa is.
 
 A frame always holds a polyp, so frames cannot be classified; parts of them can. A window lies wholly in the field of
-view. It is **positive** where polyp pixels make up 5% of it or more, or 1% and at least half of the frame's polyp area;
+view. It is **positive** where polyp pixels make up a tenth of it or more, or 2% and at least half of the frame's polyp;
 it is **negative** where there is no polyp pixel in it, nor within 8 pixels of it; what lies between is not used.
 
 Nothing but the pixels may give the answer away. Windows for training come in pairs, one of each label:
@@ -15,33 +15,52 @@ Windows for testing come in crossed fours, which balance frame, place, size and 
 """
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
 
+from lag_zoo.likeness import Hashes, frame_hashes
 from lag_zoo.views import FieldOfView, find_field_of_view, to_pixels
 
 SMALLEST = 192  # pixels on the short side
 LARGEST = 0.95  # of the field's short side
 MARGIN = 8
 ALIKE = 0.05  # how far the fields of two frames may differ, relatively
-POSITIVE_SHARE, SMALL_SHARE, MOST_OF_POLYP = 0.05, 0.01, 0.5
+POSITIVE_SHARE, SMALL_SHARE, MOST_OF_POLYP = 0.1, 0.02, 0.5
 
-Array = npt.NDArray[np.int64]
+Array = npt.NDArray[np.signedinteger[Any]]
 
 
 class Frame(NamedTuple):
-    """A frame, its polyp mask and its field of view."""
+    """A frame, its polyp mask and its field of view.
 
+    Attributes:
+        source: the data set, a key of the folders that `load_frames` took; `root`: its folder.
+        name: path of the image from there.
+        centre: the hospital; of a data set of one place the data set's name.
+        group: near-copies by the data's own account; begins with the source, so that no two sources share one.
+        pixels: (3, H, W) uint8.
+        integral: (H + 1, W + 1): polyp pixels above and left.
+    """
+
+    source: str
+    root: Path
     name: str
+    centre: str
     group: str
-    pixels: torch.Tensor  # (3, H, W) uint8
-    integral: Array  # (H + 1, W + 1): polyp pixels above and left
+    pixels: torch.Tensor
+    integral: Array
     field: FieldOfView
+    hashes: Hashes
+
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """The polyp's pixels, (H, W)."""
+        return np.diff(np.diff(self.integral, axis=0), axis=1) > 0
 
     def polyp_pixels(self, boxes: Array) -> Array:
         """Polyp pixels in boxes (..., 4), clipped to the frame."""
@@ -60,18 +79,48 @@ class Window(NamedTuple):
     label: int
 
 
-def load_frames(root: Path) -> list[Frame]:
-    """Every frame of a Kvasir-SEG folder (manifest.csv, images, masks), in the manifest's order."""
+def load_frames(folders: Mapping[str, Path]) -> list[Frame]:
+    """Every frame of these data sets, in their manifests' order.
+
+    Args:
+        folders: of each source; each holds manifest.csv (image, group and, of several hospitals, centre), images/ and
+            masks/.
+    """
     frames = []
-    with (root / "manifest.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            pixels = to_pixels(Image.open(root / row["image"]))
-            mask = np.asarray(Image.open(root / row["image"].replace("images/", "masks/")).convert("L")) > 127
-            integral = np.pad(mask.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-            frames.append(
-                Frame(row["image"], row["group"], pixels, integral, find_field_of_view(pixels[None]))
-            )
+    for source, root in folders.items():
+        with (root / "manifest.csv").open(newline="") as file:
+            frames += [_loaded(source, root, row) for row in csv.DictReader(file)]
     return frames
+
+
+def _loaded(source: str, root: Path, row: Mapping[str, str]) -> Frame:
+    with Image.open(root / row["image"]) as image:
+        pixels = to_pixels(image)
+    with Image.open(mask_file(root, row["image"])) as image:
+        mask = np.asarray(image.convert("L")) > 127
+    field = find_field_of_view(pixels[None])
+    return Frame(
+        source=source,
+        root=root,
+        name=row["image"],
+        centre=row.get("centre", source),
+        group=f"{source}/{row['group']}",
+        pixels=pixels,
+        integral=integral_of(mask),
+        field=field,
+        hashes=frame_hashes(pixels, field=field),
+    )
+
+
+def mask_file(root: Path, image: str) -> Path:
+    """The mask of a frame: masks/ holds it under the image's name, as PNG or in the image's own format."""
+    drawn = (root / "masks" / Path(image).name).with_suffix(".png")
+    return drawn if drawn.is_file() else drawn.with_suffix(Path(image).suffix)
+
+
+def integral_of(mask: npt.NDArray[np.bool_]) -> Array:
+    """Of a mask (H, W): pixels above and left of each corner, (H + 1, W + 1)."""
+    return np.pad(mask.cumsum(0, dtype=np.int32).cumsum(1, dtype=np.int32), ((1, 0), (1, 0)))
 
 
 def label_of(frame: Frame, boxes: Array) -> Array:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from lag_zoo.data import Manifest, open_data, write_manifest
-from recipes.polyp.files import FOLDS, PILES, merged_groups, piles, write_windows
+from recipes.polyp.files import FOLDS, KVASIR, write_windows
+from recipes.polyp.grouping import PILES, merged_groups, piles
 from recipes.polyp.windows import load_frames
 
 
@@ -12,10 +13,10 @@ def write_manifests(data: Path, out: Path) -> None:
     if (out / f"frames{FOLDS}.csv").is_file():
         return
     out.mkdir(parents=True, exist_ok=True)
-    write_windows(data, out)
-    frames = load_frames(data)
+    write_windows({KVASIR: data}, out)
+    frames = load_frames({KVASIR: data})
     groups = merged_groups(frames)
-    pile_of = {number: pile for pile, members in enumerate(piles(groups)) for number in members}
+    pile_of = {number: pile for pile, members in enumerate(piles(frames, groups)) for number in members}
     manifest = open_data(data / "manifest.csv", columns={"group": "exam"})
     names = {frame.image: number for number, frame in enumerate(manifest.frames)}
     assert [names[frame.name] for frame in frames] == list(range(len(frames))), "two readings of one manifest"

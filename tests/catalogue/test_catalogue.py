@@ -143,6 +143,8 @@ def test_a_pinned_name_holds_a_tag(name: str) -> None:
         {"fusion": "mean"},
         {"fusion": "attention", "crop_embed_dim": 24},
         {"shared_crops": False, "num_crops": 3},
+        {"num_crops": 0},
+        {"num_crops": 0, "shared_crops": False, "fusion": "attention"},
         {"crop_widths": (8, 12, 20, 28), "crop_size": 97, "crop_se_ratio": 0.01},
         {"num_classes": 0, "global_dim": 32, "hidden_dim": 48},
     ],

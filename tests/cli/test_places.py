@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import lag_zoo
-from lag_zoo.cli.places import as_place
+from lag_zoo.cli.places import as_place, card_folder
 from lag_zoo.errors import InvalidConfigError, LagZooWarning
 from tests.networks import small
 
@@ -58,3 +58,13 @@ def test_a_name_of_the_zoo_goes_before_a_folder_called_so(
 def test_a_path_without_a_network(text: str, said: str, folder: Path) -> None:
     with pytest.raises(InvalidConfigError, match=said):
         as_place(text)
+
+
+def test_a_card_that_can_be_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert card_folder(as_place("runs/2/best")) == Path("runs/2/best")
+    for place in ("lag_resnet50_lci", "hf-hub:org/repo"):
+        with pytest.raises(InvalidConfigError, match=f"{place} is no folder: lag-zoo download {place} --to"):
+            card_folder(place)
+    monkeypatch.setattr("lag_zoo.cli.places.os.access", lambda *_: False)
+    with pytest.raises(InvalidConfigError, match="the folder around it is read-only"):
+        card_folder(as_place(str(folder)))

@@ -1,4 +1,4 @@
-"""`lag-zoo verify`, `download`, `push` and `convert`."""
+"""`lag-zoo verify`, `download` and `convert`."""
 
 from pathlib import Path
 
@@ -7,10 +7,8 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
-import lag_zoo
 from lag_zoo.cli.app import app
 from lag_zoo.errors import InvalidConfigError
-from tests.hub_server import HubServer
 
 BUILT_IN = "lag_mobilenetv3_small_100_polyp"
 
@@ -24,24 +22,6 @@ def test_verify_and_download(tmp_path: Path) -> None:
     ran = run("download", BUILT_IN, "--to", tmp_path / "copy")
     assert "local-dir:" in ran.stdout
     assert run("verify", f"local-dir:{tmp_path / 'copy'}").exit_code == 0
-
-
-@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-def test_push(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub.token = "hf_right"
-    monkeypatch.setenv("HF_TOKEN", hub.token)
-    run("download", BUILT_IN, "--to", tmp_path / "copy")
-    assert "can be published" in run("push", tmp_path / "copy", "me/mine", "--dry-run").stdout
-    assert hub.requests == []
-    ran = run("push", tmp_path / "copy", "me/mine", "--private", "--message", "First")
-    assert ran.stdout.startswith(f"published: {hub.url}/me/mine/commit/")
-    assert hub.repositories["me/mine"].private
-
-
-def test_push_of_an_incomplete_folder(hub: HubServer, tmp_path: Path) -> None:
-    lag_zoo.save_pretrained(lag_zoo.create_model("lag_mobilenetv3_small_050", num_classes=2), tmp_path / "a")
-    with pytest.raises(InvalidConfigError, match="label_names, licence"):
-        run("push", tmp_path / "a", "me/mine", "--dry-run")
 
 
 def test_convert(tmp_path: Path) -> None:

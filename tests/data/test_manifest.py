@@ -71,6 +71,32 @@ class TestExclusive:
         assert len(manifest.where()) == 2
 
 
+class TestMasks:
+    """A mask's path leads from the manifest's folder, wherever the manifest is written to."""
+
+    def test_reads(self, write) -> None:  # type: ignore[no-untyped-def]
+        manifest = read_manifest(write("image,label,mask\na.jpg,IM,masks/a.png\nb.jpg,normal,\n"))
+        assert manifest.mask_path(manifest.frames[0]) == manifest.root / "masks" / "a.png"
+        assert manifest.mask_path(manifest.frames[1]) is None
+
+    def test_by_another_name_and_beside_labels_of_their_own(self, write) -> None:  # type: ignore[no-untyped-def]
+        path = write("image,IM,GA,outline\na.jpg,1,0,a.png\nb.jpg,0,1,\n")
+        manifest = read_manifest(path, columns={"outline": "mask"})
+        assert manifest.label_names == ("IM", "GA")
+        assert manifest.column("mask") == ["a.png", ""]
+
+    @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+    def test_is_written_as_the_image_is(self, write, tmp_path: Path, suffix: str) -> None:  # type: ignore[no-untyped-def]
+        decomposed = unicodedata.normalize("NFD", "mäsk.png")
+        manifest = read_manifest(write(f"image,label,patient,mask\na.jpg,IM,p,{decomposed}\nb.jpg,n,q,\n"))
+        write_manifest(manifest, tmp_path / "deeper" / f"again{suffix}")
+        again = read_manifest(tmp_path / "deeper" / f"again{suffix}")
+        assert again.mask_path(again.frames[0]) == tmp_path / decomposed, "of files the bytes count"
+        assert again.mask_path(again.frames[1]) is None
+        write_manifest(manifest, tmp_path / f"beside{suffix}")
+        assert read_manifest(tmp_path / f"beside{suffix}").column("mask") == [decomposed, ""]
+
+
 NO = ["", "0", "0.0", "-0", "0.00", "false", "no", "n", "f", "nan", "none", "null", "NA", "n/a"]
 YES = ["1", "1.0", "1.00", "+1", "true", "yes", "y", "t"]
 

@@ -97,6 +97,14 @@ class TestTheSameAsTheCommand:
 
 
 class TestFromPython:
+    def test_a_network_without_crops_is_not_compared_with_itself(self, data: Manifest) -> None:
+        plain = small(global_size=32, num_crops=0)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(plain), "without_crops", lambda self: pytest.fail("it has none"))
+            found = evaluate_model(plain, data, split="val", **SHORT, baselines=True, mistakes=1)
+        assert found.mistakes
+        assert not found.comparisons
+
     def test_a_network_a_name_and_a_folder_are_the_same(self, data: Manifest, network: Path) -> None:
         places = (
             f"local-dir:{network}",

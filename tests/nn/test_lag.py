@@ -312,7 +312,7 @@ class TestConfiguration:
         ("arguments", "says"),
         [
             ({"num_classes": None}, "say what to classify"),
-            ({"num_crops": 0}, "num_crops is a number from 1"),
+            ({"num_crops": -1}, "num_crops is a number from 0"),
             ({"num_crops": 2.5}, "num_crops"),
             ({"crop_size": 8}, "crop_size"),
             ({"fusion": "sum"}, "concat, mean, attention"),

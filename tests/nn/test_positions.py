@@ -10,9 +10,10 @@ from torch import nn
 
 import lag_zoo
 from lag_zoo import LAG
-from lag_zoo.errors import BackboneError, WeightsMismatchError
+from lag_zoo.errors import BackboneError, InvalidConfigError, WeightsMismatchError
 from lag_zoo.nn.backbones import adopt_backbone, backbone_features, create_backbone
 from lag_zoo.nn.positions import features_at_positions, mean_of_highest
+from lag_zoo.specs import LAGConfig
 from lag_zoo.training.training_model import TrainingModel
 
 MAPS = ("mobilenetv3_small_050", "tf_efficientnet_lite0", "resnet18", "googlenet", "squeezenet1_1")
@@ -163,3 +164,79 @@ def test_weights_keep_their_pooling(tmp_path) -> None:  # type: ignore[no-untype
         lag_zoo.create_model(place, pretrained=True, pooling="average")
     other = lag_zoo.create_model(place, pretrained=True, pooling="average", label_names=["a", "b"])
     assert other.config == dataclasses.replace(other.config, pooling="average")
+
+
+class TestBackground:
+    LABELS = ("normal", "GA", "IM")
+
+    def model(self, **fields: object) -> LAG:
+        torch.manual_seed(0)
+        return LAG(
+            "mobilenetv3_small_050",
+            label_names=self.LABELS,
+            pooling="topk",
+            background="normal",
+            global_size=96,
+            num_crops=4,
+            crop_size=32,
+            **fields,  # type: ignore[arg-type]
+        ).eval()
+
+    def test_it_has_no_evidence_of_its_own(self) -> None:
+        model, given = self.model(), frames()
+        with torch.no_grad():
+            scores, logits = model.position_scores(given), model(given)
+        assert (scores[:, 0] == 0).all()
+        assert (logits[:, 0] == 0).all()
+        assert (logits[:, 1:] != 0).all()
+
+    def test_two_labels_are_one_logit(self) -> None:
+        """The softmax of two labels, one of which is the background, is the sigmoid of the other's highest scores."""
+        torch.manual_seed(0)
+        model = LAG(
+            "mobilenetv3_small_050",
+            label_names=("mucosa", "polyp"),
+            pooling="topk",
+            background="mucosa",
+            global_size=96,
+            num_crops=4,
+            crop_size=32,
+        ).eval()
+        with torch.no_grad():
+            scores, logits = model.position_scores(frames())[:, 1].flatten(1), model(frames())
+        assert torch.allclose(logits.softmax(1)[:, 1], scores.amax(1).sigmoid(), atol=1e-6)  # one of nine
+
+    def test_it_is_kept_with_its_label_and_goes_with_it(self, tmp_path) -> None:  # type: ignore[no-untyped-def]
+        model = self.model()
+        lag_zoo.save_pretrained(model, tmp_path / "net")
+        place = f"local-dir:{tmp_path / 'net'}"
+        with torch.no_grad():
+            assert torch.allclose(
+                lag_zoo.create_model(place, pretrained=True).eval()(frames()), model(frames()), atol=1e-6
+            )
+        assert lag_zoo.create_model(place, pretrained=True).config.background == "normal"
+        kept = lag_zoo.create_model(place, pretrained=True, label_names=["normal", "cancer"])
+        assert kept.config.background == "normal"
+        lost = lag_zoo.create_model(place, pretrained=True, label_names=["a", "b"])
+        assert lost.config.background is None
+        model.reset_classifier(2, label_names=["a", "b"])
+        assert model.config.background is None
+
+    @pytest.mark.parametrize(
+        ("fields", "message"),
+        [
+            ({"background": "norml"}, "background is one of the labels \\(normal, GA, IM\\), got 'norml'"),
+            ({"pooling": "average"}, "goes with pooling='topk'"),
+            ({"task": "multilabel"}, "goes with pooling='topk' and task='multiclass'"),
+        ],
+    )
+    def test_what_it_goes_with(self, fields: dict[str, str], message: str) -> None:
+        values = {
+            "label_names": self.LABELS,
+            "num_classes": 3,
+            "backbone": "x",
+            "pooling": "topk",
+            "background": "normal",
+        }
+        with pytest.raises(InvalidConfigError, match=message):
+            LAGConfig(**{**values, **fields})  # type: ignore[arg-type]

@@ -13,10 +13,10 @@ from torch import Tensor
 
 import lag_zoo
 from lag_zoo import LAG, Predictor
+from lag_zoo.about import About
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.predict.doubts import MIN_FRAMES, doubts_from, feature_doubts, fit_doubts
-from lag_zoo.publishing import About
 from lag_zoo.specs import Doubts, WeightSpec
 from lag_zoo.views.appearance import Appearance
 from tests.networks import small

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lag_zoo.nn import LAG
+from lag_zoo.specs import Pooling
 from lag_zoo.views import Views
 from lag_zoo.weights import read_weights
 from lag_zoo.weights.assembly import assemble
@@ -46,10 +47,10 @@ def described(name: str, model: LAG) -> dict[str, object]:
     }
 
 
-def attach_on_meta(name: str) -> dict[str, object]:
+def attach_on_meta(name: str, *, pooling: Pooling = "average") -> dict[str, object]:
     """Builds LAG on `name` without memory, and runs shapes through it."""
     with torch.device("meta"):
-        model = LAG(name, num_classes=CLASSES).eval()
+        model = LAG(name, num_classes=CLASSES, pooling=pooling).eval()
         logits = model(views_for(model, 1, device="meta"))
     if tuple(logits.shape) != (1, CLASSES):
         raise ValueError(f"logits {tuple(logits.shape)}")

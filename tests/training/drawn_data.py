@@ -37,3 +37,16 @@ def write_frames(folder: Path, *, patients: int = 12, each: int = 2, modality: b
     )
     write_manifest(manifest, folder / "data.csv")
     return manifest
+
+
+def with_masks(data: Manifest) -> Manifest:
+    """The same frames, two of three with a mask that marks the left half, or the right one."""
+    masks = []
+    for number, frame in enumerate(data.frames):
+        mask = torch.zeros(SIZE, dtype=torch.bool)
+        mask[:, : SIZE[1] // 2] = True
+        name = f"{Path(frame.image).stem}_mask.png" if number % 3 else ""
+        if name:
+            Image.fromarray((mask if number % 2 else ~mask).numpy()).save(data.root / name)
+        masks.append(name)
+    return data.with_column("mask", masks)

@@ -14,6 +14,7 @@ from lag_zoo.training import Recipe
 from lag_zoo.training.accelerators import accelerator_for
 from lag_zoo.training.groups import set_trainable
 from lag_zoo.training.job import Job
+from lag_zoo.training.mask_views import Masks
 from lag_zoo.training.run_folder import RunFolder
 from lag_zoo.training.step import StageSteps
 from lag_zoo.training.training_model import TrainingModel
@@ -22,7 +23,7 @@ from tests.training.frozen_norms import freeze_all_norms
 
 
 @contextmanager
-def job_for(recipe: Recipe, data: Manifest, folder: Path) -> Iterator[Job]:
+def job_for(recipe: Recipe, data: Manifest, folder: Path, masks: Masks | None = None) -> Iterator[Job]:
     with accelerator_for(recipe, device="cpu", folder=folder) as accelerator:
         yield Job(
             recipe=recipe,
@@ -31,17 +32,23 @@ def job_for(recipe: Recipe, data: Manifest, folder: Path) -> Iterator[Job]:
             folder=RunFolder(folder),
             accelerator=accelerator,
             listener=Listener(),
+            masks=masks,
         )
 
 
 def gradients(
-    model: LAG, recipe: Recipe, data: Manifest, folder: Path, patch: pytest.MonkeyPatch
+    model: LAG,
+    recipe: Recipe,
+    data: Manifest,
+    folder: Path,
+    patch: pytest.MonkeyPatch,
+    masks: Masks | None = None,
 ) -> list[torch.Tensor]:
     """The gradient of each update of the first epoch, flat; nothing moves, and no norm looks at its batch."""
     patch.setattr("lag_zoo.training.step.freeze_norms", freeze_all_norms)
     found: list[torch.Tensor] = []
     recipe = recipe.changed({"freeze_norm": True, "tracker": "none"})
-    with job_for(recipe, data, folder) as job:
+    with job_for(recipe, data, folder, masks) as job:
         part = job.plan[0]
         set_trainable(model, part.stage)
         steps = StageSteps(TrainingModel(model), job, part, None)

@@ -89,12 +89,15 @@ def test_the_gradients_are_those_of_one_large_batch(
 def test_the_shares_of_an_update_add_up_to_the_loss_of_one_batch(
     seed: int, task: Any, batches: int, processes: int, weighted: bool
 ) -> None:
-    """Over micro-batches and processes, whatever labels are unknown; where all are, the loss is 0."""
+    """Over micro-batches and processes, whatever labels are unknown and masks lacking; where all are, the loss is 0."""
     generator = torch.Generator().manual_seed(seed)
     count, labels, each = 4 * batches, 3, 4 // processes
     shape = (count,) if task == "multiclass" else (count, labels)
     targets = torch.randint(-1, labels if task == "multiclass" else 2, shape, generator=generator)
-    output = TrainingOutput(*(torch.randn(count, labels, generator=generator) for _ in range(3)))
+    of_frames = [torch.randn(count, labels, generator=generator) for _ in range(3)]
+    output = TrainingOutput(*of_frames, torch.randn(count, 9, labels, generator=generator))
+    masks = torch.randint(0, 256, (count, 12, 12), generator=generator, dtype=torch.uint8)
+    marked = torch.rand(count, generator=generator) < 0.5
 
     def share(chosen: torch.Tensor, update: torch.Tensor, *, processes: int) -> float:
         job: Any = SimpleNamespace(
@@ -102,11 +105,13 @@ def test_the_shares_of_an_update_add_up_to_the_loss_of_one_batch(
             manifest=SimpleNamespace(task=task, label_names=range(labels)),
             targets=targets,
             modalities=torch.arange(count) % 2,
+            marked=marked,
             device=torch.device("cpu"),
             processes=processes,
         )
         objective = Objective(job, Stage(epochs=1), torch.arange(count))
-        return float(objective(TrainingOutput(*(part[chosen] for part in output)), chosen, update))
+        parts = TrainingOutput(*(part[chosen] for part in output if part is not None))
+        return float(objective(parts, chosen, update, masks[chosen]))
 
     order = torch.randperm(count, generator=generator).view(batches, 4)
     shares = [share(part, order, processes=processes) for batch in order for part in batch.split(each)]

@@ -131,6 +131,14 @@ class TestARun:
             frames = torch.randint(40, 255, (3, 3, 99, 120), dtype=torch.uint8)
             assert torch.equal(best(frames), best.without_crops()(frames))
             assert best(frames).std() > 0
+            assert best.config.num_crops == 0
+            assert not any("crops" in name for name in best.state_dict())
+
+    def test_a_stage_with_crops_needs_a_network_that_has_them(self, data: Manifest, tmp_path: Path) -> None:
+        with pytest.raises(
+            InvalidConfigError, match="crops take part in the stage crops, and the network has none"
+        ):
+            finetune(None, data, tmp_path / "run", recipe=RECIPE, fields={"num_crops": 0}, device="cpu")
 
     def test_a_frozen_backbone_stays(self, data: Manifest, tmp_path: Path) -> None:
         options = {"label_names": ["IM", "normal"], **RECIPE.fields}

@@ -2,13 +2,21 @@
 
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.specs import Task
 from lag_zoo.tasks import TASKS
-from lag_zoo.training.losses import LOSSES, label_loss, label_weights, loss_weight
+from lag_zoo.training.losses import (
+    LOSSES,
+    label_loss,
+    label_weights,
+    labels_that_hold,
+    loss_weight,
+    mask_loss,
+)
 
 
 def test_each_task_has_a_loss() -> None:
@@ -21,6 +29,7 @@ def test_a_task_without_one_is_refused() -> None:
         lambda: label_loss(logits, targets, task="ordinal"),  # type: ignore[arg-type]
         lambda: loss_weight(targets, task="ordinal"),  # type: ignore[arg-type]
         lambda: label_weights(targets, labels=3, task="ordinal"),  # type: ignore[arg-type]
+        lambda: labels_that_hold(targets, labels=3, task="ordinal"),  # type: ignore[arg-type]
     ):
         with pytest.raises(InvalidConfigError, match="no loss for the task 'ordinal'"):
             call()
@@ -48,3 +57,81 @@ def test_other_labels_have_torchs_binary_cross_entropy() -> None:
     loss = label_loss(logits, targets, task="multilabel", weights=weights)
     assert torch.isclose(loss, wanted)
     assert float(loss_weight(targets, task="multilabel", weights=weights)) == 5
+
+
+class TestMasks:
+    """The evidence at each position against the part of its cell that the mask covers, in plain torch."""
+
+    masks = (torch.rand(3, 12, 12, generator=torch.Generator().manual_seed(0)) * 255).to(torch.uint8)
+
+    def covered(self, frame: int) -> list[float]:
+        cells = [self.masks[frame, 4 * y : 4 * y + 4, 4 * x : 4 * x + 4] for y in range(3) for x in range(3)]
+        shares = [float(cell.float().mean() / 255) for cell in cells]
+        return [share / max(shares) for share in shares]
+
+    def wanted(self, probabilities: torch.Tensor, pairs: list[tuple[int, int]]) -> float:
+        """The mean over the positions of each pair of frame and label, summed over the pairs."""
+        total = 0.0
+        for frame, label in pairs:
+            for position, share in enumerate(self.covered(frame)):
+                p = probabilities[frame, position, label].double()
+                total -= float(share * p.log() + (1 - share) * (1 - p).log()) / 9
+        return total
+
+    def test_exclusive_labels(self) -> None:
+        scores, targets = torch.randn(3, 9, 4), torch.tensor([2, 0, -1])
+        marked = labels_that_hold(targets, labels=4, task="multiclass")
+        found = mask_loss(scores, self.masks, marked, task="multiclass")
+        assert float(found) == pytest.approx(self.wanted(scores.softmax(-1), [(0, 2), (1, 0)]), rel=1e-4)
+
+    def test_other_labels_that_hold(self) -> None:
+        scores, targets = torch.randn(3, 9, 2), torch.tensor([[1, 1], [0, -1], [-1, 1]])
+        marked = labels_that_hold(targets, labels=2, task="multilabel")
+        found = mask_loss(scores, self.masks, marked, task="multilabel")
+        assert float(found) == pytest.approx(
+            self.wanted(scores.sigmoid(), [(0, 0), (0, 1), (2, 1)]), rel=1e-4
+        )
+
+    @pytest.mark.parametrize("gone", [False, True])
+    def test_a_finding_smaller_than_a_cell_is_in_the_cell_and_one_out_of_view_nowhere(
+        self, gone: bool
+    ) -> None:
+        masks = torch.zeros(1, 12, 12, dtype=torch.uint8)
+        masks[0, 5, 6] = 0 if gone else 128
+        scores = torch.zeros(1, 9, 2, requires_grad=True)
+        mask_loss(scores, masks, torch.tensor([[False, True]]), task="multiclass").backward()
+        assert scores.grad is not None
+        wanted = [position == 4 and not gone for position in range(9)]
+        assert (scores.grad[0, :, 1] < 0).tolist() == wanted, "more evidence there, less elsewhere"
+
+    def test_frames_without_a_mask_have_no_gradient(self) -> None:
+        scores = torch.randn(3, 9, 4, requires_grad=True)
+        marked = labels_that_hold(torch.tensor([2, 0, 1]), labels=4, task="multiclass")
+        mask_loss(
+            scores, self.masks, marked & torch.tensor([[True], [False], [True]]), task="multiclass"
+        ).backward()
+        assert scores.grad is not None
+        assert scores.grad.abs().sum((1, 2)).gt(0).tolist() == [True, False, True]
+        assert scores.grad.isfinite().all()
+
+    def test_scores_far_apart_stay_finite(self) -> None:
+        scores = torch.tensor([[[500.0, -500.0, 0.0]]]).expand(3, 9, 3).clone().requires_grad_()
+        loss = mask_loss(scores, self.masks, torch.ones(3, 3, dtype=torch.bool), task="multiclass")
+        loss.backward()
+        assert scores.grad is not None
+        assert bool(loss.isfinite() and scores.grad.isfinite().all())
+
+    def test_positions_that_are_no_square(self) -> None:
+        with pytest.raises(InvalidConfigError, match="a square map; got 8 positions"):
+            mask_loss(torch.zeros(3, 8, 2), self.masks, torch.ones(3, 2, dtype=torch.bool), task="multiclass")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_evidence_is_that_of_the_rules(task: Task) -> None:
+    """Log-odds of the probabilities, the same in torch as in NumPy."""
+    scores = 5 * torch.randn(2, 9, 3, dtype=torch.float64)
+    rules = TASKS[task]
+    found = rules.evidence(scores.numpy())
+    assert torch.allclose(torch.from_numpy(found), LOSSES[task].evidence(scores))
+    probabilities = rules.probabilities(scores.numpy().reshape(-1, 3)).reshape(found.shape)
+    assert np.allclose(found, np.log(probabilities) - np.log1p(-probabilities))

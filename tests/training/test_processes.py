@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from lag_zoo.data.sources import open_data
+from lag_zoo.data.tables import write_manifest
 from lag_zoo.training import Recipe
 from tests.launch import LAUNCH
-from tests.training.drawn_data import write_frames
+from tests.training.drawn_data import with_masks, write_frames
 from tests.training.tiny import RECIPE
 
 
@@ -27,7 +29,7 @@ def with_unknown_labels(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["exclusive", "unknown"])
+@pytest.mark.parametrize("kind", ["exclusive", "unknown", "masks"])
 def test_two_processes_give_the_losses_of_one(kind: str, tmp_path: Path, root: Path) -> None:
     """For the same updates: of 8 frames at once, or of 2 times 4 that two processes share.
 
@@ -37,6 +39,9 @@ def test_two_processes_give_the_losses_of_one(kind: str, tmp_path: Path, root: P
     if kind == "unknown":
         with_unknown_labels(tmp_path)
     recipe = RECIPE.changed({"freeze_norm": True, "average": 0.0, "balance": "weights", "batch_size": 8})
+    if kind == "masks":
+        write_manifest(with_masks(open_data(tmp_path / "data.csv")), tmp_path / "data.csv")
+        recipe = recipe.changed({"fields": {**recipe.fields, "global_size": 64, "pooling": "topk"}})
     shared = recipe.changed({"batch_size": 4, "accumulate": 2})
     found = []
     for name, launch, chosen in (("one", [], recipe), ("two", LAUNCH, shared)):
@@ -45,6 +50,7 @@ def test_two_processes_give_the_losses_of_one(kind: str, tmp_path: Path, root: P
         assert ("2 processes, the first on CPU" in told) is bool(launch)
         started = json.loads((tmp_path / name / "environment.json").read_text())["processes"]
         assert started == (2 if launch else 1)
+        assert ("their loss has the weight 1" in told) is (kind == "masks")
         found.append(
             [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
         )

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from lag_zoo.about import About
 from lag_zoo.data.manifest import Frame, Manifest
-from lag_zoo.publishing import About
+from lag_zoo.metrics.intervals import Difference
 from lag_zoo.training.validation import ValidationLogits, mean_auroc
-from lag_zoo.training.verdict import summarise_validation
+from lag_zoo.training.verdict import in_words, summarise_validation
 
 BEST = Path("runs/1/best")
 
@@ -51,7 +52,12 @@ def told(data: Manifest, given: ValidationLogits, *before: dict[str, Any]) -> di
 
 @pytest.mark.parametrize(
     ("with_crops", "without", "verdict"),
-    [(0.5, 4.0, "do harm here"), (4.0, 0.5, "help here"), (1.5, 1.5, "cannot be told from these frames")],
+    [
+        (0.5, 4.0, "they do harm here, and the network is better without them (`without_crops`)"),
+        (4.0, 0.5, "they help here"),
+        (1.5, 1.0, "the change may be chance, so whether they help cannot be told from these frames"),
+        (3.0, 3.5, "nothing is lost without them on these frames (`without_crops`)"),
+    ],
 )
 @pytest.mark.parametrize("grouped", [True, False])
 def test_what_differs_is_told_and_what_does_not_is_not(
@@ -60,11 +66,13 @@ def test_what_differs_is_told_and_what_does_not_is_not(
     data = manifest(40, 2, grouped=grouped)
     found = told(data, answers(data, with_crops, without))
     assert verdict in found["verdict"]
-    counted = "80 frames of 40 patients" if grouped else "80 frames)"
+    difference = found["crops_less_none"]
     for part in (
+        f"Crops change validation AUROC by {difference['value']:+.3f} "
+        f"(95% interval {difference['low']:.3f} to {difference['high']:.3f}): ",
         f"{found['val_auroc']:.3f} with them",
         f"{found['val_auroc_without_crops']:.3f} without",
-        counted,
+        f", on 80 frames{' of 40 patients' if grouped else ''}",
     ):
         assert part in found["verdict"]
     ways = ("model.without_crops()", f"lag-zoo evaluate {BEST} DATA --without-crops")
@@ -78,6 +86,33 @@ def test_few_groups_tell_nothing() -> None:
         found = told(data, answers(data, 0.0, 9.0))
         assert "help here" not in found["verdict"]
         assert "do harm" not in found["verdict"]
+        assert "nothing is lost" not in found["verdict"]
+        assert "cannot be told, for these frames give no interval" in found["verdict"]
+        assert "95%" not in found["verdict"]
+
+
+@given(
+    st.floats(-0.5, 0.5),
+    st.floats(0, 0.4),
+    st.floats(0, 0.4),
+    st.floats(0.3, 0.7),
+    st.sampled_from([1.0, np.nan]),
+)
+def test_each_change_has_one_judgement(
+    change: float, below: float, above: float, plain: float, finite: float
+) -> None:
+    row = {"val_auroc": plain + change, "val_auroc_without_crops": plain}
+    low, high = finite * (change - below), finite * (change + above)
+    said = in_words(row, Difference(change, low, high, 0.5, 80, 40, ""), counted="80 frames", best=BEST)
+    wanted = {
+        "they help here": low > 0,
+        "they do harm here": high < 0,
+        "nothing is lost without them": low <= 0 <= high < 0.1 and plain + change <= plain,
+        "the change may be chance": low <= 0 <= high and (plain + change > plain or high >= 0.1),
+        "give no interval": finite != 1,
+    }
+    assert [words for words in wanted if words in said] == [words for words, holds in wanted.items() if holds]
+    assert ("--without-crops" in said) is not wanted["they help here"]
 
 
 def test_an_epoch_before_the_crops_that_was_better_is_named() -> None:

@@ -204,7 +204,7 @@ def test_refuses(images: object, index: object, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"num_crops": 0}, {"crop_size": 8}, {"global_size": 16}, {"policy": "centre"}]
+    "wrong", [{"num_crops": -1}, {"crop_size": 8}, {"global_size": 16}, {"policy": "centre"}]
 )
 def test_refuses_what_no_network_has(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidConfigError, match=next(iter(wrong))):

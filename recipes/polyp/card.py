@@ -1,0 +1,151 @@
+# ruff: noqa: E501 - the card is prose
+"""The model card, docs/models/<name>.md."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from lag_zoo.catalogue.polyp import Trained
+from lag_zoo.data import Manifest
+from lag_zoo.specs import Measurement
+from lag_zoo.training import Recipe
+from recipes.polyp.files import CENTRES
+from recipes.polyp.measures import LEFT_OUT
+from recipes.polyp.shipping import NAME
+
+
+class Cost(NamedTuple):
+    """What an answer costs: multiply-accumulates of the backbone, milliseconds of a processor for a frame (height, width)."""
+
+    macs: int
+    milliseconds: float
+    size: tuple[int, int]
+    machine: str
+
+
+def card(
+    trained: Trained,
+    evidence: Sequence[Measurement],
+    cost: Cost,
+    recipe: Recipe,
+    everything: Manifest,
+    hours: float,
+    sides: Sequence[float],
+) -> str:
+    """The page.
+
+    Args:
+        trained: the network and its weights, with their results.
+        evidence: what was measured of the evidence map on polyp masks; may be empty.
+        cost: of an answer.
+        recipe: of the weights that ship; `everything`: the windows that they were trained on.
+        hours: that all runs took.
+        sides: least, median and largest short side of the windows scored.
+    """
+    weights, config = trained.weights, trained.config
+    first = weights.results[0]
+    left_out = [r for r in weights.results if r.data in map(LEFT_OUT.format, CENTRES)]
+    pooled = [r for r in weights.results if r not in left_out]
+    validated = len(everything.where(split="val"))
+    stages = ", then ".join(f"{stage.epochs} epochs ({stage.name})" for stage in recipe.stages)
+    crops = f"{config.num_crops} crops" if any(stage.crops for stage in recipe.stages) else "no crops"
+    return f"""# {NAME}
+
+Is a polyp in view, or only mucosa? EfficientNet-Lite0 from ImageNet weights, fine-tuned on colonoscopy (Kvasir-SEG and six hospitals of PolypGen); {config.global_size} pixels, {config.pooling} pooling, {crops}.
+
+!!! warning
+{_bullets(weights.limits, indent=4)}
+
+Written by the recipe that trained it (`recipes/polyp`). Every number was measured by
+`{first.command}` on {first.date}, at revision {first.revision[:7]}. The scores behind them are in
+`recipes/polyp/scores`, a line a window and a line a frame.
+
+## Out of fold
+
+{first.n} {first.unit} ({first.groups} groups of near-copies), by five grouped folds over both sources. Intervals are
+95% ({first.interval}, unless the table says otherwise). Patients are not known.
+
+{_table(pooled, first.interval)}
+
+Short side of the windows: {sides[0]:.0f} to {sides[2]:.0f} pixels, median {sides[1]:.0f}.
+
+## A hospital that it has not seen
+
+Each of PolypGen's six hospitals left out once: the network is trained on Kvasir-SEG and the five others, and scored on
+the sixth. A frame gives several windows, and the intervals are by group of near-copies.
+
+{_left_out_table(left_out)}
+{_evidence(evidence)}
+## What is asked
+
+Windows of native pixels, from 192 on the short side up to nearly the frame, wholly inside the field of view. Positive:
+polyp pixels make up 10% of the window or more, or 2% and at least half of the frame's polyp. Negative: no polyp pixel in
+it, nor within 8 pixels of it. The windows scored come in crossed fours: in frame A place s holds a polyp and place t
+does not, in frame B the other way round. So frame, place, size and shape are balanced; the probes above check it. Text
+that the processor burnt over the mucosa stays in view.
+
+No frame of either source is free of polyps. A share of real negatives is therefore lacking: how often the model calls a
+polyp in a whole frame without one is not known.
+
+## Training
+
+- By `lag-zoo train`, with the recipe `recipes/polyp/polyp.yaml`: {stages}; {len(everything.where(split="train"))} windows, {recipe.batch_size} a batch.
+  {hours:.1f} hours for the five folds, the six hospitals and the weights that ship.
+- The weights that ship were trained on nine tenths of the frames; the rest, {validated} windows, chose epoch, temperature and threshold.
+  Scores over frames of Kvasir-SEG or PolypGen are therefore apparent, and are marked `in_training_data`.
+
+Operating point: probability of polyp {weights.operating_points["polyp"]:.3f}, by Youden's index on those {validated} windows. Temperature: {weights.temperature:.2f}.
+
+## Cost
+
+{cost.macs / 1e6:.0f} million multiply-accumulates in the backbone; {cost.milliseconds:.0f} ms of processor time a frame of {cost.size[1]} x {cost.size[0]} pixels, from pixels to
+probabilities ({cost.machine}).
+
+## Data and licence
+
+{_bullets(f"{source.citation}, {source.licence}." for source in weights.training_data)}
+- Initialised from {", which was initialised from ".join(weights.initialised_from)} ({weights.backbone_licence}){_inherited(trained)}.
+- Weights: {weights.licence}.
+"""
+
+
+def _bullets(lines: Iterable[str], *, indent: int = 0) -> str:
+    return "\n".join(f"{' ' * indent}- {line}" for line in lines)
+
+
+def _table(results: Sequence[Measurement], usual: str) -> str:
+    lines = ["| what | value | 95% interval | n | note |", "| --- | ---: | --- | ---: | --- |"]
+    for r in results:
+        note = "; ".join(text for text in (r.note, "" if r.interval == usual else r.interval) if text)
+        lines.append(f"| {r.metric} | {r.value:.3f} | {r.low:.3f} to {r.high:.3f} | {r.n} | {note} |")
+    return "\n".join(lines)
+
+
+def _left_out_table(results: Sequence[Measurement]) -> str:
+    lines = [
+        "| hospital | windows | groups | AUROC | 95% interval | frames | sensitivity on whole frames | 95% interval |",
+        "| --- | ---: | ---: | ---: | --- | ---: | ---: | --- |",
+    ]
+    for centre in CENTRES:
+        ranked, found = (r for r in results if r.data == LEFT_OUT.format(centre))
+        lines.append(
+            f"| {centre} | {ranked.n} | {ranked.groups} | {ranked.value:.3f} | {ranked.low:.3f} to {ranked.high:.3f} "
+            f"| {found.n} | {found.value:.3f} | {found.low:.3f} to {found.high:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def _evidence(results: Sequence[Measurement]) -> str:
+    if not results:
+        return ""
+    return f"""
+## Where the evidence is
+
+The evidence map against the polyp masks, {results[0].data}.
+
+{_table(results, results[0].interval)}
+"""
+
+
+def _inherited(trained: Trained) -> str:
+    data = ", ".join(source.id for source in trained.weights.inherited_data)
+    return f", trained on {data}" if data else ""
