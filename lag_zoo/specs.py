@@ -440,6 +440,34 @@ def data_sets(given: Any, where: str) -> tuple[DatasetRef, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KnownFeatures(Spec):
+    """The channels of a backbone's layer on the frames that weights know: their means as a normal distribution.
+
+    Attributes:
+        layer: the name of the layer in the backbone.
+        centre: of the means of the channels, folded to at most 48 numbers.
+        whitening: lower triangle, row by row, of the matrix that brings them to unit variance.
+        distance: the longest distance from the centre, whitened, by root mean square, that raises no doubt.
+    """
+
+    layer: str
+    centre: tuple[float, ...]
+    whitening: tuple[float, ...]
+    distance: Annotated[float, Between(0, 1e9)]
+
+    def __post_init__(self) -> None:
+        self._hold_types()
+        hold(type(self), vars(self))
+        count = len(self.centre)
+        _require(1 <= count <= 48, f"centre has 1 to 48 numbers, got {count}")
+        triangle = count * (count + 1) // 2
+        _require(
+            len(self.whitening) == triangle,
+            f"whitening has {triangle} numbers where centre has {count}, got {len(self.whitening)}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Doubts(Spec):
     """The frames that weights know, in a few numbers; an image beyond them is foreign (`lag_zoo.predict.doubts`).
 
@@ -447,8 +475,7 @@ class Doubts(Spec):
         frames: the number of frames that it was fitted on.
         red: lowest and highest share of red in the light of a frame; `green` and `blue` likewise.
         roughness: lowest and highest roughness of a frame (`lag_zoo.views.appearance.Appearance`).
-        direction: mean direction of the backbone's features, folded to at most 128 numbers.
-        likeness: lowest cosine between a frame's features and `direction`.
+        features: of a layer in the middle of the backbone; `None`: the backbone does not describe its layers.
     """
 
     frames: Annotated[int, Between(1, 1_000_000_000)]
@@ -456,15 +483,11 @@ class Doubts(Spec):
     green: Annotated[tuple[float, ...], Count(2)]
     blue: Annotated[tuple[float, ...], Count(2)]
     roughness: Annotated[tuple[float, ...], Count(2)]
-    direction: Annotated[tuple[float, ...], Between(-1, 1)]
-    likeness: Annotated[float, Between(-1, 1)]
+    features: KnownFeatures | None = None
 
     def __post_init__(self) -> None:
         self._hold_types()
         hold(type(self), vars(self))
-        _require(
-            1 <= len(self.direction) <= 128, f"direction has 1 to 128 numbers, got {len(self.direction)}"
-        )
         for name in ("red", "green", "blue", "roughness"):
             low, high = getattr(self, name)
             _require(low <= high, f"{name} is a lowest and a highest value, got {low:g} and {high:g}")

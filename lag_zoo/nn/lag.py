@@ -25,6 +25,7 @@ from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.nn.normalise import normalise
 from lag_zoo.nn.positions import features_at_positions, mean_of_highest
 from lag_zoo.specs import ConfigFields, LAGConfig, Policy, Pooling, WeightSpec, as_tuple, require_known_fields
+from lag_zoo.tasks import rules_of
 from lag_zoo.views import Views, ViewSampler
 from lag_zoo.views.pixels import Frames, ImageLike
 
@@ -93,6 +94,10 @@ class LAG(nn.Module):
         elif asked.backbone_args:
             raise InvalidConfigError("backbone_args go with a backbone's name; this one is built already")
         traits = adopt_backbone(backbone)
+        if asked.background is not None and not rules_of(asked.task).exclusive:
+            raise InvalidConfigError(
+                f"background={asked.background!r} goes with exclusive labels, got task={asked.task!r}: leave it out"
+            )
         self.config = _settled(asked, traits, backbone)
         self.backbone = backbone
         self.global_fc = nn.Linear(traits.width, asked.global_dim)
@@ -154,15 +159,7 @@ class LAG(nn.Module):
         Raises:
             BackboneError: top-k pooling, and a backbone without a map.
         """
-        return self.global_fc(self.backbone_features(views))  # type: ignore[no-any-return]
-
-    def backbone_features(self, views: Views) -> Tensor:
-        """Batched views -> the backbone's features of the global view (B, F), with top-k pooling a row a position.
-
-        Raises:
-            BackboneError: top-k pooling, and a backbone without a map.
-        """
-        return self._backbone_features(views, self.config.pooling)
+        return self._global_features(views, self.config.pooling)
 
     def crop_features(self, views: Views) -> Tensor:
         """Batched views -> features of the crops (B, N, crop_embed_dim); N is 0 for a network without crops."""
@@ -180,7 +177,7 @@ class LAG(nn.Module):
             BackboneError: a backbone without a map.
         """
         views = self._seen(x)
-        features = self.global_fc(self._backbone_features(views, "topk"))
+        features = self._global_features(views, "topk")
         fused = self.fusion(features, self.crop_features(views), views.inside).features
         scores = self.scored(self.hidden(fused)).transpose(1, 2)
         side = math.isqrt(scores.shape[2])
@@ -283,8 +280,9 @@ class LAG(nn.Module):
             return scores
         return mean_of_highest(scores, self.config.topk) if self.num_classes else scores.mean(1)
 
-    def _backbone_features(self, views: Views, pooling: Pooling) -> Tensor:
-        return _READINGS[pooling](self.backbone, self._normalised(views.global_view))
+    def _global_features(self, views: Views, pooling: Pooling) -> Tensor:
+        features = _READINGS[pooling](self.backbone, self._normalised(views.global_view))
+        return self.global_fc(features)  # type: ignore[no-any-return]
 
     def _seen(self, x: Frames | Views, *, with_crops: bool = True) -> Views:
         """Views as they are, batched; or those of frames, without the coverage, which no layer looks at."""

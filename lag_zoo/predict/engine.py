@@ -13,6 +13,7 @@ from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import present_device
 from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.nn.modes import evaluating
+from lag_zoo.nn.watched import channel_means
 from lag_zoo.views import Views
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -24,13 +25,13 @@ _NUMBERS: dict[Precision, torch.dtype] = {
 
 
 class NetworkOutput(NamedTuple):
-    """Logits (B, classes), the crops' weights (B, N), where the fusion has weights, and the backbone's features (B, F)
-    of the global view, with top-k pooling their mean over the map: float64, on the CPU.
+    """Logits (B, classes), the crops' weights (B, N), where the fusion has weights, and the means (B, C) of a watched
+    layer's channels: float64, on the CPU.
     """
 
     logits: Tensor
     weights: Tensor | None
-    features: Tensor
+    means: Tensor | None
 
 
 class Engine:
@@ -43,6 +44,8 @@ class Engine:
         fuse: see `LAG.fuse`.
         compile: by `torch.compile`, at the first batch; short batches are filled up, so that there is one shape.
         precision: of weights and features.
+        watch: a layer of the backbone, by its name, whose channels' means are wanted; of a compiled network there are
+            none.
 
     Raises:
         InvalidConfigError: no such precision or device, no C++ compiler to compile for a CPU with, or half precision of
@@ -58,6 +61,7 @@ class Engine:
         fuse: bool,
         compile: bool,
         precision: Precision,
+        watch: str | None = None,
     ) -> None:
         self.with_crops = not isinstance(model, GlobalPath)
         model = model.lag if isinstance(model, GlobalPath) else model
@@ -80,33 +84,35 @@ class Engine:
         self.model = model.fuse(pack=not compile) if fuse else model
         self.batch_size = batch_size
         self.compiled = compile
+        self.watch = None if compile else watch
         self._run = torch.compile(self._forward, dynamic=False) if compile else self._forward
 
     def __call__(self, views: Views) -> NetworkOutput:
         """Run the network on B views."""
-        logits, weights, features = [], [], []
+        logits, weights, means = [], [], []
         for part in zip(*(torch.split(t, self.batch_size) for t in views), strict=True):
             given = Views(*part).to(self.model.pixel_mean.device)
             count = len(given.crops)
             if self.compiled:  # out of inference mode: tensors made in it are of another kind to the compiler
                 given = _filled(given, self.batch_size)
-            with torch.inference_mode(), evaluating(self.model):
-                some, shares, read = self._run(given)
+            with (
+                torch.inference_mode(),
+                evaluating(self.model),
+                channel_means(self.model.backbone, self.watch) as seen,
+            ):
+                some, shares = self._run(given)
+            means += [found.double().cpu() for found in seen]
             logits.append(some[:count].double().cpu())
-            features.append(read[:count].double().cpu())
             if shares is not None:
                 weights.append(shares[:count].double().cpu())
-        return NetworkOutput(torch.cat(logits), torch.cat(weights) if weights else None, torch.cat(features))
+        rest = (torch.cat(parts) if parts else None for parts in (weights, means))
+        return NetworkOutput(torch.cat(logits), *rest)
 
-    def _forward(self, views: Views) -> tuple[Tensor, Tensor | None, Tensor]:
-        model, weights = self.model, None
-        read = model.backbone_features(views)
-        features = model.global_fc(read)
-        if self.with_crops:
-            features, weights = model.fusion(features, model.crop_features(views), views.inside)
-        else:
-            features = model.fusion.without_crops(features)
-        return model.forward_head(features), weights, read.mean(1) if read.ndim == 3 else read
+    def _forward(self, views: Views) -> tuple[Tensor, Tensor | None]:
+        if not self.with_crops:
+            return self.model.forward_global(views), None
+        fused = self.model.fused(views)
+        return self.model.forward_head(fused.features), fused.weights
 
 
 def _filled(views: Views, size: int) -> Views:

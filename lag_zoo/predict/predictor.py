@@ -62,7 +62,7 @@ class Predictor:
         batch_size: views that pass through the network at once. Memory depends on it, and not on the number of images.
         fuse: predict with `LAG.fuse()`'s copy, which is faster, its logits equal to 1e-5; by default that of a name,
             and not that of a network, which may go on to be trained.
-        compile: by `torch.compile`: slow at the first batch, faster after it.
+        compile: by `torch.compile`: slow at the first batch, faster after it. No warning then comes from the features.
         precision: of weights and features: `fp32`, `bf16` (GPUs, and CPUs that have it) or `fp16` (GPUs).
         workers: threads that read the next images meanwhile; by default one a core, at most 4; 0: none.
 
@@ -125,6 +125,7 @@ class Predictor:
             fuse=isinstance(model, str) if fuse is None else fuse,
             compile=compile,
             precision=precision,
+            watch=None if self.doubts is None or self.doubts.features is None else self.doubts.features.layer,
         )
         self.model = self._engine.model
         self.device = self.model.pixel_mean.device
@@ -209,26 +210,27 @@ class Predictor:
         for item in pending:
             yield item if isinstance(item, Failure) else self._prediction(item, *next(answers))
 
-    def _outputs(self, views: Sequence[Views]) -> list[tuple[Tensor, Tensor | None, Tensor]]:
+    def _outputs(self, views: Sequence[Views]) -> list[tuple[Tensor, Tensor | None, Tensor | None]]:
         """Of each frame the probabilities (tta, classes), the crops' weights (tta, N) where there are some, and the
-        backbone's features (F,).
+        means of the watched channels (tta, C) where a layer is watched.
         """
-        answers: list[tuple[Tensor, Tensor | None, Tensor]] = []
+        answers: list[tuple[Tensor, Tensor | None, Tensor | None]] = []
         for same in _runs_of_one_dtype(views):
             joined = Views(*(torch.cat(parts) for parts in zip(*same, strict=True)))
-            logits, weights, features = self._engine(joined)
+            logits, weights, means = self._engine(joined)
             chances = torch.from_numpy(self._rules.probabilities((logits / self.temperature).numpy()))
             counts = [len(v.crops) for v in same]
-            shares = [None] * len(counts) if weights is None else torch.split(weights, counts)
-            read = [each.mean(0) for each in torch.split(features, counts)]
-            answers.extend(zip(torch.split(chances, counts), shares, read, strict=True))
+            none = [None] * len(counts)
+            shares, watched = (none if t is None else torch.split(t, counts) for t in (weights, means))
+            answers.extend(zip(torch.split(chances, counts), shares, watched, strict=True))
         return answers
 
     def _prediction(
-        self, seen: _Seen, chances: Tensor, weights: Tensor | None, features: Tensor
+        self, seen: _Seen, chances: Tensor, weights: Tensor | None, means: Tensor | None
     ) -> Prediction:
         mean = chances.mean(0)
-        foreign = () if self.doubts is None else feature_doubts(features.numpy(), self.doubts)
+        known = None if self.doubts is None else self.doubts.features
+        foreign = () if known is None or means is None else feature_doubts(means.mean(0).numpy(), known)
         points = thresholds_of(self.operating_points, self.label_names)  # now, for they may be set
         call = decide(mean[None].numpy(), points, self._rules.name)[0]
         return Prediction(

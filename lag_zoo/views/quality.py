@@ -29,12 +29,12 @@ _PAGE = 0.5  # of the border
 def frame_doubts(
     pixels: Tensor, field: FieldOfView, views: Views, modality: str | None, known: Doubts | None = None
 ) -> Iterator[str]:
-    """Yield reasons to doubt the prediction for a frame (3, H, W), from its field of view and its (batched) views.
+    """Yield reasons to doubt the prediction for a frame (3, H, W).
 
     Args:
-        pixels: the frame; `field` and `views` are its own.
-        field: see `pixels`.
-        views: see `pixels`.
+        pixels: the frame.
+        field: its field of view.
+        views: its views, batched.
         modality: the light that the model was trained on, `wli` or `lci`; `None`: unknown, and raises no doubt.
         known: the frames that the weights know, whose colours are then the measure in place of `modality`; `None`:
             unknown.
@@ -127,5 +127,5 @@ def _foreign(found: Appearance, known: Doubts) -> Iterator[str]:
 
 
 def _beyond(value: float, limits: tuple[float, ...]) -> float:
-    """How far a value lies beyond its limits; at most 0 within them."""
+    """Distance of a value beyond its limits; at most 0 within them."""
     return max(limits[0] - value, value - limits[1])

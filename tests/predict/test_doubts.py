@@ -16,8 +16,8 @@ from lag_zoo import LAG, Predictor
 from lag_zoo.about import About
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.predict.doubts import MIN_FRAMES, doubts_from, feature_doubts, fit_doubts
-from lag_zoo.specs import Doubts, WeightSpec
+from lag_zoo.predict.doubts import MIN_FRAMES, feature_doubts, fit_appearance, fit_doubts, fit_features
+from lag_zoo.specs import KnownFeatures, WeightSpec
 from lag_zoo.views.appearance import Appearance
 from tests.networks import small
 
@@ -30,10 +30,10 @@ def appearances(count: int, seed: int = 0) -> list[Appearance]:
     return [Appearance(0.5 + a, 0.3, 0.2 - a, 0.04 * np.exp(b), 40, 0, 0.2, 0) for a, b, _ in drawn]
 
 
-def features(count: int, width: int, seed: int = 0) -> np.ndarray:
-    """Features around one direction."""
+def means(count: int, width: int, seed: int = 0, shift: float = 0) -> np.ndarray:
+    """Means of channels that go together, each frame's its own."""
     rng = np.random.default_rng(seed)
-    return np.abs(rng.normal(0, 1, width)) + 0.2 * rng.normal(0, 1, (count, width))
+    return rng.normal(shift, 1, (count, width)) + rng.normal(0, 2, (count, 1)) * np.arange(width)
 
 
 @pytest.fixture(scope="module")
@@ -64,24 +64,29 @@ def fitted(drawn: list[Tensor]) -> LAG:
 
 
 class TestFit:
-    def test_frames_of_the_kind_are_within(self) -> None:
-        known = doubts_from(appearances(100), features(100, 300))
+    def test_appearances_of_the_kind_are_within(self) -> None:
+        known = fit_appearance(appearances(100))
         assert known is not None
         for look in appearances(200, seed=1):
             assert known.red[0] <= look.red <= known.red[1]
             assert known.green[0] < look.green < known.green[1]  # though all were equal
             assert known.roughness[0] <= look.roughness <= known.roughness[1]
-        assert sum(bool(feature_doubts(row, known)) for row in features(100, 300)) <= 2
 
-    def test_another_direction_is_foreign(self) -> None:
-        known = doubts_from(appearances(60), features(60, 300))
-        assert known is not None
-        (doubt,) = feature_doubts(features(1, 300, seed=5)[0], known)
-        assert doubt.startswith("foreign content: ")
-        assert feature_doubts(np.zeros(300), known)  # nothing at all is like nothing
+    @pytest.mark.parametrize("width", [3, 40, 200])
+    def test_features_of_the_kind_are_within(self, width: int) -> None:
+        known = fit_features("layer", means(200, width))
+        assert sum(bool(feature_doubts(row, known)) for row in means(400, width, seed=1)) <= 8
+
+    @pytest.mark.parametrize("width", [10, 40, 200])
+    def test_a_broken_relation_is_foreign(self, width: int) -> None:
+        known = fit_features("layer", means(200, width))
+        strange = means(20, width, seed=2)[:, ::-1]  # each channel as large as ever, and not with its fellows
+        said = [doubt for row in strange for doubt in feature_doubts(row, known)]
+        assert len(said) >= 10
+        assert said[0].startswith("foreign content: the distance from the frames that the weights know is ")
 
     def test_few_frames_give_none(self) -> None:
-        assert doubts_from(appearances(MIN_FRAMES - 1), features(MIN_FRAMES - 1, 20)) is None
+        assert fit_appearance(appearances(MIN_FRAMES - 1)) is None
         assert fit_doubts(small(), [draw_frame(SIZE)] * 3) is None
         assert fit_doubts(small(), []) is None
 
@@ -99,17 +104,22 @@ class TestFit:
     @settings(max_examples=40)
     @given(
         width=st.integers(1, 400),
-        scale=st.floats(0, 1e6),
+        scale=st.floats(1e-6, 1e6),
         kind=st.sampled_from(["drawn", "constant", "zero"]),
     )
     def test_any_features_can_be_fitted(self, width: int, scale: float, kind: str) -> None:
-        rows = features(MIN_FRAMES, width) * scale
+        rows = means(MIN_FRAMES, width) * scale
         rows = {"drawn": rows, "constant": np.ones_like(rows), "zero": np.zeros_like(rows)}[kind]
-        known = doubts_from(appearances(MIN_FRAMES), rows)
-        assert known is not None
-        assert len(known.direction) == min(width, 128)
+        known = fit_features("layer", rows)
+        assert len(known.centre) == min(width, 48)
         assert all(isinstance(doubt, str) for doubt in feature_doubts(rows[0], known))
-        assert Doubts.from_json(known.to_json()) == known
+        assert KnownFeatures.from_json(known.to_json()) == known
+
+    def test_a_backbone_that_does_not_describe_its_layers(self, drawn: list[Tensor]) -> None:
+        model = LAG("squeezenet1_1", label_names=["a", "b"], num_crops=2, crop_size=32, global_size=64).eval()
+        known = fit_doubts(model, drawn)
+        assert known is not None
+        assert known.features is None
 
 
 class TestSpec:
@@ -117,19 +127,18 @@ class TestSpec:
         assert fitted.weight_spec is not None
         known = fitted.weight_spec.doubts
         assert known is not None
-        for change in (
-            {"red": (0.5,)},
-            {"red": (0.6, 0.5)},
-            {"direction": ()},
-            {"likeness": 2.0},
-            {"frames": 0},
-        ):
+        for change in ({"red": (0.5,)}, {"red": (0.6, 0.5)}, {"frames": 0}, {"features": {"layer": "x"}}):
             with pytest.raises(InvalidConfigError):
                 dataclasses.replace(known, **change)
+        features = known.features
+        assert features is not None
+        for change in ({"centre": ()}, {"whitening": features.whitening[1:]}, {"distance": -1.0}):
+            with pytest.raises(InvalidConfigError):
+                dataclasses.replace(features, **change)
 
     def test_they_are_small(self, fitted: LAG) -> None:
         assert fitted.weight_spec is not None
-        assert len(json.dumps(fitted.weight_spec.to_dict()["doubts"])) < 2500
+        assert len(json.dumps(fitted.weight_spec.to_dict()["doubts"])) < 15_000
 
     def test_saved_and_loaded(self, fitted: LAG, tmp_path: Path) -> None:
         assert fitted.weight_spec is not None
@@ -164,14 +173,12 @@ class TestPredictor:
         assert any("are red and blue swapped?" in warning for warning in answer.warnings)
 
     def test_foreign_features(self, fitted: LAG) -> None:
-        assert fitted.weight_spec is not None
-        known = fitted.weight_spec.doubts
-        assert known is not None
-        turned = dataclasses.replace(known, direction=tuple(-x for x in known.direction))
-        model = small()
-        model.weight_spec = dataclasses.replace(fitted.weight_spec, doubts=turned)
-        (answer,) = Predictor(model)(draw_frame(SIZE))
+        (answer,) = Predictor(with_features(fitted, distance=0.01))(draw_frame(SIZE))
         assert [warning.partition(":")[0] for warning in answer.warnings] == ["foreign content"]
+
+    def test_a_watched_network_stays_as_it_was(self, fitted: LAG) -> None:
+        Predictor(fitted)(draw_frame(SIZE))
+        assert not any(module._forward_hooks for module in fitted.modules())
 
     def test_the_same_fused_and_in_a_batch(self, fitted: LAG, drawn: list[Tensor]) -> None:
         frames = [frame.flip(0) for frame in drawn[:3]]
@@ -179,16 +186,21 @@ class TestPredictor:
         assert [answer.warnings for answer in Predictor(fitted, fuse=True, batch_size=4)(frames)] == plain
 
     def test_doubts_of_another_network(self, fitted: LAG) -> None:
-        model = small()
-        assert fitted.weight_spec is not None
-        known = fitted.weight_spec.doubts
-        assert known is not None
-        short = dataclasses.replace(known, direction=known.direction[:5])
-        model.weight_spec = dataclasses.replace(fitted.weight_spec, doubts=short)
-        with pytest.raises(InvalidConfigError, match="direction of 5 numbers"):
-            Predictor(model)
+        with pytest.raises(InvalidConfigError, match="watch the layer 'nowhere', which the backbone lacks"):
+            Predictor(with_features(fitted, layer="nowhere"))
+        predictor = Predictor(with_features(fitted, layer="blocks.0"))
+        with pytest.raises(InvalidConfigError, match=r"'blocks\.0' has 8 channels, and the doubts"):
+            predictor(draw_frame(SIZE))
 
-    def test_scores_at_positions_have_one_row_of_features(self, drawn: list[Tensor]) -> None:
-        known = fit_doubts(small(pooling="topk"), drawn)
-        assert known is not None
-        assert len(known.direction) == 128
+
+def with_features(model: LAG, **changes: object) -> LAG:
+    """The network with other numbers about its features."""
+    weights, other = model.weight_spec, small()
+    assert weights is not None
+    assert weights.doubts is not None
+    assert weights.doubts.features is not None
+    features = dataclasses.replace(weights.doubts.features, **changes)  # type: ignore[arg-type]
+    other.weight_spec = dataclasses.replace(
+        weights, doubts=dataclasses.replace(weights.doubts, features=features)
+    )
+    return other

@@ -147,13 +147,13 @@ class TestAnswers:
         self, model: LAG, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         sizes = []
-        crop_features = LAG.crop_features
+        fused = LAG.fused
 
-        def watched(self: LAG, views: lag_zoo.Views) -> Tensor:
-            sizes.append(len(views.crops))
-            return crop_features(self, views)
+        def watched(self: LAG, x: lag_zoo.Views) -> object:
+            sizes.append(len(x.crops))
+            return fused(self, x)
 
-        monkeypatch.setattr(LAG, "crop_features", watched)
+        monkeypatch.setattr(LAG, "fused", watched)
         Predictor(model, batch_size=4)([draw_frame(SIZE)] * 3, tta=6)
         assert max(sizes) == 4
         assert sum(sizes) == 18

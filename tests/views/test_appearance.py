@@ -23,8 +23,6 @@ KNOWN = Doubts(
     green=(0.22, 0.37),
     blue=(0.07, 0.3),
     roughness=(0.003, 0.4),
-    direction=(1.0,),
-    likeness=0.0,
 )
 
 
