@@ -93,10 +93,13 @@ def _print(done: list[Command], run: Path) -> None:
     rows = json.loads((run / "test" / "report.json").read_text(encoding="utf-8"))["rows"]
     print("\n| command | seconds | processor seconds |\n| --- | ---: | ---: |")
     for command in done:
-        print(f"| `lag-zoo {' '.join(command.words[:2])}` | {command.wall:.0f} | {command.processors:.0f} |")
+        print(f"| `lag-zoo {command.words[0]} ...` | {command.wall:.0f} | {command.processors:.0f} |")
     print(f"| together | {sum(c.wall for c in done):.0f} | {sum(c.processors for c in done):.0f} |")
     for row in rows:
-        print(json.dumps(row))
+        area, counted = row["measures"]["auroc"], f"{row['n']} test frames of {row['groups']} days"
+        print(
+            f"\nAUROC of {row['label']}: {area['value']:.3f} ({area['low']:.3f} to {area['high']:.3f}), {counted}"
+        )
 
 
 if __name__ == "__main__":

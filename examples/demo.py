@@ -1,7 +1,8 @@
 """The built-in model at work: `make demo`.
 
 It answers on four real frames that its weights have not seen, says of each what it truly shows, right or wrong, and
-draws all four into one picture, demo.png. LAG_ZOO_SAMPLES=FOLDER takes frames of your own.
+draws all four into one picture, demo.png, with the evidence for a polyp over them. LAG_ZOO_SAMPLES=FOLDER takes frames
+of your own.
 """
 
 import os
@@ -34,7 +35,7 @@ def main(picture: Path) -> None:
             "Frames: four of Kvasir-SEG, CC BY 4.0 (examples/frames), that the weights were not trained on."
         )
         paths = [folder / name for name in truth]
-    answers = list(lag_zoo.Predictor(MODEL).iter(paths))
+    answers = list(lag_zoo.Predictor(MODEL, evidence=["polyp"]).iter(paths))
     if not answers:
         raise SystemExit(f"no image found in {folder}")
     rows = [{**answer.to_dict(), "path": str(answer.path.relative_to(folder))} for answer in answers]

@@ -27,6 +27,7 @@ _HOMES = {
     "create_model": "factory",
     "create_transform": "factory",
     "evaluate_predictions": "evaluate",
+    "evidence": "predict",
     "find_field_of_view": "views",
     "finetune": "training",
     "list_models": "registry",
@@ -57,6 +58,7 @@ __all__ = [
     "create_model",
     "create_transform",
     "evaluate_predictions",
+    "evidence",
     "find_field_of_view",
     "finetune",
     "list_models",
@@ -76,7 +78,7 @@ if typing.TYPE_CHECKING:
     from lag_zoo.evaluate import evaluate_predictions
     from lag_zoo.factory import create_model, create_transform, register_with_timm
     from lag_zoo.nn import LAG, CropEnsemble
-    from lag_zoo.predict import Prediction, Predictor
+    from lag_zoo.predict import Prediction, Predictor, evidence
     from lag_zoo.publishing import push_to_hub, save_pretrained, verify
     from lag_zoo.registry import list_models, model_info, register
     from lag_zoo.specs import DatasetRef, LAGConfig, Measurement, ModelSpec, WeightSpec

@@ -2,7 +2,9 @@
 
 Crops lie where the policy puts them, by default spread evenly over the field: a box says where the network looked by
 design, and never what it found there. What lies outside the field of view is blanked, for a name and a date may stand
-in it; text that was burnt in inside the field stays.
+in it; text that was burnt in inside the field stays. Evidence lies over the frame in viridis, whose steps are
+even to the eye and which the colour-blind can read (van der Walt and Smith, 2015), the more opaque the likelier the
+label is by it.
 """
 
 import textwrap
@@ -16,21 +18,32 @@ from torch import Tensor
 
 from lag_zoo.errors import FieldOfViewWarning, InvalidConfigError
 from lag_zoo.views import find_field_of_view, to_pixels
+from lag_zoo.views.extract import over_frame
 from lag_zoo.views.pixels import ImageLike
 
 FIELD, CROPS, OUTSIDE, INK, PAPER = (90, 220, 255), (255, 225, 90), (28, 28, 28), (255, 255, 255), (0, 0, 0)
+_VIRIDIS = (
+    (68, 1, 84), (71, 45, 123), (59, 82, 139), (44, 114, 142), (33, 145, 140), (40, 174, 128), (94, 201, 98),
+    (173, 220, 48), (253, 231, 37),
+)  # fmt: skip
+_OPACITY = 0.45  # where evidence makes a label certain
 _MARGIN, _LEADING = 0.5, 1.35  # of the size of the letters
 
 
 def outlined(
-    image: ImageLike, boxes: Sequence[Sequence[int]] = (), *, width: int | None = None
+    image: ImageLike,
+    boxes: Sequence[Sequence[int]] = (),
+    *,
+    width: int | None = None,
+    evidence: Sequence[Sequence[float]] | None = None,
 ) -> Image.Image:
-    """Draws a frame with its field of view outlined, what lies outside it blanked, and boxes in it.
+    """Draws a frame with its field of view outlined, what lies outside it blanked, evidence over it, and boxes in it.
 
     Args:
         image: as `lag_zoo.views.to_pixels` takes it.
-        boxes: x1 y1 x2 y2 each, in pixels of the frame, right and bottom exclusive.
+        boxes: x1 y1 x2 y2 each, in pixels of the frame, right and bottom exclusive; yellow, on evidence white.
         width: of the picture, in pixels; by default the frame's.
+        evidence: log-odds (h, w) over the whole frame, as in `lag_zoo.Prediction.evidence`.
 
     Raises:
         InvalidImageError: no image.
@@ -52,24 +65,36 @@ def outlined(
     eight_bit = pixels if pixels.dtype == torch.uint8 else (pixels * 255).round().to(torch.uint8)
     frame = Image.fromarray(eight_bit.permute(1, 2, 0).contiguous().numpy())
     array = torch.from_numpy(_resized(frame, size)).clone()
+    if evidence is not None:
+        array = _coloured(array, torch.tensor(evidence, dtype=torch.float32))
     array[~lit] = torch.tensor(OUTSIDE, dtype=torch.uint8)
     array[lit & ~_shrunken(lit, line)] = torch.tensor(FIELD, dtype=torch.uint8)
     picture = Image.fromarray(array.numpy())
     pen = ImageDraw.Draw(picture)
     for box in boxes:
         x1, y1, x2, y2 = (round(edge * scale) for edge in box)
-        pen.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=CROPS, width=line)
+        pen.rectangle(
+            (x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=CROPS if evidence is None else INK, width=line
+        )
     return picture
 
 
-def legend(boxes: Sequence[Sequence[int]]) -> str:
-    """Explains the lines of `outlined`.
+def legend(boxes: Sequence[Sequence[int]], *, evidence_for: str = "") -> str:
+    """Explains the lines and colours of `outlined`, with evidence for the label of this name.
 
     >>> legend([])
     'blue: the field of view'
     """
-    field = "blue: the field of view"
-    return f"yellow: where it looked closely, by design and not by finding; {field}" if boxes else field
+    said = []
+    if evidence_for:
+        said.append(
+            f"green to yellow: evidence for {evidence_for}, where the scores are that made the answer"
+        )
+        said.append("no segmentation, and no proof")
+    if boxes:
+        colour = "white boxes" if evidence_for else "yellow"
+        said.append(f"{colour}: where it looked closely, by design and not by finding")
+    return "; ".join([*said, "blue: the field of view"])
 
 
 def captioned(
@@ -127,6 +152,18 @@ def _resized(frame: Image.Image, size: tuple[int, int]) -> np.ndarray:
     if frame.size != (width, height):
         frame = frame.resize((width, height), Image.Resampling.LANCZOS)
     return np.array(frame)
+
+
+def _coloured(frame: Tensor, evidence: Tensor) -> Tensor:
+    """The frame (H, W, 3) uint8 with log-odds (h, w) over it: colour and opacity by the probability that they mean."""
+    height, width = frame.shape[:2]
+    likely = over_frame(evidence[None], (height, width))[0].sigmoid()[..., None]
+    place = likely * (len(_VIRIDIS) - 1)
+    below = place.floor().clamp(max=len(_VIRIDIS) - 2)
+    colours = torch.tensor(_VIRIDIS, dtype=torch.float32)
+    at = below[..., 0].long()
+    colour = colours[at].lerp(colours[at + 1], place - below)
+    return frame.float().lerp(colour, _OPACITY * likely).round().to(torch.uint8)
 
 
 def _shrunken(mask: Tensor, pixels: int) -> Tensor:

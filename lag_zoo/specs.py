@@ -282,10 +282,7 @@ class LAGConfig(Spec):
             f"background is one of the labels ({', '.join(known) or 'which have no names here'}), got "
             f"{self.background!r}",
         )
-        _require(
-            self.pooling == "topk" and self.task == "multiclass",
-            f"background goes with pooling='topk' and task='multiclass', got {self.pooling!r} and {self.task!r}",
-        )
+        _require(self.pooling == "topk", f"background goes with pooling='topk', got pooling={self.pooling!r}")
 
 
 class ConfigFields(TypedDict, total=False):

@@ -43,8 +43,10 @@ def test_it_says_what_each_frame_shows(run, tmp_path: Path, capsys: pytest.Captu
     with Image.open(tmp_path / "demo.png") as picture:
         assert picture.width > 1280, "two frames side by side"
         pixels = np.asarray(picture)
-    for colour in ((90, 220, 255), (255, 225, 90), (28, 28, 28), (120, 230, 120), (255, 130, 110)):
-        assert (pixels == colour).all(-1).any(), "field, crops, outside, right and wrong"
+    for colour in ((90, 220, 255), (28, 28, 28), (120, 230, 120), (255, 130, 110)):
+        assert (pixels == colour).all(-1).any(), "field, outside, right and wrong"
+    red, green, blue = pixels.reshape(-1, 3).astype(int).T
+    assert ((green > 150) & (green - blue > 60) & (green >= red)).sum() > 1000, "evidence, green to yellow"
 
 
 def test_on_one_s_own_frames(run, tmp_path: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 import lag_zoo
 from lag_zoo.data.phantom import draw_frame
-from lag_zoo.drawing import CROPS, FIELD, INK, OUTSIDE, captioned, outlined, side_by_side
+from lag_zoo.drawing import _VIRIDIS, CROPS, FIELD, INK, OUTSIDE, captioned, outlined, side_by_side
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.predict.prediction import RIGHT, WRONG
 
@@ -69,6 +69,27 @@ class TestOutlined:
         picture = outlined(torch.zeros(3, 60, 80, dtype=torch.uint8))
         assert not has(picture, FIELD)
 
+    def test_evidence_colours_the_frame_where_it_is(self) -> None:
+        plain = np.asarray(outlined(FRAME)).astype(int)
+        drawn = np.asarray(outlined(FRAME, evidence=[[-30.0] * 8] * 4 + [[30.0] * 8] * 4)).astype(int)
+        inside = (plain != OUTSIDE).any(-1) & (plain != FIELD).any(-1)
+        assert (drawn[~inside] == plain[~inside]).all(), "outside the field nothing is coloured"
+        upper, lower = np.copy(inside), np.copy(inside)
+        upper[120:], lower[:180] = False, False
+        assert (drawn[upper] == plain[upper]).all(), "without evidence the frame is as it was"
+        expected = 0.55 * plain[lower] + 0.45 * np.array(_VIRIDIS[-1])
+        assert abs(drawn[lower] - expected).max() <= 1
+
+    def test_boxes_on_evidence_are_of_another_colour_than_it(self) -> None:
+        picture = outlined(FRAME, [(100, 120, 164, 184)], evidence=[[0.0]])
+        assert not has(picture, CROPS)
+        assert tuple(np.asarray(picture)[120, 130]) == INK
+
+    def test_the_colours_are_viridis(self) -> None:
+        viridis = pytest.importorskip("matplotlib").colormaps["viridis"]
+        steps = np.linspace(0, 1, len(_VIRIDIS))
+        assert np.abs(np.array(viridis(steps))[:, :3] * 255 - _VIRIDIS).max() <= 0.5
+
     def test_no_width(self) -> None:
         with pytest.raises(InvalidConfigError, match="width=0"):
             outlined(FRAME, width=0)
@@ -119,6 +140,26 @@ class TestAPrediction:
         beneath = np.asarray(prediction(label=label).draw(FRAME, truth=truth))[300:]  # type: ignore[arg-type]
         found = {c for c in (FIELD, RIGHT, WRONG) if (beneath == c).all(-1).any()}
         assert found == {colour}
+
+    def test_of_the_label_called_the_evidence_shows(self) -> None:
+        """Or of the likeliest that has some, where none is of the label called."""
+        none, some = [[-30.0]], [[30.0]]
+        maps = {"normal": none, "IM": some}
+        called = prediction(evidence=maps).draw(FRAME, width=300)
+        other = prediction(label="normal", evidence=maps).draw(FRAME, width=300)
+        left = prediction(label="normal", evidence={"IM": some}).draw(FRAME, width=300)
+        plain = prediction().draw(FRAME, width=300)
+        field = slice(30, 190), slice(120, 180)
+        pixels = {
+            name: np.asarray(picture)[field].astype(int)
+            for name, picture in {"called": called, "other": other, "left": left, "plain": plain}.items()
+        }
+        assert np.abs(pixels["called"] - pixels["plain"]).mean() > 20
+        assert (pixels["left"] == pixels["called"]).all()
+        boxes = (np.asarray(plain)[field] == CROPS).all(-1)
+        assert (pixels["other"][~boxes] == pixels["plain"][~boxes]).all()
+        several = prediction(label=("normal", "IM"), evidence=maps).draw(FRAME, width=300)
+        assert (np.asarray(several)[field] == pixels["called"]).all()
 
     def test_doubts_make_the_picture_higher(self) -> None:
         doubted = prediction(warnings=("dark: the field's mean is 9 of 255",), in_training_data=True)

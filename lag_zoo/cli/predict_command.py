@@ -84,6 +84,13 @@ def predict(
             file_okay=False, help="A folder for one picture a frame: the field, the crops, the answer."
         ),
     ] = None,
+    evidence: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL",
+            help="Give the evidence for this label over the frame, in the pictures and in JSON; may be repeated.",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Views that pass the network at once.")] = 8,
     precision: Annotated[Precision, typer.Option(help="fp16 is for GPUs.")] = Precision.FP32,
@@ -105,6 +112,10 @@ def predict(
     """
     format = _format(format, output)
     _require_possible(tta, format, output, resume)
+    if evidence and pictures is None and format not in (Format.JSON, Format.JSONL):
+        raise typer.BadParameter(
+            "maps go into pictures (--pictures) or JSON (--format json or jsonl)", param_hint="--evidence"
+        )
     screen = Screen(quiet=quiet or not is_first())
     with screen.task("starting"):
         from lag_zoo.cli.album import Album
@@ -127,6 +138,7 @@ def predict(
             compile=compile,
             precision=precision.value,
             workers=workers,
+            evidence=evidence or False,
         )
     screen.begin(_facts(predictor, count, left_out, output))
     album = None if pictures is None else Album(pictures)
@@ -215,6 +227,7 @@ def _about(predictor: "Predictor") -> dict[str, Any]:
         "batch_size": predictor.batch_size,
         "precision": predictor.precision,
         "compile": predictor.compile,
+        "evidence": list(predictor.evidence),
     }
 
 

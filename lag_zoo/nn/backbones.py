@@ -195,7 +195,16 @@ def backbone_features(module: nn.Module, x: Tensor) -> Tensor:
     Raises:
         BackboneError: the features are not one row of `head_hidden_size` numbers an image.
     """
-    features: Tensor = module.forward_head(module.forward_features(x), pre_logits=True)  # type: ignore[operator]
+    return pooled_features(module, module.forward_features(x))  # type: ignore[operator]
+
+
+def pooled_features(module: nn.Module, last: Tensor) -> Tensor:
+    """Last features, as `forward_features` gives them -> features (B, F), the input of the classifier that was removed.
+
+    Raises:
+        BackboneError: the features are not one row of `head_hidden_size` numbers an image.
+    """
+    features: Tensor = module.forward_head(last, pre_logits=True)  # type: ignore[operator]
     if features.ndim != 2 or features.shape[1] != module.head_hidden_size:
         raise BackboneError(
             f"LAG needs features (B, {module.head_hidden_size}) of {type(module).__name__}, got {tuple(features.shape)}"

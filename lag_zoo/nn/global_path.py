@@ -43,3 +43,11 @@ class GlobalPath(nn.Module):
     def forward(self, x: Frames | Views) -> Tensor:
         """Frames (B, 3, H, W), a list of images, or `Views` -> logits (B, num_classes)."""
         return self.lag.forward_global(x)
+
+    def position_scores(self, x: Frames | Views) -> Tensor:
+        """Frames or views -> the score of each label at each position (B, num_classes, h, w), without crops.
+
+        Raises:
+            BackboneError: a backbone without a map.
+        """
+        return self.lag.outputs(x, with_crops=False).scores

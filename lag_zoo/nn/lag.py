@@ -9,13 +9,19 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack, cast
 
 import torch
 from torch import Tensor, nn
 
 from lag_zoo.errors import BackboneError, InvalidConfigError
-from lag_zoo.nn.backbones import Traits, adopt_backbone, backbone_features, create_backbone
+from lag_zoo.nn.backbones import (
+    Traits,
+    adopt_backbone,
+    backbone_features,
+    create_backbone,
+    pooled_features,
+)
 from lag_zoo.nn.crop_ensemble import CropEnsemble
 from lag_zoo.nn.fast.fold_norms import fold_norms
 from lag_zoo.nn.fast.max_pool import replace_max_pools
@@ -23,7 +29,7 @@ from lag_zoo.nn.fast.onednn import pack_convolutions
 from lag_zoo.nn.fusion import FUSIONS, AttentionFusion, ConcatFusion, Fused, MeanFusion
 from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.nn.normalise import normalise
-from lag_zoo.nn.positions import features_at_positions, mean_of_highest
+from lag_zoo.nn.positions import as_map, features_at_positions, mean_of_highest
 from lag_zoo.specs import ConfigFields, LAGConfig, Policy, Pooling, WeightSpec, as_tuple, require_known_fields
 from lag_zoo.tasks import rules_of
 from lag_zoo.views import Views, ViewSampler
@@ -43,10 +49,18 @@ _CROP_FIELDS = {  # field of LAGConfig: attribute of CropEnsemble
 
 
 _READINGS: dict[Pooling, Callable[[nn.Module, Tensor], Tensor]] = {
-    "average": backbone_features,
+    "average": pooled_features,
     "topk": features_at_positions,
 }
 """Features of the backbone, by the pooling: of the whole frame, or of each position."""
+
+
+class LAGOutput(NamedTuple):
+    """Logits (B, C), the crops' weights (B, N) where the fusion has weights, and the scores of the map (B, C, h, w)."""
+
+    logits: Tensor
+    weights: Tensor | None
+    scores: Tensor
 
 
 class LAG(nn.Module):
@@ -159,7 +173,7 @@ class LAG(nn.Module):
         Raises:
             BackboneError: top-k pooling, and a backbone without a map.
         """
-        return self._global_features(views, self.config.pooling)
+        return self._global_features(self._last_features(views))
 
     def crop_features(self, views: Views) -> Tensor:
         """Batched views -> features of the crops (B, N, crop_embed_dim); N is 0 for a network without crops."""
@@ -176,12 +190,26 @@ class LAG(nn.Module):
         Raises:
             BackboneError: a backbone without a map.
         """
-        views = self._seen(x)
-        features = self._global_features(views, "topk")
-        fused = self.fusion(features, self.crop_features(views), views.inside).features
-        scores = self.scored(self.hidden(fused)).transpose(1, 2)
-        side = math.isqrt(scores.shape[2])
-        return scores.reshape(*scores.shape[:2], side, side)
+        return self.outputs(x).scores
+
+    def outputs(self, x: Frames | Views, *, with_crops: bool = True) -> LAGOutput:
+        """Frames or views -> logits and `position_scores`, both from one pass through the backbone.
+
+        Args:
+            x: as `forward` takes it.
+            with_crops: otherwise crop features are zero, as in `forward_global`.
+
+        Raises:
+            BackboneError: a backbone without a map.
+        """
+        views = self._seen(x, with_crops=with_crops)
+        last, fuse = self._last_features(views), self._fusing(views, with_crops)
+        fused = each = fuse(self._global_features(last))
+        if fused.features.ndim == 2:
+            each = fuse(self.global_fc(features_at_positions(self.backbone, last)))
+        scores = self.scored(self.hidden(each.features))
+        logits = self.pooled(scores) if each is fused else self.forward_head(fused.features)
+        return LAGOutput(logits, fused.weights, as_map(scores))
 
     def forward_global(self, x: Frames | Views) -> Tensor:
         """Frames or views -> logits (B, num_classes) of the global view alone; crop features are zero."""
@@ -280,9 +308,19 @@ class LAG(nn.Module):
             return scores
         return mean_of_highest(scores, self.config.topk) if self.num_classes else scores.mean(1)
 
-    def _global_features(self, views: Views, pooling: Pooling) -> Tensor:
-        features = _READINGS[pooling](self.backbone, self._normalised(views.global_view))
-        return self.global_fc(features)  # type: ignore[no-any-return]
+    def _last_features(self, views: Views) -> Tensor:
+        pixels = self._normalised(views.global_view)
+        return self.backbone.forward_features(pixels)  # type: ignore[operator,no-any-return]
+
+    def _global_features(self, last: Tensor) -> Tensor:
+        return self.global_fc(_READINGS[self.config.pooling](self.backbone, last))  # type: ignore[no-any-return]
+
+    def _fusing(self, views: Views, with_crops: bool) -> Callable[[Tensor], Fused]:
+        """The fusion of these views' crops with any global features of them."""
+        if not with_crops:
+            return lambda features: Fused(self.fusion.without_crops(features), None)
+        crops = self.crop_features(views)
+        return lambda features: self.fusion(features, crops, views.inside)
 
     def _seen(self, x: Frames | Views, *, with_crops: bool = True) -> Views:
         """Views as they are, batched; or those of frames, without the coverage, which no layer looks at."""

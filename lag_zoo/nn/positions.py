@@ -11,13 +11,12 @@ from torch import Tensor, nn
 from lag_zoo.errors import BackboneError
 
 
-def features_at_positions(module: nn.Module, x: Tensor) -> Tensor:
-    """Normalised global views (B, 3, G, G) -> features of each position (B, P, F), row by row of a square map.
+def features_at_positions(module: nn.Module, last: Tensor) -> Tensor:
+    """Last features, as `forward_features` gives them -> features of each position (B, P, F) of a square map, by row.
 
     Raises:
         BackboneError: the backbone's last features are neither a square map nor the tokens of one.
     """
-    last = module.forward_features(x)  # type: ignore[operator]
     kind, width = type(module).__name__, getattr(module, "num_features", None)
     if not isinstance(last, Tensor) or last.ndim not in (3, 4):
         shape = tuple(last.shape) if isinstance(last, Tensor) else type(last).__name__
@@ -56,6 +55,19 @@ def mean_of_highest(scores: Tensor, share: float) -> Tensor:
     """
     count = max(1, round(share * scores.shape[1]))
     return scores.topk(count, dim=1).values.mean(1)
+
+
+def as_map(scores: Tensor) -> Tensor:
+    """Scores at the positions of a square map, row by row (B, P, C) -> (B, C, h, w).
+
+    >>> import torch
+    >>> as_map(torch.arange(4.0).view(1, 4, 1))
+    tensor([[[[0., 1.],
+              [2., 3.]]]])
+    """
+    batch, positions, labels = scores.shape
+    side = math.isqrt(positions)
+    return scores.mT.reshape(batch, labels, side, side)
 
 
 def _no_map(kind: str, reason: str) -> BackboneError:

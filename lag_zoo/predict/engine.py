@@ -3,6 +3,7 @@
 import copy
 import os
 import shutil
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -25,13 +26,35 @@ _NUMBERS: dict[Precision, torch.dtype] = {
 
 
 class NetworkOutput(NamedTuple):
-    """Logits (B, classes), the crops' weights (B, N), where the fusion has weights, and the means (B, C) of a watched
-    layer's channels: float64, on the CPU.
+    """Logits (B, C), the crops' weights (B, N) where the fusion has weights, and where they were asked for the scores of
+    the map (B, C, h, w) and the means of a layer's channels (B, K): float64, on the CPU.
     """
 
     logits: Tensor
-    weights: Tensor | None
-    means: Tensor | None
+    weights: Tensor | None = None
+    scores: Tensor | None = None
+    means: Tensor | None = None
+
+    def split(self, counts: Sequence[int]) -> list["NetworkOutput"]:
+        """Return the output in parts of so many views."""
+        parts = {name: torch.split(tensor, list(counts)) for name, tensor in self._there().items()}
+        return [
+            NetworkOutput(**{name: part[place] for name, part in parts.items()})
+            for place in range(len(counts))
+        ]
+
+    def first(self, count: int) -> "NetworkOutput":
+        """Return the output for so many views, float64, on the CPU."""
+        return NetworkOutput(**{name: t[:count].double().cpu() for name, t in self._there().items()})
+
+    @classmethod
+    def joined(cls, outputs: Sequence["NetworkOutput"]) -> "NetworkOutput":
+        """Return outputs, all of the same kind, as one."""
+        each = [output._there() for output in outputs]
+        return cls(**{name: torch.cat([tensors[name] for tensors in each]) for name in each[0]})
+
+    def _there(self) -> dict[str, Tensor]:
+        return {name: tensor for name, tensor in self._asdict().items() if tensor is not None}
 
 
 class Engine:
@@ -44,8 +67,9 @@ class Engine:
         fuse: see `LAG.fuse`.
         compile: by `torch.compile`, at the first batch; short batches are filled up, so that there is one shape.
         precision: of weights and features.
-        watch: a layer of the backbone, by its name, whose channels' means are wanted; of a compiled network there are
-            none.
+        with_scores: give the scores of the map too, from the same pass.
+        watch: a layer of the backbone, by its name, whose channels' means are wanted too; of a compiled network there
+            are none.
 
     Raises:
         InvalidConfigError: no such precision or device, no C++ compiler to compile for a CPU with, or half precision of
@@ -61,8 +85,10 @@ class Engine:
         fuse: bool,
         compile: bool,
         precision: Precision,
+        with_scores: bool = False,
         watch: str | None = None,
     ) -> None:
+        self.with_scores = with_scores
         self.with_crops = not isinstance(model, GlobalPath)
         model = model.lag if isinstance(model, GlobalPath) else model
         if precision not in _NUMBERS:
@@ -88,8 +114,12 @@ class Engine:
         self._run = torch.compile(self._forward, dynamic=False) if compile else self._forward
 
     def __call__(self, views: Views) -> NetworkOutput:
-        """Run the network on B views."""
-        logits, weights, means = [], [], []
+        """Run the network on B views.
+
+        Raises:
+            BackboneError: scores of the map are asked for, and the backbone has none.
+        """
+        outputs = []
         for part in zip(*(torch.split(t, self.batch_size) for t in views), strict=True):
             given = Views(*part).to(self.model.pixel_mean.device)
             count = len(given.crops)
@@ -100,19 +130,17 @@ class Engine:
                 evaluating(self.model),
                 channel_means(self.model.backbone, self.watch) as seen,
             ):
-                some, shares = self._run(given)
-            means += [found.double().cpu() for found in seen]
-            logits.append(some[:count].double().cpu())
-            if shares is not None:
-                weights.append(shares[:count].double().cpu())
-        rest = (torch.cat(parts) if parts else None for parts in (weights, means))
-        return NetworkOutput(torch.cat(logits), *rest)
+                output = self._run(given)
+            outputs.append(output._replace(means=seen[0] if seen else None).first(count))
+        return NetworkOutput.joined(outputs)
 
-    def _forward(self, views: Views) -> tuple[Tensor, Tensor | None]:
+    def _forward(self, views: Views) -> NetworkOutput:
+        if self.with_scores:
+            return NetworkOutput(*self.model.outputs(views, with_crops=self.with_crops))
         if not self.with_crops:
-            return self.model.forward_global(views), None
+            return NetworkOutput(self.model.forward_global(views))
         fused = self.model.fused(views)
-        return self.model.forward_head(fused.features), fused.weights
+        return NetworkOutput(self.model.forward_head(fused.features), fused.weights)
 
 
 def _filled(views: Views, size: int) -> Views:

@@ -15,6 +15,9 @@ from lag_zoo.views.pixels import ImageLike
 
 Label = str | tuple[str, ...]
 
+EvidenceMap = tuple[tuple[float, ...], ...]
+"""Log-odds (h, w) over the whole frame, row by row from the top."""
+
 RIGHT, WRONG = (120, 230, 120), (255, 130, 110)
 
 
@@ -35,6 +38,8 @@ class Prediction:
         warnings: reasons to doubt this answer.
         in_training_data: whether the weights, or those that they were made from, were trained on this very frame, or
             chosen by it.
+        evidence: of each label that it was asked for (`Predictor(model, evidence=True)`), the log-odds at each position
+            of the backbone's map over the frame (h, w), of several looks their mean; see `lag_zoo.evidence`.
     """
 
     path: Path | None
@@ -47,6 +52,7 @@ class Prediction:
     spread: Mapping[str, float] | None = None
     warnings: tuple[str, ...] = ()
     in_training_data: bool = False
+    evidence: Mapping[str, EvidenceMap] | None = None
 
     __repr__ = brief
 
@@ -55,8 +61,9 @@ class Prediction:
     ) -> Image.Image:
         """Draws the frame with its field of view and the crops, and the answer beneath.
 
-        The boxes say where the network looked by design, not what it found. What lies outside the field of view is
-        blanked.
+        The boxes say where the network looked by design, not what it found. Where there is evidence, colours show that
+        for the label called, or if there is none of it, for the likeliest label that has some; they are no segmentation
+        and no proof. What lies outside the field of view is blanked.
 
         Args:
             image: the frame; by default it is read from `path` again.
@@ -69,7 +76,9 @@ class Prediction:
         """
         if image is None and self.path is None:
             raise InvalidConfigError("this prediction is of an image in memory: draw(image) wants it again")
-        picture = outlined(read_image(self.path or "") if image is None else image, self.boxes, width=width)
+        maps, shown = self.evidence or {}, self._label_shown()
+        frame = read_image(self.path or "") if image is None else image
+        picture = outlined(frame, self.boxes, width=width, evidence=maps.get(shown))
         said = ", ".join(f"{label} {p:.2f}" for label, p in self.probabilities.items())
         heading, colour = [f"{_in_words(self.label)}   ({said})"], FIELD
         if truth is not None:
@@ -82,8 +91,14 @@ class Prediction:
             lines.append("Called at its operating point, though it is not the likeliest.")
         if self.in_training_data:
             lines.append("The weights, or those they were made from, were trained on this very frame.")
-        lines += [legend(self.boxes), f"{self.model}: research, not a medical device"]
+        lines += [legend(self.boxes, evidence_for=shown), f"{self.model}: research, not a medical device"]
         return captioned(picture, heading, lines, colour=colour)
+
+    def _label_shown(self) -> str:
+        """The label whose evidence is drawn: the likeliest of those called, or of all, that have some; "": none."""
+        called, maps = (self.label,) if isinstance(self.label, str) else self.label, self.evidence or {}
+        among = [label for label in called if label in maps] or maps
+        return max(among, key=lambda label: self.probabilities[label], default="")
 
     def to_dict(self) -> dict[str, Any]:
         """This prediction as JSON-ready dictionaries, lists, strings and numbers."""
@@ -98,7 +113,12 @@ class Prediction:
             "in_training_data": self.in_training_data,
             "boxes": [list(box) for box in self.boxes],
             "crop_weights": None if self.crop_weights is None else list(self.crop_weights),
+            "evidence": None if self.evidence is None else {k: _rounded(v) for k, v in self.evidence.items()},
         }
+
+
+def _rounded(rows: EvidenceMap) -> list[list[float]]:
+    return [[round(value, 3) for value in row] for row in rows]
 
 
 def _in_words(label: Label) -> str:

@@ -21,10 +21,13 @@ from lag_zoo.factory import create_model
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import AUTO
 from lag_zoo.predict.doubts import feature_doubts, require_fitting
-from lag_zoo.predict.engine import Engine, Precision
-from lag_zoo.predict.prediction import Failure, Prediction
+from lag_zoo.predict.engine import Engine, NetworkOutput, Precision
+from lag_zoo.predict.evidence_maps import log_odds
+from lag_zoo.predict.labels import labels_of, labels_with_evidence
+from lag_zoo.predict.prediction import EvidenceMap, Failure, Prediction
 from lag_zoo.predict.prefetch import prefetch
 from lag_zoo.provenance import KnownFrames, frames_behind
+from lag_zoo.specs import as_tuple
 from lag_zoo.tasks import decide, rules_of, thresholds_of
 from lag_zoo.views import Views, to_pixels
 from lag_zoo.views.pixels import ImageLike, not_pixels
@@ -65,10 +68,13 @@ class Predictor:
         compile: by `torch.compile`: slow at the first batch, faster after it. No warning then comes from the features.
         precision: of weights and features: `fp32`, `bf16` (GPUs, and CPUs that have it) or `fp16` (GPUs).
         workers: threads that read the next images meanwhile; by default one a core, at most 4; 0: none.
+        evidence: also give `Prediction.evidence`, from the same pass: for all labels but the background, or for
+            those in a list.
 
     Raises:
         WeightsNotFoundError: a name without weights.
-        InvalidConfigError: a network without a classifier, a batch size below 1, or a precision that the device lacks.
+        InvalidConfigError: a network without a classifier, a batch size below 1, a precision that the device lacks, or
+            evidence for a label that there is not.
 
     >>> from lag_zoo.data.phantom import draw_frame
     >>> model = LAG("mobilenetv3_small_050", label_names=["mucosa", "polyp"])
@@ -87,6 +93,7 @@ class Predictor:
         compile: bool = False,
         precision: Precision = "fp32",
         workers: int | None = None,
+        evidence: bool | Sequence[str] = False,
     ) -> None:
         if not isinstance(model, str | LAG):
             raise InvalidConfigError(f"a model is a name or a LAG; got {type(model).__name__}")
@@ -109,14 +116,8 @@ class Predictor:
             require_fitting(self.doubts, network)
         origin = network.load_report
         self._known = KnownFrames() if origin is None else frames_behind(origin.trained_on, origin.path)
-        if not network.num_classes:
-            raise InvalidConfigError(f"{self.name} has no classifier (num_classes=0), so nothing to predict")
-        if network.num_classes == 1 and rules_of(network.config.task).exclusive:
-            raise InvalidConfigError(
-                f"{self.name} has one class that excludes all others, so it can only be certain of it. A single output "
-                'of yes or no is task="multilabel"'
-            )
-        self.label_names = network.label_names or tuple(map(str, range(network.num_classes)))
+        self.label_names = labels_of(network)
+        self.evidence = _asked_for(evidence, network)
         self._rules = rules_of(network.config.task)
         self._engine = Engine(
             network,
@@ -125,6 +126,7 @@ class Predictor:
             fuse=isinstance(model, str) if fuse is None else fuse,
             compile=compile,
             precision=precision,
+            with_scores=bool(self.evidence),
             watch=None if self.doubts is None or self.doubts.features is None else self.doubts.features.layer,
         )
         self.model = self._engine.model
@@ -146,6 +148,7 @@ class Predictor:
         Raises:
             UnreadableImageError: a file that cannot be read, or no image file in a folder; what is there is counted.
             InvalidImageError: something in memory that is not an image.
+            BackboneError: evidence is asked for, and the backbone has no map.
         """
         predictions, left_out = [], Counter[str]()
         for answer in self.iter(inputs, tta, left_out=left_out):
@@ -206,31 +209,21 @@ class Predictor:
 
     def _answers(self, pending: Sequence[_Seen | Failure]) -> Iterator[Prediction | Failure]:
         seen = [item for item in pending if not isinstance(item, Failure)]
-        answers = iter(self._outputs([item.views for item in seen]))
+        outputs = iter(self._outputs([item.views for item in seen]))
         for item in pending:
-            yield item if isinstance(item, Failure) else self._prediction(item, *next(answers))
+            yield item if isinstance(item, Failure) else self._prediction(item, next(outputs))
 
-    def _outputs(self, views: Sequence[Views]) -> list[tuple[Tensor, Tensor | None, Tensor | None]]:
-        """Of each frame the probabilities (tta, classes), the crops' weights (tta, N) where there are some, and the
-        means of the watched channels (tta, C) where a layer is watched.
-        """
-        answers: list[tuple[Tensor, Tensor | None, Tensor | None]] = []
+    def _outputs(self, views: Sequence[Views]) -> list[NetworkOutput]:
+        """Of each frame the output for all its looks."""
+        outputs: list[NetworkOutput] = []
         for same in _runs_of_one_dtype(views):
             joined = Views(*(torch.cat(parts) for parts in zip(*same, strict=True)))
-            logits, weights, means = self._engine(joined)
-            chances = torch.from_numpy(self._rules.probabilities((logits / self.temperature).numpy()))
-            counts = [len(v.crops) for v in same]
-            none = [None] * len(counts)
-            shares, watched = (none if t is None else torch.split(t, counts) for t in (weights, means))
-            answers.extend(zip(torch.split(chances, counts), shares, watched, strict=True))
-        return answers
+            outputs.extend(self._engine(joined).split([len(v.crops) for v in same]))
+        return outputs
 
-    def _prediction(
-        self, seen: _Seen, chances: Tensor, weights: Tensor | None, means: Tensor | None
-    ) -> Prediction:
-        mean = chances.mean(0)
-        known = None if self.doubts is None else self.doubts.features
-        foreign = () if known is None or means is None else feature_doubts(means.mean(0).numpy(), known)
+    def _prediction(self, seen: _Seen, output: NetworkOutput) -> Prediction:
+        chances = torch.from_numpy(self._rules.probabilities((output.logits / self.temperature).numpy()))
+        mean, weights = chances.mean(0), output.weights
         points = thresholds_of(self.operating_points, self.label_names)  # now, for they may be set
         call = decide(mean[None].numpy(), points, self._rules.name)[0]
         return Prediction(
@@ -242,12 +235,36 @@ class Predictor:
             crop_weights=None if weights is None else tuple((weights / len(weights)).flatten().tolist()),
             coverage=seen.coverage,
             spread=self._named(chances.std(0)) if len(chances) > 1 else None,
-            warnings=(*seen.warnings, *foreign),
+            warnings=(*seen.warnings, *self._foreign(output.means)),
             in_training_data=seen.in_training_data,
+            evidence=None if output.scores is None else self._evidence(output.scores),
         )
+
+    def _foreign(self, means: Tensor | None) -> tuple[str, ...]:
+        """Doubts by the means of the watched channels in all looks (tta, K), which all have the same global view."""
+        if means is None or self.doubts is None or self.doubts.features is None:
+            return ()
+        return feature_doubts(means.mean(0).numpy(), self.doubts.features)
+
+    def _evidence(self, scores: Tensor) -> dict[str, EvidenceMap]:
+        """The evidence in the scores of all looks (tta, C, h, w): their mean."""
+        found = log_odds(scores, task=self._rules.name, temperature=self.temperature).mean(0).tolist()
+        maps = dict(zip(self.label_names, found, strict=True))
+        return {label: tuple(map(tuple, maps[label])) for label in self.evidence}
 
     def _named(self, values: Tensor) -> dict[str, float]:
         return dict(zip(self.label_names, values.tolist(), strict=True))
+
+
+def _asked_for(asked: bool | Sequence[str], network: LAG) -> tuple[str, ...]:
+    """The labels that evidence is asked for: all that can have some, none, or those of a list."""
+    if isinstance(asked, bool):
+        return labels_with_evidence(network) if asked else ()
+    labels: tuple[str, ...] = as_tuple(asked, "evidence")
+    label_names = labels_of(network)
+    if unknown := [label for label in labels if label not in label_names]:
+        raise InvalidConfigError(f"evidence for {shown(unknown)}: the labels are {', '.join(label_names)}")
+    return labels
 
 
 def _each(inputs: Input | Iterable[Input], left_out: Counter[str] | None) -> Iterator[_Image]:

@@ -65,7 +65,7 @@ def forecast(model: LAG, job: Job, *, done: int = 0) -> float | None:
 
 
 def _kind(stage: Stage) -> tuple[bool, str]:
-    """What the time of a step depends on."""
+    """Return the parts of a stage that the time of a step depends on."""
     return stage.crops, stage.train
 
 
@@ -87,7 +87,7 @@ def _pace(model: LAG, job: Job, stage: Stage) -> Pace:
 
 def _read(model: LAG, job: Job, stage: Stage) -> tuple[Views, float]:
     """Read a few frames as training does: their views, batched, and the seconds for one frame."""
-    dataset = training_set(job.source, stage_transform(model, stage, job.recipe), job.recipe)
+    dataset = training_set(job.source, stage_transform(model, stage, job.recipe), job.recipe, job.masks)
     numbers = stage_frames(job.manifest, "train", stage)
     chosen = numbers[:: max(1, len(numbers) // _READ)][:_READ].tolist()
     dataset[chosen[0]]  # the first one takes longer

@@ -19,6 +19,16 @@ def global_views(frames: Tensor, size: int) -> Tensor:
     return _squash(frames, size)
 
 
+def over_frame(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps over a global view (B, h, w) -> over the frame (B, H, W) that was squashed into it, bilinear.
+
+    >>> over_frame(torch.tensor([[[0.0, 4.0]]]), (2, 4))[0]
+    tensor([[0., 1., 3., 4.],
+            [0., 1., 3., 4.]])
+    """
+    return F.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+
+
 def _squash(image: Tensor, size: int) -> Tensor:
     return resize(image, [size, size], interpolation=InterpolationMode.BILINEAR, antialias=True)
 

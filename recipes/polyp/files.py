@@ -22,7 +22,6 @@ from torch import Tensor
 from lag_zoo.catalogue.polyp import LABELS
 from lag_zoo.data import Frame as Row
 from lag_zoo.data import Manifest, read_manifest, write_manifest
-from lag_zoo.data.rows import read_table
 from lag_zoo.files import csv_writer, write_whole
 from recipes.polyp.blanking import drawn_field, stretched
 from recipes.polyp.grouping import PILES, SEED, merged_groups, piles, require_demo_unseen, without_groups
@@ -174,7 +173,7 @@ def write_windows(folders: Mapping[str, Path], out: Path) -> dict[str, Manifest]
             for cut in some
         }
         manifest = Manifest(root=out, label_names=LABELS, frames=tuple(rows.values()), source=f"{name}.csv")
-        _write(manifest, out / f"{name}.csv")
+        write_manifest(manifest, out / f"{name}.csv")
         written[name] = manifest
     return written
 
@@ -206,18 +205,6 @@ def _write_rows(path: Path, rows: Iterable[Sequence[str]]) -> None:
     write_whole(path, write)
 
 
-def _write(manifest: Manifest, path: Path) -> None:
-    """Write the manifest with a further column, `mask`: the mask's file where a polyp is in view."""
-    write_manifest(manifest, path)
-    table = read_table(path)
-    masks = [
-        mask_of(row.image) if manifest.label_names[row.labels[0]] == "polyp" else ""
-        for row in manifest.frames
-    ]
-    whole = table.with_column("mask", masks)
-    _write_rows(path, [whole.header, *(row for _, row in whole.rows)])
-
-
 def _row(frames: Sequence[Frame], groups: Sequence[str], cut: Cut, split: str, out: Path) -> Row:
     """A window as a file, which is written unless it is there, and its row."""
     window = cut.window
@@ -226,7 +213,12 @@ def _row(frames: Sequence[Frame], groups: Sequence[str], cut: Cut, split: str, o
     if not (out / name).is_file():
         _cut_out(frame, cut, out)
     return Row(
-        image=name, labels=(window.label,), exam=groups[window.frame], centre=frame.centre, split=split
+        image=name,
+        labels=(window.label,),
+        exam=groups[window.frame],
+        centre=frame.centre,
+        mask=mask_of(name) if window.label else "",
+        split=split,
     )
 
 

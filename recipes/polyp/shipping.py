@@ -43,12 +43,12 @@ DATA = (
 )
 INTENDED_USE = "To try the library with, and to start from on other endoscopy data."
 LIMITS = (
-    "A demonstration of the method on colonoscopy; not a medical device, and not for use on patients.",
+    "A demonstration of the method on colonoscopy; not a medical device, and not for use on patients. It says nothing "
+    "about intestinal metaplasia or gastric atrophy.",
     "Trained and tested on windows cut from frames that all hold a polyp: no frame is free of polyps, so specificity "
     "on whole frames is unknown.",
     "White light, still frames chosen for their polyps, 28 of each of six hospitals and 798 of one more source; "
     "patients are not known. Near-copies, by the data's own groups and by hash, are kept together.",
-    "It says nothing about intestinal metaplasia or gastric atrophy.",
 )
 
 
@@ -115,6 +115,8 @@ def _specification(model: LAG, files: dict[str, str], results: Sequence[Measurem
         training_data=DATA,
         licence=LICENCE,
         results=tuple(results),
+        operating_points={name: round(value, 4) for name, value in run.operating_points.items()},
+        temperature=round(run.temperature, 4),
         intended_use=INTENDED_USE,
         limits=(*LIMITS, *run.limits),
     )

@@ -1,1 +1,1 @@
-"""Does looking twice help? Measured on Kvasir-SEG: see `recipes.results.__main__`."""
+"""When looking twice pays, measured: see `recipes.results.__main__`."""

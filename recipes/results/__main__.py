@@ -1,84 +1,148 @@
-"""Does looking twice help? The backbone alone, larger, and as a LAG, on one budget:
+"""When does looking twice pay? Plain backbones, larger ones, LAGs and top-k pooling at equal training:
 
-    python -m recipes.results run DATA OUT [PART ...]   trains and scores what OUT lacks (processes share the runs)
-    python -m recipes.results report OUT                writes the parts of docs/results.md whose runs are all there
+    python -m recipes.results run SHARED OUT [PART ...]   trains and scores what OUT lacks (processes share the runs)
+    python -m recipes.results tables OUT                  puts what OUT has into recipes/results/tables
+    python -m recipes.results report                      makes docs/results.md from these tables
 
-DATA is a Kvasir-SEG folder with manifest.csv; OUT holds parts of its frames, and is scratch. Each LAG is screened on
-the first fold; the two best by their validation frames there, and the plain backbones, are trained on all five. Parts
-are the tasks' names, guards and baselines; by default all. Without the runs of a screening made before, its finalists
-are the words of OUT/finalists.txt.
+SHARED has the data sets as folders: neopolyp, chgastro, kvasir_seg, polypgen. OUT is scratch: it holds frames. Parts:
+
+- a task: all its contenders with the first seed, fold by fold;
+- seeds: two more seeds of the plain backbones and of the finalists, which are the two others that were best on the
+  validation frames of the first seed;
+- controls: of the contenders that are better than the plain backbone at the small size, by their intervals;
+- floors: what can be had from colours and from metadata; readouts: heads on frozen features; costs at inference.
+
+By default all, in this order. A process that is stopped leaves its run to be resumed.
 """
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from recipes.polyp.files import FOLDS
 from recipes.results import plan
-from recipes.results.data import write_manifests
+from recipes.results.collect import collect, task_rows
+from recipes.results.comparing import winners
+from recipes.results.costs import costs
+from recipes.results.data import write_folds
+from recipes.results.floors import write_floors
+from recipes.results.readouts import TASKS as READ_OUT
+from recipes.results.readouts import readouts
 from recipes.results.report import write
-from recipes.results.runs import (
-    BASELINES,
-    Run,
-    finalists,
-    finals,
-    guarded,
-    mine,
-    reference,
-    screening,
-    train,
-    write_baselines,
-)
-
-GUARDS = "guards"
-PARTS = (*(task.name for task in plan.TASKS), GUARDS, BASELINES)
+from recipes.results.runs import Run, mine, train
+from recipes.results.tables import COSTS, READOUTS, frame_rows, read_rows, table_of, write_rows
 
 
-def run(data: Path, out: Path, parts: Sequence[str]) -> None:
-    """Trains what is not there yet, and what no other process is at."""
-    torch.set_num_threads(1)
-    write_manifests(data, out)
+def first_seed(task: plan.Task, out: Path) -> Iterator[Run]:
+    """All contenders with the first seed, fold by fold."""
+    for fold in range(1, plan.FOLDS + 1):
+        for contender in plan.contenders(task).values():
+            yield Run(task, contender, 0, fold)
+
+
+def more_seeds(task: plan.Task, out: Path) -> Iterator[Run]:
+    """The other seeds of the plain backbones and the finalists."""
+    contenders = plan.contenders(task)
+    for seed in range(1, plan.SEEDS):
+        for fold in range(1, plan.FOLDS + 1):
+            for name in (*plan.plain(task), *finalists(task, out)):
+                yield Run(task, contenders[name], seed, fold)
+
+
+def finalists(task: plan.Task, out: Path) -> list[str]:
+    """Return the best contenders besides the plain ones, by their validation frames; none before all are there."""
+    found: dict[str, float] = {}
+    for run in first_seed(task, out):
+        if not run.is_done(out):
+            return []
+        if run.contender.name not in plan.plain(task):
+            name = run.contender.name
+            found[name] = found.get(name, 0.0) + run.about(out)["val_auroc"]
+    return sorted(found, key=lambda name: -found[name])[: plan.FINALISTS]
+
+
+def controls(task: plan.Task, out: Path) -> Iterator[Run]:
+    """The controls of the contenders that win over the plain backbone at the small size."""
+    table = table_of(task_rows(task, out))
+    for name in winners(table, task) if table else ():
+        for control in plan.controls(task, name).values():
+            for fold in range(1, plan.FOLDS + 1):
+                yield Run(task, control, 0, fold)
+
+
+def _train(
+    shared: Path, out: Path, task: plan.Task, runs: Callable[[plan.Task, Path], Iterator[Run]]
+) -> None:
+    write_folds(task, shared, out)
+    for one in runs(task, out):
+        train(one, out)
+
+
+def _each_task(shared: Path, out: Path, runs: Callable[[plan.Task, Path], Iterator[Run]]) -> None:
     for task in plan.TASKS:
-        if task.name in parts:
-            if finalists(out) is None:
-                _train(screening(), out)
-            _train(finals(task, out), out)
-    if GUARDS in parts:
-        _train(guarded(), out)
-    if BASELINES in parts:
-        for task in plan.WITH_BASELINES:
-            for fold in range(1, FOLDS + 1):
-                plain = reference(task, fold)
-                with mine(plain, out) as free:
-                    if free:
-                        train(plain, out)
-                        write_baselines(plain, out)
+        _train(shared, out, task, runs)
 
 
-def _train(runs: Iterable[Run], out: Path) -> None:
-    for one in runs:
-        with mine(one, out) as free:
+def _floors(shared: Path, out: Path) -> None:
+    for task in plan.TASKS:
+        with mine(f"{task.name} floors", out) as free:
             if free:
-                train(one, out)
+                write_floors(task, out)
+
+
+def _readouts(shared: Path, out: Path) -> None:
+    for name in READ_OUT:
+        task = plan.task_of(name)
+        write_folds(task, shared, out)
+        _write_once(READOUTS.format(name), out, partial(_heads, task, out))
+
+
+def _heads(task: plan.Task, out: Path) -> list[dict[str, str]]:
+    return frame_rows(readouts(task, out))
+
+
+def _costs(shared: Path, out: Path) -> None:
+    _write_once(COSTS, out, lambda: list(costs()))
+
+
+def _write_once(table: str, out: Path, rows: Callable[[], Sequence[Mapping[str, object]]]) -> None:
+    with mine(table, out) as free:
+        if free and not read_rows(table, out):
+            write_rows(table, rows(), out)
+
+
+PARTS: Mapping[str, Callable[[Path, Path], None]] = {
+    **{task.name: partial(_train, task=task, runs=first_seed) for task in plan.TASKS},
+    "seeds": partial(_each_task, runs=more_seeds),
+    "controls": partial(_each_task, runs=controls),
+    "floors": _floors,
+    "readouts": _readouts,
+    "costs": _costs,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("run")
-    running.add_argument("data", type=Path)
+    running.add_argument("shared", type=Path)
     running.add_argument("out", type=Path)
     running.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
-    commands.add_parser("report").add_argument("out", type=Path)
+    commands.add_parser("tables").add_argument("out", type=Path)
+    commands.add_parser("report")
     arguments = parser.parse_args()
-    if arguments.command == "run":
+    if arguments.command == "tables":
+        collect(arguments.out)
+    elif arguments.command == "report":
+        write()
+    else:
         if unknown := set(arguments.parts) - set(PARTS):
             parser.error(f"no part {', '.join(unknown)}; parts are {', '.join(PARTS)}")
-        run(arguments.data, arguments.out, arguments.parts or PARTS)
-    else:
-        write(arguments.out)
+        torch.set_num_threads(1)
+        for part in arguments.parts or PARTS:
+            PARTS[part](arguments.shared, arguments.out)
 
 
 if __name__ == "__main__":

@@ -1,37 +1,82 @@
-"""The manifests of the tasks: windows by `recipes.polyp.files`, and whole frames in the same folds."""
+"""The manifests of the tasks, a file a fold with the splits train, val and test; and frames without fine detail."""
 
+import dataclasses
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lag_zoo.data import Manifest, open_data, write_manifest
-from recipes.polyp.files import FOLDS, KVASIR, write_windows
-from recipes.polyp.grouping import PILES, merged_groups, piles
-from recipes.polyp.windows import load_frames
+import torch.nn.functional as F
+from PIL import Image
+
+from lag_zoo.data import Manifest, open_data, read_manifest, write_manifest
+from lag_zoo.data.images import read_image
+from lag_zoo.data.near_copies import hash_frames, near_copies
+from lag_zoo.data.splits import folds, joined
+from lag_zoo.errors import DataError
+from lag_zoo.views.extract import global_views
+from recipes.results.plan import FOLDS, Task
 
 
-def write_manifests(data: Path, out: Path) -> None:
-    """Writes `foldK.csv` and `framesK.csv`, unless they are there."""
-    if (out / f"frames{FOLDS}.csv").is_file():
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    write_windows({KVASIR: data}, out)
-    frames = load_frames({KVASIR: data})
-    groups = merged_groups(frames)
-    pile_of = {number: pile for pile, members in enumerate(piles(frames, groups)) for number in members}
-    manifest = open_data(data / "manifest.csv", columns={"group": "exam"})
-    names = {frame.image: number for number, frame in enumerate(manifest.frames)}
-    assert [names[frame.name] for frame in frames] == list(range(len(frames))), "two readings of one manifest"
-    manifest = manifest.with_column("exam", groups)
-    for fold in range(FOLDS):
-        split = [_split(pile_of[number], fold) for number in range(len(frames))]
-        write_manifest(manifest.with_column("split", split), out / f"frames{fold + 1}.csv")
+def write_folds(task: Task, shared: Path, out: Path) -> None:
+    """Write `OUT/data/<task>/fold1.csv` and so on, unless they are there.
+
+    Raises:
+        DataError: windows that have not been cut yet.
+    """
+    folder = folder_of(task, out)
+    if not (folder / f"fold{FOLDS}.csv").is_file():
+        _WRITERS[task.name](task, shared, folder)
 
 
-def _split(pile: int, fold: int) -> str:
-    if pile // 2 == fold:
-        return "test"
-    return "val" if pile == (2 * fold + 2) % PILES else "train"
+def folder_of(task: Task, out: Path) -> Path:
+    """Return where the manifests of a task are."""
+    return out / "data" / task.name
 
 
-def opened(out: Path, name: str) -> Manifest:
-    """One of them."""
-    return open_data(out / name)
+def opened(task: Task, fold: int, out: Path, *, low_pass: int = 0) -> Manifest:
+    """Read one of them; with `low_pass`, of frames shrunk to so many pixels on a side and enlarged again."""
+    folder = folder_of(task, out)
+    manifest = read_manifest(folder / f"fold{fold}.csv", labels=task.labels)
+    return _low_passed(manifest, low_pass, folder / f"lowpass{low_pass}") if low_pass else manifest
+
+
+def _deal(task: Task, shared: Path, folder: Path) -> None:
+    """Deal the frames into folds by group, near-copies together; the fold after the one tested on is validated on."""
+    data = open_data(shared / task.name / "manifest.csv", columns={"group": "exam"}, labels=task.labels)
+    copies = near_copies(hash_frames(data, workers=1))
+    dealt = folds(data.with_column("exam", joined(data.groups(), copies).tolist()), FOLDS)
+    for number in range(FOLDS):
+        parts = {f"fold{number + 1}": "test", f"fold{(number + 1) % FOLDS + 1}": "val"}
+        split = [parts.get(frame.split, "train") for frame in dealt.frames]
+        write_manifest(dealt.with_column("split", split), folder / f"fold{number + 1}.csv")
+
+
+def _want_windows(task: Task, shared: Path, folder: Path) -> None:
+    raise DataError(
+        f"{folder} has no windows yet: cut them by python -m recipes.polyp.files {shared / 'kvasir_seg'} "
+        f"{shared / 'polypgen'} {folder}, or link a folder there where that was done"
+    )
+
+
+_WRITERS: Mapping[str, Callable[[Task, Path, Path], None]] = {
+    "neopolyp": _deal,
+    "chgastro": _deal,
+    "windows": _want_windows,
+}
+
+
+def _low_passed(manifest: Manifest, size: int, folder: Path) -> Manifest:
+    """Return the manifest on copies of its frames without detail; those that are not in the folder are made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = []
+    for frame in manifest.frames:
+        copy = folder / f"{Path(frame.image).stem}.png"
+        if not copy.is_file():
+            pixels = read_image(manifest.path(frame))
+            height, width = pixels.shape[1:]
+            small = global_views(pixels[None], size)
+            large = F.interpolate(small.float(), (height, width), mode="bilinear").round().clamp(0, 255)
+            part = copy.with_suffix(".part")
+            Image.fromarray(large[0].byte().permute(1, 2, 0).numpy()).save(part, "PNG", compress_level=1)
+            part.replace(copy)
+        frames.append(dataclasses.replace(frame, image=str(copy.absolute())))
+    return manifest.with_frames(frames)

@@ -1,278 +1,291 @@
 # ruff: noqa: E501 - the page is prose
-"""docs/results.md, from the run directories: AUROC with intervals by group, paired differences, baselines, screening."""
+"""docs/results.md, from the result tables alone; runs that are not there are named."""
 
-import datetime
-import json
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
-from lag_zoo.evaluate import Comparison, compare
-from lag_zoo.evaluate.scores import Scores
-from lag_zoo.metrics.clustered import auroc_interval
-from lag_zoo.metrics.intervals import Interval
-from lag_zoo.training.cross_validation import SCORES
-from lag_zoo.training.run_folder import ENVIRONMENT, METRICS
-from recipes.polyp.files import FOLDS
-from recipes.results import plan
-from recipes.results.runs import BASELINES, WITHOUT_CROPS, best_validation, finalists, screening
+import numpy as np
 
-WORDS = "What comes out"
-"""The part that is written by hand, from the others."""
-NOT_YET, SO_FAR = "Not trained yet", "So far"
+from lag_zoo.metrics.intervals import Difference, Interval
+from recipes.results import plan
+from recipes.results.comparing import Measured, difference, folds_of, measure, winners
+from recipes.results.plan import LOW_PASS, RANDOM, WITHOUT, Task, in_words
+from recipes.results.tables import COSTS, FOLDER, READOUTS, RUNS, Table, read_rows, read_table
+
 PAGE = Path(__file__).parents[2] / "docs" / "results.md"
+FLOORS = ("colours", "metadata")
 INTRODUCTION = """# Results
 
-Does looking twice help? Measured, not reported: small networks trained from scratch on colonoscopy (Kvasir-SEG: Jha et al.,
-MMM 2020, doi:10.1007/978-3-030-37734-2_37; the frames' groups and near-copies by hash kept together). **These numbers say nothing
-about gastric intestinal metaplasia or atrophy, and nothing here is a medical device.** What the paper reports of LAG is
+When does looking twice pay? Measured on three tasks: a larger input, LAG's crops at native resolution, and top-k pooling, against
+the plain backbone. All are EfficientNet-Lite0 from ImageNet weights, fine-tuned as a whole, at equal training. **Nothing here is a
+medical device, and nothing here is about metaplasia or atrophy in white light or LCI.** What the paper reports of LAG is
 [elsewhere](models/reported.md), and has not been reproduced.
 
-Every network of a task has seen the same frames equally often, in the same five folds. Epoch, temperature and thresholds were
-chosen on inner validation frames. Intervals are 95%, by group; differences are paired.
-One seed: another one moves a network by more than nothing, which the intervals do not show.
+Five folds by group; the fold after the one that is tested on chooses the epoch. AUROC is the mean over folds and seeds; frames are ranked within
+their fold. Intervals are 95%, by group; differences are paired, on the same frames. They do not show what another seed would change: the
+AUROC of each seed does. No correction is made for many comparisons.
 
-Each part says when it was measured. It is written by `python -m recipes.results report OUT`, from the runs of
-`python -m recipes.results run DATA OUT`. The backbone is MobileNetV3-small at half width; what all have in common is in
-`recipes/results/scratch.yaml`, what differs in `recipes/results/plan.py`."""
-
-
-class Missing(Exception):
-    """Runs that a part of the page is about, and that are not there."""
+Every number here comes from `recipes/results/tables/`, which has the logit of every frame by every network, and a row a run. `python -m
+recipes.results report` makes this page from them; `python -m recipes.results run SHARED OUT` makes the runs. What the networks have in
+common is in `recipes/results/together.yaml`, what differs in `recipes/results/plan.py`."""
 
 
-def write(out: Path) -> None:
-    """Writes the page. What is said in words stays. A part whose runs are not all in `out` stays as it was; without one, it says what is missing."""
-    kept = dict(_parts(PAGE.read_text(encoding="utf-8"))) if PAGE.is_file() else {}
-    made = {task.title: partial(_task, task, out) for task in plan.TASKS}
-    made |= {
-        "What keeps crops from costing": partial(_guards, out),
-        "What can be had without a network": partial(_baselines, out),
+def write(folder: Path = FOLDER, page: Path = PAGE) -> None:
+    """Write the page."""
+    page.write_text(text(folder), encoding="utf-8")
+    print(f"written: {page}")
+
+
+def text(folder: Path = FOLDER) -> str:
+    """Make the page from the tables of a folder."""
+    tables = {task: read_table(task.name, folder) for task in plan.TASKS}
+    there = {task: table for task, table in tables.items() if table is not None}
+    parts = [INTRODUCTION, "## What comes out", *_findings(there, folder)]
+    for task, table in tables.items():
+        parts.append(f"## {task.title}")
+        parts += (
+            [f"Not run yet: all of it. {task.caveat}".strip()]
+            if table is None
+            else _task(task, table, folder)
+        )
+    parts += ["## Heads on frozen features", *_readouts(folder), "## How it was measured", *_how(folder)]
+    return "\n\n".join(parts) + "\n"
+
+
+# -- What comes out -------------------------------------------------------------------------------------------------
+
+
+def _findings(tables: Mapping[Task, Table], folder: Path) -> Iterator[str]:
+    if not tables:
+        yield "Nothing yet."
+        return
+    yield "\n".join(line for claim in _CLAIMS for line in _finding(*claim, tables))
+    if ratios := _ratios(folder):
+        yield f"In multiply-accumulates, against the plain backbone at the small size: {ratios}."
+
+
+_CLAIMS = (
+    ("A larger input", "plain{1}", "plain{0}"),
+    ("The paper's crops", "lag{0}", "plain{0}"),
+    ("The paper's crops, against the same network without them", "lag{0}", "lag{0}" + WITHOUT),
+    ("The paper's crops, against a larger input", "lag{0}", "plain{1}"),
+    ("Crops with attention", "attention{0}", "plain{0}"),
+    ("Top-k pooling", "topk{0}", "plain{0}"),
+    ("Top-k pooling of a larger input, against its average", "topk{1}", "plain{1}"),
+    ("Crops beside top-k pooling", "topk_crops{0}", "topk{0}"),
+)
+"""What is claimed or not, of which network less which other, with the sizes of the task."""
+
+
+def _finding(words: str, one: str, other: str, tables: Mapping[Task, Table]) -> Iterator[str]:
+    """A line a claim: the difference on each task, and what it comes to."""
+    found = {
+        task: less
+        for task, table in tables.items()
+        if (less := difference(table, one.format(*task.sizes), other.format(*task.sizes))) is not None
     }
-    page = [INTRODUCTION]
-    if WORDS in kept:
-        page += [f"## {WORDS}", kept[WORDS]]
-    for title, lines in made.items():
-        try:
-            text = "\n\n".join([_how(out), *lines()])
-            if SO_FAR in text and SO_FAR not in kept.get(title, SO_FAR) and NOT_YET not in kept[title]:
-                raise Missing("more folds")
-        except Missing as missing:
-            print(f"{title}: {NOT_YET}: {missing}")
-            text = kept.get(title, f"{NOT_YET}: {missing}.")
-        page += [f"## {title}", text]
-    PAGE.write_text("\n\n".join(page) + "\n", encoding="utf-8")
-    print(f"written: {PAGE}")
+    if found:
+        told = "; ".join(f"{task.name} {_signed(less)}" for task, less in found.items())
+        yield f"- **{words}: {_verdict(found.values())}.** {told}."
 
 
-def _parts(page: str) -> Iterator[tuple[str, str]]:
-    """The titles and texts of a page."""
-    for part in page.split("\n## ")[1:]:
-        title, _, text = part.partition("\n")
-        yield title, text.strip()
-
-
-def _how(out: Path) -> str:
-    scored = next(out.glob(f"*/*/fold1/{SCORES}"), None)
-    if scored is None:
-        raise Missing("any network on the first fold")
-    found = json.loads(scored.with_name(ENVIRONMENT).read_text())
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    return f"Measured on {datetime.date.today().isoformat()}: {found['machine']}, {found['threads']} thread, {versions}; intervals: {area(Scores.read(scored)).method}."
-
-
-def _task(task: plan.Task, out: Path) -> Iterator[str]:
-    chosen = finalists(out)
-    if chosen is None:
-        raise Missing("the LAGs on the first fold, to screen them")
-    names = [*plan.backbones(task), *chosen]
-    whole = _whole(task, names, out, folds := _folds(task, names, out))
-    yield _about(task, whole[names[0]], folds)
-    yield _table(task, whole, names[0], out)
-    yield from _verdicts(whole, names[0])
-    if task == plan.SCREENED_ON:
-        yield "### Screened on one fold"
-        yield _screening(out, chosen)
-
-
-def _folds(task: plan.Task, names: Sequence[str], out: Path) -> int:
-    """How many folds all of them have been trained on: the first at least."""
-    several = (
-        folds for folds in range(FOLDS, 1, -1) if all(pooled(task, name, out, folds) for name in names)
-    )
-    return next(several, 1)
-
-
-def _whole(
-    task: plan.Task, names: Iterable[str], out: Path, folds: int = FOLDS, *, file: str = SCORES
-) -> dict[str, Scores]:
-    """The scores of these networks.
-
-    Raises:
-        Missing: folds of some of them.
-    """
-    found = {name: pooled(task, name, out, folds, file=file) for name in names}
-    lacking = [name for name, scores in found.items() if scores is None]
-    if lacking:
-        raise Missing(f"{', '.join(lacking)} on the first {folds} of {FOLDS} folds")
-    return {name: scores for name, scores in found.items() if scores is not None}
-
-
-def pooled(task: plan.Task, name: str, out: Path, folds: int = FOLDS, *, file: str = SCORES) -> Scores | None:
-    """The scores of the first `folds` folds; `None`: some are missing."""
-    files = [out / task.name / name / f"fold{fold}" / file for fold in range(1, folds + 1)]
-    return _joined(files) if all(path.is_file() for path in files) else None
-
-
-def _joined(files: Sequence[Path]) -> Scores:
-    first, *rest = [Scores.read(path) for path in files]
-    return first.join(rest)
-
-
-def area(scores: Scores) -> Interval:
-    """AUROC of the second label."""
-    frames = scores.frames
-    return auroc_interval(scores.probabilities[:, 1], frames.targets == 1, frames.groups)
-
-
-def _about(task: plan.Task, scores: Scores, folds: int) -> str:
-    part = "" if folds == FOLDS else f"{SO_FAR} the first {folds} of {FOLDS} folds: "
-    positive = int((scores.frames.targets == 1).sum())
-    return (
-        f"{part}{len(scores)} {'frames' if task.name == 'frames' else 'windows'} of {len(set(scores.frames.groups))} groups, {positive} "
-        f"{scores.label_names[1]}; {task.epochs} epochs."
+def _ratios(folder: Path) -> str:
+    """Say how many times the multiply-accumulates of the plain backbone each contender takes, on the first task."""
+    task = plan.TASKS[0]
+    macs = {
+        row["contender"]: int(row["macs"]) for row in read_rows(COSTS, folder) if row["task"] == task.name
+    }
+    plain, *others = plan.contenders(task)
+    return ", ".join(
+        f"{in_words(name)} {macs[name] / macs[plain]:.1f} times" for name in others if name in macs
     )
 
 
-def _table(task: plan.Task, whole: Mapping[str, Scores], reference: str, out: Path) -> str:
-    lines = [
-        f"| network | AUROC | less {reference} | p | CPU seconds a fold |",
-        "| --- | --- | --- | --- | ---: |",
-    ]
-    for name, scores in whole.items():
-        less = "" if name == reference else _shown(_against(scores, whole[reference]))
-        p = "" if name == reference else f"{_against(scores, whole[reference]).difference.p:.3f}"
-        lines.append(
-            f"| {title(name)} | {_shown(area(scores))} | {less} | {p} | {_seconds(task, name, out):.0f} |"
-        )
-    return "\n".join(lines)
+def _verdict(found: Iterable[Difference]) -> str:
+    """Sum up differences: better or worse by their intervals, or not to be told."""
+    words = [_word(less) for less in found]
+    counts = {word: words.count(word) for word in ("better", "worse", "not to be told")}
+    if len(words) == 1:
+        return words[0]
+    return ", ".join(f"{word} on {count} of {len(words)} tasks" for word, count in counts.items() if count)
 
 
-def _verdicts(whole: Mapping[str, Scores], reference: str) -> Iterator[str]:
-    """What the table says, in words: each LAG against the backbone at its size and at twice that."""
-    backbones = [name for name in whole if name.startswith("plain")]
-    lines = []
-    for name in (name for name in whole if name not in backbones):
-        for other in backbones:
-            found = _against(whole[name], whole[other])
-            lines.append(f"- {title(name)} {_word(found)} {title(other)}: {_shown(found)}.")
-    yield "\n".join(lines)
+def _word(less: Difference) -> str:
+    if less.low > 0:
+        return "better"
+    return "worse" if less.high < 0 else "not to be told"
 
 
-def _word(found: Comparison) -> str:
-    if found.difference.low > 0:
-        return "is better than"
-    return "is worse than" if found.difference.high < 0 else "cannot be told from"
+# -- A task ---------------------------------------------------------------------------------------------------------
 
 
-def _screening(out: Path, chosen: Sequence[str]) -> str:
-    count = len(list(screening()))
-    if lacking := [run.name for run in screening() if not run.done(out)]:
-        raise Missing(f"{', '.join(lacking)} on the first fold, to screen them")
-    lines = [
-        f"{count} LAGs on the first fold; the two with the best validation AUROC ({' and '.join(map(title, chosen))}) went on. "
-        f"Best of {count}: their first fold is a little too good.",
-        "",
-        "| network | validation AUROC | AUROC on the fold |",
-        "| --- | ---: | --- |",
-    ]
-    for run in screening():
-        scores = Scores.read(run.folder(out) / SCORES)
-        lines.append(
-            f"| {title(run.name)} | {best_validation(run.folder(out)):.3f} | {_shown(area(scores))} |"
-        )
-    return "\n".join(lines)
-
-
-def _guards(out: Path) -> Iterator[str]:
-    """Which guard keeps crops from costing."""
-    task = plan.SCREENED_ON
-    reference = next(iter(plan.backbones(task)))
-    names = ("concat10", *plan.guards(task))
-    whole = _whole(task, names, out, plan.GUARD_FOLDS)
-    inside = _whole(task, names, out, plan.GUARD_FOLDS, file=WITHOUT_CROPS)
-    plain = _whole(task, [reference], out, plan.GUARD_FOLDS)[reference]
+def _task(task: Task, table: Table, folder: Path) -> Iterator[str]:
     yield (
-        f"{task.title}: the first {plan.GUARD_FOLDS} folds, {len(plain)} windows of {len(set(plain.frames.groups))} groups; "
-        f"{title(reference)} has {_shown(area(plain))} there."
+        f"{len(table.images)} {task.units} of {len(np.unique(table.groups))} groups, {int(table.truth.sum())} {task.labels[1]}; {task.epochs} epochs. "
+        f"Data: {task.source}. {task.caveat}".strip()
     )
+    yield _networks(task, table, folder)
+    yield from _controls(task, table)
+    if missing := _missing(task, table):
+        yield f"Not run yet: {'; '.join(missing)}."
+
+
+def _networks(task: Task, table: Table, folder: Path) -> str:
+    small, large = plan.plain(task)
     lines = [
-        f"| LAG, concat, ten crops; guards | AUROC | less {reference} | p | without its crops | less {reference} | p |",
-        "| --- | --- | --- | ---: | --- | --- | ---: |",
+        f"| network | AUROC | by seed | less {in_words(small)} | less {in_words(large)} | its crops add | GMACs | ms a frame | training, CPU s a fold |",
+        "| --- | --- | --- | --- | --- | --- | ---: | ---: | ---: |",
     ]
-    for name in names:
-        cells = [GUARDS[name]]
-        for scores in (whole[name], inside[name]):
-            against = _against(scores, plain)
-            cells += [_shown(area(scores)), _shown(against), f"{against.difference.p:.3f}"]
+    for name in (*plan.contenders(task), *FLOORS):
+        found = measure(table, name)
+        if found is not None:
+            own = [
+                _signed(difference(table, name, other)) if name != other else "" for other in (small, large)
+            ]
+            crops = _signed(difference(table, name, name + WITHOUT))
+            seeds = ", ".join(f"{value:.3f}" for value in found.by_seed) if len(found.by_seed) > 1 else ""
+            cells = [in_words(name), _auroc(found), seeds, *own, crops, *_cost(task, name, folder)]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _auroc(found: Measured) -> str:
+    some = "" if len(found.folds) == plan.FOLDS else f", folds {', '.join(map(str, found.folds))} only"
+    return _shown(found.auroc) + some
+
+
+def _cost(task: Task, name: str, folder: Path) -> list[str]:
+    """GMACs, milliseconds a frame, and the median of the CPU seconds of a fold's training."""
+    rows = [row for row in read_rows(COSTS, folder) if (row["task"], row["contender"]) == (task.name, name)]
+    at_inference = [f"{int(rows[0]['macs']) / 1e9:.2f}", rows[0]["cpu_ms"]] if rows else ["", ""]
+    taken = [
+        float(row["cpu_seconds"])
+        for row in read_rows(RUNS, folder)
+        if (row["task"], row["contender"]) == (task.name, name) and row["cpu_seconds"]
+    ]
+    return [*at_inference, f"{statistics.median(taken):.0f}" if taken else ""]
+
+
+def _controls(task: Task, table: Table) -> Iterator[str]:
+    """What stays of a gain on frames without detail beyond the small input, and with crops elsewhere."""
+    plain = plan.plain(task)[0]
+    lines = []
+    for name in winners(table, task):
+        blurred = difference(table, name + LOW_PASS, plain)
+        if blurred is not None:
+            lines.append(
+                f"- {_capital(in_words(name + LOW_PASS))}, less {in_words(plain)}: {_signed(blurred)}. {_stays(blurred)}"
+            )
+        elsewhere = difference(table, name, name + RANDOM)
+        if elsewhere is not None:
+            lines.append(
+                f"- {_capital(in_words(name))}, less itself with crops at random places: {_signed(elsewhere)}."
+            )
+    if lines:
+        yield "\n".join(
+            [
+                f"Control of the gains, on frames shrunk to {task.sizes[0]} pixels on a side and enlarged again:",
+                "",
+                *lines,
+            ]
+        )
+
+
+def _stays(less: Difference) -> str:
+    if less.low > 0:
+        return "The gain stays without detail: it is not one of resolution alone."
+    return "Without detail no gain can be told: it was one of resolution, as far as this shows."
+
+
+def _missing(task: Task, table: Table) -> list[str]:
+    """Name the runs that the plan has and the table has not."""
+    found = []
+    for name in (*plan.contenders(task), *FLOORS):
+        lacking = plan.FOLDS - len(folds_of(table, name))
+        if lacking:
+            found.append(f"{in_words(name)} ({'all' if lacking == plan.FOLDS else lacking} folds)")
+    for name in plan.plain(task):
+        if folds_of(table, name) and len(table.seeds(name)) < plan.SEEDS:
+            found.append(f"{in_words(name)} ({plan.SEEDS - len(table.seeds(name))} more seeds)")
+    for name in winners(table, task):
+        found += [in_words(control) for control in plan.controls(task, name) if not folds_of(table, control)]
+    return found
+
+
+# -- Frozen features, and how ---------------------------------------------------------------------------------------
+
+
+def _readouts(folder: Path) -> Iterator[str]:
+    """What a linear head makes of features that nothing has trained, by the way that it reads them."""
+    tables = {task: read_table(READOUTS.format(task.name), folder) for task in plan.TASKS}
+    there = {task: table for task, table in tables.items() if table is not None}
+    if not there:
+        yield "Not run yet."
+        return
+    yield (
+        "ImageNet features of whole frames, nothing trained but a linear score of each position (`recipes/results/readouts.py`). A score per label "
+        "is how exclusive labels are told; one score is how a label is told from its absence (`LAGConfig.background`). What a head gains here, a "
+        "network that is trained as a whole may not need."
+    )
+    heads = list(dict.fromkeys(head for table in there.values() for head in table.contenders()))
+    lines = [
+        f"| features and head |{''.join(f' {task.name} | less the first |' for task in there)}",
+        f"| --- |{' --- | --- |' * len(there)}",
+    ]
+    for head in heads:
+        cells = [head]
+        for table in there.values():
+            found = measure(table, head)
+            cells.append("" if found is None else _shown(found.auroc))
+            cells.append("" if head == heads[0] else _signed(difference(table, head, heads[0])))
         lines.append(f"| {' | '.join(cells)} |")
     yield "\n".join(lines)
+    yield "\n".join(line for claim in _OF_HEADS for line in _finding(*claim, there))
 
 
-GUARDS = {
-    "concat10": "backbone first, loss of the global path, crops of half the frames dropped (the recipes' default)",
-    "no_guard": "none: all from the start",
-    "global_loss": "loss of the global path",
-    "crops_dropped": "crops of half the frames dropped",
-    "both_losses": "loss of the global path, and crops dropped",
-    "backbone_first": "backbone first",
-}
+_OF_HEADS = (
+    ("Top-k of one score, against the average", "448, top-k of one score", "448, average"),
+    (
+        "Top-k of a score per label, against one score",
+        "448, top-k of a score per label",
+        "448, top-k of one score",
+    ),
+    ("A larger view, with top-k of one score", "448, top-k of one score", "224, top-k of one score"),
+    (
+        "Native crops in the same ranking",
+        "224 and native crops in one ranking, top-k of one score",
+        "224, top-k of one score",
+    ),
+    ("Native crops beside top-k", "224, top-k of one score, native crops beside", "224, top-k of one score"),
+    ("Native crops beside the average", "224, average, native crops beside", "224, average"),
+)
 
 
-def _baselines(out: Path) -> Iterator[str]:
-    """What colours, metadata and the border give, beside the plain backbone."""
-    lines = ["| task | from | AUROC | less the plain backbone | p |", "| --- | --- | --- | --- | ---: |"]
-    for task in plan.WITH_BASELINES:
-        reference = next(iter(plan.backbones(task)))
-        plain = _whole(task, [reference], out)[reference]
-        lines.append(f"| {task.title} | {title(reference)} | {_shown(area(plain))} | | |")
-        folders = [out / task.name / BASELINES / f"fold{fold}" for fold in range(1, FOLDS + 1)]
-        if not all(folder.is_dir() for folder in folders):
-            raise Missing(f"baselines of {task.name}")
-        for name in sorted(path.stem for path in folders[0].glob("*.csv")):
-            baseline = _joined([folder / f"{name}.csv" for folder in folders])
-            against = _against(baseline, plain)
-            lines.append(
-                f"| | {name} | {_shown(area(baseline))} | {_shown(against)} | {against.difference.p:.3f} |"
-            )
-    yield "\n".join(lines)
+def _how(folder: Path) -> Iterator[str]:
+    runs = read_rows(RUNS, folder)
+    if not runs:
+        yield "No runs yet."
+        return
+    dates = sorted({row["date"] for row in runs})
+    spent = sum(float(row["cpu_seconds"]) for row in runs if row["cpu_seconds"])
+    yield (
+        f"{len(runs)} runs from {dates[0]} to {dates[-1]}, {spent / 3600:.1f} CPU hours, on {_all(runs, 'machine')} with {_all(runs, 'threads')} thread each; "
+        f"{_all(runs, 'versions')}; revisions {_all(runs, 'revision')}. Times at inference: one core, float32, fused, from decoded pixels to logits."
+    )
 
 
-def _against(one: Scores, other: Scores) -> Comparison:
-    return compare(one, other)[1]
+def _all(runs: Sequence[Mapping[str, str]], column: str) -> str:
+    return " and ".join(sorted({row[column] for row in runs}))
 
 
-def _shown(found: Interval | Comparison) -> str:
-    value = found.difference if isinstance(found, Comparison) else found
-    sign = "+" if isinstance(found, Comparison) else ""
-    return f"{value.value:{sign}.3f} ({value.low:{sign}.3f} to {value.high:{sign}.3f})"
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
-def _seconds(task: plan.Task, name: str, out: Path) -> float:
-    """Of one core, by the logs of frames a second; the median fold."""
-    found = []
-    for file in (out / task.name / name).glob(f"fold*/{SCORES}"):
-        folder = file.parent
-        frames = json.loads((folder / "data.json").read_text())["splits"]["train"]
-        rows = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
-        found.append(sum(frames / row["frames_per_second"] for row in rows))
-    return statistics.median(found)
+def _shown(found: Interval) -> str:
+    return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
-def title(name: str) -> str:
-    """`concat10`: LAG, concat, 10 crops; `plain96`: the plain backbone at 96."""
-    if name.startswith("plain"):
-        return f"plain backbone at {name.removeprefix('plain')}"
-    fusion = name.rstrip("0123456789")
-    return f"LAG, {fusion}, {name.removeprefix(fusion)} crops"
+def _signed(less: Difference | None) -> str:
+    return "" if less is None else f"{less.value:+.3f} ({less.low:+.3f} to {less.high:+.3f})"

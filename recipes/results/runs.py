@@ -1,107 +1,62 @@
-"""Which runs there are, which are done, and how one is made."""
+"""One run: a contender trained with a seed, and scored, on one fold of a task."""
 
+import dataclasses
+import datetime
 import fcntl
+import functools
 import json
+import platform
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from lag_zoo.evaluate.baselines import baselines
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.evaluate.scoring import score
 from lag_zoo.factory import create_model
-from lag_zoo.training import Recipe
+from lag_zoo.files import write_whole
 from lag_zoo.training.cross_validation import SCORES, fold_scores
-from lag_zoo.training.run_folder import BEST, METRICS
-from recipes.polyp.files import FOLDS
-from recipes.results import plan
+from lag_zoo.training.run_folder import BEST, DATA, ENVIRONMENT, LAST, METRICS
 from recipes.results.data import opened
+from recipes.results.plan import Contender, Task
 
-FINALISTS = 2
-BASELINES = "baselines"
-CHOSEN = "finalists.txt"
-WITHOUT_CROPS = "without_crops.csv"
+ABOUT, WITHOUT_CROPS = "run.json", "without_crops.csv"
 
 
 class Run(NamedTuple):
-    """A network trained on one fold of a task."""
+    """A contender, a seed and a fold of a task."""
 
-    task: plan.Task
-    name: str
-    recipe: Recipe
+    task: Task
+    contender: Contender
+    seed: int
     fold: int
 
     def folder(self, out: Path) -> Path:
-        """Where it is kept."""
-        return out / self.task.name / self.name / f"fold{self.fold}"
+        """Return where it is kept."""
+        return out / self.task.name / self.contender.name / f"seed{self.seed}" / f"fold{self.fold}"
 
-    @property
-    def with_crops(self) -> bool:
-        """Whether it is a LAG."""
-        return any(stage.crops for stage in self.recipe.stages)
+    def is_done(self, out: Path) -> bool:
+        """Whether its scores are there."""
+        return (self.folder(out) / ABOUT).is_file()
 
-    def done(self, out: Path) -> bool:
-        """Whether its scores are there, and those of the backbone inside a LAG."""
-        files = (SCORES, WITHOUT_CROPS) if self.with_crops else (SCORES,)
-        return all((self.folder(out) / file).is_file() for file in files)
+    def scores(self, out: Path, *, without_crops: bool = False) -> Scores:
+        """Read its scores of the test frames; with `without_crops`, those of the backbone inside it."""
+        return Scores.read(self.folder(out) / (WITHOUT_CROPS if without_crops else SCORES))
 
-
-def screening() -> Iterator[Run]:
-    """Every LAG on one fold of one task."""
-    for name, recipe in plan.screened(plan.SCREENED_ON).items():
-        yield Run(plan.SCREENED_ON, name, recipe, 1)
-
-
-def finals(task: plan.Task, out: Path) -> Iterator[Run]:
-    """All folds of the backbones and the finalists, once the screening is done."""
-    screened = plan.screened(task)
-    chosen = {name: screened[name] for name in finalists(out) or ()}
-    for fold in range(1, FOLDS + 1):
-        for name, recipe in {**plan.backbones(task), **chosen}.items():
-            yield Run(task, name, recipe, fold)
-
-
-def reference(task: plan.Task, fold: int) -> Run:
-    """The plain backbone at the task's size."""
-    name, recipe = next(iter(plan.backbones(task).items()))
-    return Run(task, name, recipe, fold)
-
-
-def guarded() -> Iterator[Run]:
-    """LAG of the paper's form with and without the guards, and what they are compared with."""
-    task = plan.SCREENED_ON
-    for fold in range(1, plan.GUARD_FOLDS + 1):
-        yield reference(task, fold)
-        for name, recipe in {"concat10": plan.lag(task), **plan.guards(task)}.items():
-            yield Run(task, name, recipe, fold)
-
-
-def finalists(out: Path) -> list[str] | None:
-    """The two best by their validation frames where they were screened, now or before; `None`: not all have been."""
-    if (out / CHOSEN).is_file():
-        return (out / CHOSEN).read_text(encoding="utf-8").split()
-    runs = list(screening())
-    if not all(run.done(out) for run in runs):
-        return None
-    found = {run.name: best_validation(run.folder(out)) for run in runs}
-    return sorted(found, key=lambda name: -found[name])[:FINALISTS]
-
-
-def best_validation(folder: Path) -> float:
-    """The validation AUROC of the epoch that was kept."""
-    rows = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
-    last = [row for row in rows if row["stage"] == rows[-1]["stage"]]
-    return max(row["val_auroc"] for row in last)
+    def about(self, out: Path) -> dict[str, Any]:
+        """Read what it took and came to."""
+        found: dict[str, Any] = json.loads((self.folder(out) / ABOUT).read_text(encoding="utf-8"))
+        return found
 
 
 @contextmanager
-def mine(run: Run, out: Path) -> Iterator[bool]:
-    """Whether this process may make the run: no other is at it. A process that is killed lets go of it."""
+def mine(name: str, out: Path) -> Iterator[bool]:
+    """Whether this process may do what has this name: no other is at it. A process that is killed lets go of it."""
     locks = out / "locks"
     locks.mkdir(parents=True, exist_ok=True)
-    with (locks / f"{run.task.name}-{run.name}-{run.fold}").open("w") as file:
+    with (locks / name.replace("/", "-")).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -111,32 +66,66 @@ def mine(run: Run, out: Path) -> Iterator[bool]:
 
 
 def train(run: Run, out: Path) -> None:
-    """Trains and scores what is not done yet, and says what it took."""
-    if run.done(out):
-        return
-    begun, used = time.perf_counter(), time.process_time()
-    manifest = opened(out, run.task.manifests.format(fold=run.fold))
-    cache = out / f"cache_{run.task.manifests[:4]}_{run.recipe.fields['global_size']}"
-    fold_scores(manifest, run.folder(out), run.recipe, name=f"fold{run.fold}", device="cpu", cache=cache)
-    if run.with_crops:
-        model = create_model(f"local-dir:{run.folder(out) / BEST}", pretrained=True).without_crops()
-        inside = score(model, manifest, batch_size=run.recipe.batch_size)
-        inside.write(run.folder(out) / WITHOUT_CROPS, seed=run.recipe.seed)
-    print(
-        f"{run.task.name} {run.name} fold {run.fold}: {time.perf_counter() - begun:.0f} s, "
-        f"{time.process_time() - used:.0f} CPU seconds",
-        flush=True,
+    """Train and score, unless that is done or another process is at it; one that was stopped is resumed."""
+    _revision()
+    name = f"{run.task.name} {run.contender.name} seed {run.seed} fold {run.fold}"
+    with mine(name, out) as free:
+        if not free or run.is_done(out):
+            return
+        folder = run.folder(out)
+        resumed, begun = folder.is_dir(), time.process_time()
+        recipe = run.contender.recipe.changed({"seed": run.seed})
+        manifest = opened(run.task, run.fold, out, low_pass=run.contender.low_pass)
+        kind = f"lowpass{run.contender.low_pass}" if run.contender.low_pass else "frames"
+        cache = out / "cache" / f"{run.task.name}_{kind}_{recipe.fields['global_size']}"
+        fold_scores(manifest, folder, recipe, name=f"fold{run.fold}", device="cpu", cache=cache)
+        if run.contender.with_crops:
+            inside = create_model(f"local-dir:{folder / BEST}", pretrained=True).without_crops()
+            scores = score(inside, manifest, batch_size=recipe.batch_size, workers=0)
+            _of_fold(scores, run.fold).write(folder / WITHOUT_CROPS, seed=run.seed)
+        used = None if resumed else round(time.process_time() - begun)
+        (folder / LAST).unlink(missing_ok=True)  # of 80 MB, to resume from
+        write_whole(folder / ABOUT, json.dumps(_about(run, folder, used)))
+        print(f"{name}: {'resumed' if used is None else f'{used} CPU seconds'}", flush=True)
+
+
+def _of_fold(scores: Scores, fold: int) -> Scores:
+    frames = dataclasses.replace(scores.frames, fold=(f"fold{fold}",) * len(scores))
+    return dataclasses.replace(scores, frames=frames)
+
+
+def _about(run: Run, folder: Path, cpu_seconds: int | None) -> dict[str, Any]:
+    rows = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+    environment = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
+    best = max(rows, key=lambda row: (row["val_auroc"], -row["val_loss"]))
+    return {
+        "task": run.task.name,
+        "contender": run.contender.name,
+        "seed": run.seed,
+        "fold": run.fold,
+        "epochs": run.contender.recipe.epochs,
+        "training_frames": json.loads((folder / DATA).read_text(encoding="utf-8"))["splits"]["train"],
+        "val_auroc": round(best["val_auroc"], 4),
+        "val_auroc_without_crops": best.get("val_auroc_without_crops"),
+        "cpu_seconds": cpu_seconds,
+        "machine": environment["machine"],
+        "threads": environment["threads"],
+        "versions": " ".join(f"{name}={version}" for name, version in environment["versions"].items()),
+        "python": platform.python_version(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "revision": _revision(),
+    }
+
+
+@functools.cache
+def _revision() -> str:
+    """Return the commit that was checked out when the process began, with a + where files differed from it."""
+    here = Path(__file__).parent
+    told = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--abbrev=7", "--exclude=*"],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-
-
-def write_baselines(plain: Run, out: Path) -> None:
-    """What colours, metadata and the border give on the fold, beside the plain backbone's frames."""
-    folder, scored = out / plain.task.name / BASELINES / f"fold{plain.fold}", plain.folder(out)
-    if folder.is_dir():
-        return
-    config = create_model(f"local-dir:{scored / BEST}", pretrained=True).config
-    manifest = opened(out, plain.task.manifests.format(fold=plain.fold))
-    found = baselines(manifest, Scores.read(scored / SCORES), config)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, scores in found.items():
-        scores.write(folder / f"{name}.csv", seed=plain.recipe.seed)
+    return told.stdout.strip()

@@ -35,6 +35,8 @@ def params(model: nn.Module) -> int:
 @torch.no_grad()
 def crop_macs(model: LAG) -> int:
     """Multiply-accumulates of the crop branch on all crops of one image."""
+    if model.crops is None:
+        return 0
     crop = model.config.crop_size
     with FlopCounterMode(display=False) as crops:
         model.crops(torch.zeros(1, model.config.num_crops, 3, crop, crop, device="meta"))

@@ -187,7 +187,7 @@ def seen_in_masks(model: lag_zoo.LAG, data: Manifest) -> float:
 def test_evidence_goes_into_the_masks(tmp_path: Path) -> None:
     """Both spots tell the label; the masks say which of them is meant."""
     data = frames_with_a_bystander(tmp_path)
-    stages = [Stage(epochs=20, crops=False)]
+    stages = [Stage(epochs=30, crops=False)]
     recipe = RECIPE.changed({"stages": stages, "augment": 0.0, "batch_size": 8, "learning_rate": 3e-3})
 
     def trained(masks: Masks | None) -> lag_zoo.LAG:

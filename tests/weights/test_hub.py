@@ -188,6 +188,7 @@ class TestPublishing:
 
     def test_a_hundred_megabytes(self, hub: HubServer, root: Path) -> None:
         """Published under the name of an entry of the zoo, and loaded by that name on each of the ways."""
+        lag_zoo.register_with_timm()
         name = "lag_resnet50_lci"
         torch.manual_seed(0)
         model = lag_zoo.create_model(name)
