@@ -26,8 +26,8 @@ _NUMBERS: dict[Precision, torch.dtype] = {
 
 
 class NetworkOutput(NamedTuple):
-    """Logits (B, C), the crops' weights (B, N) where the fusion has weights, and where they were asked for the scores of
-    the map (B, C, h, w) and the means of a layer's channels (B, K): float64, on the CPU.
+    """Logits (B, C), the crops' weights (B, N) where the fusion has weights, and where they were asked for the scores
+    of the map (B, C, h, w) and the means of a layer's channels (B, K): float64, on the CPU.
     """
 
     logits: Tensor
