@@ -46,8 +46,8 @@ def forecast(model: LAG, job: Job, *, done: int = 0) -> float | None:
         done: epochs that are done already.
 
     Returns:
-        `None` of a run that is over, or so short that a forecast would lengthen it by more than 5%, and of a network that
-        is compiled, whose steps cannot be timed before.
+        `None` of a run that is over, or so short that a forecast would lengthen it by more than 5%, and of a network
+        that is compiled, whose steps cannot be timed before.
     """
     left = {part: part.end - max(part.first, done) for part in job.plan if part.end > done}
     stages = {_kind(part.stage): part.stage for part in left}
