@@ -52,7 +52,7 @@ def forecast(model: LAG, job: Job, *, done: int = 0) -> float | None:
     left = {part: part.end - max(part.first, done) for part in job.plan if part.end > done}
     stages = {_kind(part.stage): part.stage for part in left}
     steps = sum(part.steps * epochs for part, epochs in left.items())
-    if job.recipe.compile or _COST * len(stages) > WORTH * steps:
+    if job.recipe.compile or _COST * len(stages) >= WORTH * steps:  # equal: nothing is left
         return None
     gpus = [torch.cuda.current_device()] if job.device.type == "cuda" else []
     with torch.random.fork_rng(devices=gpus):
