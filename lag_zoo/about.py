@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.specs import DatasetRef, Measurement, Spec, WeightSpec
+from lag_zoo.specs import DatasetRef, Doubts, Measurement, Spec, WeightSpec
 from lag_zoo.yaml_text import read_yaml, write_yaml
 
 _TEMPLATE = {
@@ -47,6 +47,7 @@ class About(Spec):
     results: tuple[Measurement, ...] = ()
     operating_points: Mapping[str, float] = field(default_factory=dict)
     temperature: float = 1.0
+    doubts: Doubts | None = None
 
     def __post_init__(self) -> None:
         self._hold_types()

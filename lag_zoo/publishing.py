@@ -111,6 +111,7 @@ def _vouched(model: LAG, about: About | None, tag: str, digests: Mapping[str, st
         results=about.results,
         operating_points=about.operating_points,
         temperature=about.temperature,
+        doubts=about.doubts,
         intended_use=about.intended_use,
         limits=about.limits,
     )

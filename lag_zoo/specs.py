@@ -437,6 +437,60 @@ def data_sets(given: Any, where: str) -> tuple[DatasetRef, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KnownFeatures(Spec):
+    """The channels of a backbone's layer on the frames that weights know: their means as a normal distribution.
+
+    Attributes:
+        layer: the name of the layer in the backbone.
+        centre: of the means of the channels, folded to at most 48 numbers.
+        whitening: lower triangle, row by row, of the matrix that brings them to unit variance.
+        distance: the longest distance from the centre, whitened, by root mean square, that raises no doubt.
+    """
+
+    layer: str
+    centre: tuple[float, ...]
+    whitening: tuple[float, ...]
+    distance: Annotated[float, Between(0, 1e9)]
+
+    def __post_init__(self) -> None:
+        self._hold_types()
+        hold(type(self), vars(self))
+        count = len(self.centre)
+        _require(1 <= count <= 48, f"centre has 1 to 48 numbers, got {count}")
+        triangle = count * (count + 1) // 2
+        _require(
+            len(self.whitening) == triangle,
+            f"whitening has {triangle} numbers where centre has {count}, got {len(self.whitening)}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubts(Spec):
+    """The frames that weights know, in a few numbers; an image beyond them is foreign (`lag_zoo.predict.doubts`).
+
+    Attributes:
+        frames: the number of frames that it was fitted on.
+        red: lowest and highest share of red in the light of a frame; `green` and `blue` likewise.
+        roughness: lowest and highest roughness of a frame (`lag_zoo.views.appearance.Appearance`).
+        features: of a layer in the middle of the backbone; `None`: the backbone does not describe its layers.
+    """
+
+    frames: Annotated[int, Between(1, 1_000_000_000)]
+    red: Annotated[tuple[float, ...], Count(2)]
+    green: Annotated[tuple[float, ...], Count(2)]
+    blue: Annotated[tuple[float, ...], Count(2)]
+    roughness: Annotated[tuple[float, ...], Count(2)]
+    features: KnownFeatures | None = None
+
+    def __post_init__(self) -> None:
+        self._hold_types()
+        hold(type(self), vars(self))
+        for name in ("red", "green", "blue", "roughness"):
+            low, high = getattr(self, name)
+            _require(low <= high, f"{name} is a lowest and a highest value, got {low:g} and {high:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class WeightSpec(Spec):
     """One set of weights that this version of lag_zoo vouches for.
 
@@ -457,6 +511,7 @@ class WeightSpec(Spec):
         results: what was measured.
         operating_points: probability above which a label is called, from data that no result stands on.
         temperature: by which logits are divided before they become probabilities.
+        doubts: the frames that they know, so that foreign images raise a warning; `None`: not fitted.
         intended_use: one paragraph; `limits`: one sentence each.
     """
 
@@ -478,6 +533,7 @@ class WeightSpec(Spec):
     results: tuple[Measurement, ...] = ()
     operating_points: Mapping[str, float] = field(default_factory=dict)
     temperature: float = 1.0
+    doubts: Doubts | None = None
     intended_use: str = ""
     limits: tuple[str, ...] = ()
 

@@ -14,6 +14,7 @@ from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import present_device
 from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.nn.modes import evaluating
+from lag_zoo.nn.watched import channel_means
 from lag_zoo.views import Views
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -25,13 +26,14 @@ _NUMBERS: dict[Precision, torch.dtype] = {
 
 
 class NetworkOutput(NamedTuple):
-    """Logits (B, C), the crops' weights (B, N) where the fusion has weights, and the scores of the map (B, C, h, w)
-    where they were asked for: float64, on the CPU.
+    """Logits (B, C), the crops' weights (B, N) where the fusion has weights, and where they were asked for the scores
+    of the map (B, C, h, w) and the means of a layer's channels (B, K): float64, on the CPU.
     """
 
     logits: Tensor
     weights: Tensor | None = None
     scores: Tensor | None = None
+    means: Tensor | None = None
 
     def split(self, counts: Sequence[int]) -> list["NetworkOutput"]:
         """Return the output in parts of so many views."""
@@ -66,6 +68,8 @@ class Engine:
         compile: by `torch.compile`, at the first batch; short batches are filled up, so that there is one shape.
         precision: of weights and features.
         with_scores: give the scores of the map too, from the same pass.
+        watch: a layer of the backbone, by its name, whose channels' means are wanted too; of a compiled network there
+            are none.
 
     Raises:
         InvalidConfigError: no such precision or device, no C++ compiler to compile for a CPU with, or half precision of
@@ -82,6 +86,7 @@ class Engine:
         compile: bool,
         precision: Precision,
         with_scores: bool = False,
+        watch: str | None = None,
     ) -> None:
         self.with_scores = with_scores
         self.with_crops = not isinstance(model, GlobalPath)
@@ -105,6 +110,7 @@ class Engine:
         self.model = model.fuse(pack=not compile) if fuse else model
         self.batch_size = batch_size
         self.compiled = compile
+        self.watch = None if compile else watch
         self._run = torch.compile(self._forward, dynamic=False) if compile else self._forward
 
     def __call__(self, views: Views) -> NetworkOutput:
@@ -119,9 +125,13 @@ class Engine:
             count = len(given.crops)
             if self.compiled:  # out of inference mode: tensors made in it are of another kind to the compiler
                 given = _filled(given, self.batch_size)
-            with torch.inference_mode(), evaluating(self.model):
+            with (
+                torch.inference_mode(),
+                evaluating(self.model),
+                channel_means(self.model.backbone, self.watch) as seen,
+            ):
                 output = self._run(given)
-            outputs.append(output.first(count))
+            outputs.append(output._replace(means=seen[0] if seen else None).first(count))
         return NetworkOutput.joined(outputs)
 
     def _forward(self, views: Views) -> NetworkOutput:

@@ -20,6 +20,7 @@ from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImag
 from lag_zoo.factory import create_model
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import AUTO
+from lag_zoo.predict.doubts import feature_doubts, require_fitting
 from lag_zoo.predict.engine import Engine, NetworkOutput, Precision
 from lag_zoo.predict.evidence_maps import log_odds
 from lag_zoo.predict.labels import labels_of, labels_with_evidence
@@ -57,14 +58,14 @@ class Predictor:
 
     Args:
         model: a name of the zoo, whose weights are loaded; or a network, used as it is, in evaluation mode (its own
-            mode is put back). Operating points, temperature and the light it was trained on are those of its
+            mode is put back). Operating points, temperature, doubts and the light it was trained on are those of its
             `weight_spec`, which `create_model` sets: if you train on, set that to `None`.
         device: where the network runs; `"auto"`: a name on the GPU where there is one, a network where it is. A
             network that is elsewhere is copied there.
         batch_size: views that pass through the network at once. Memory depends on it, and not on the number of images.
         fuse: predict with `LAG.fuse()`'s copy, which is faster, its logits equal to 1e-5; by default that of a name,
             and not that of a network, which may go on to be trained.
-        compile: by `torch.compile`: slow at the first batch, faster after it.
+        compile: by `torch.compile`: slow at the first batch, faster after it. No warning then comes from the features.
         precision: of weights and features: `fp32`, `bf16` (GPUs, and CPUs that have it) or `fp16` (GPUs).
         workers: threads that read the next images meanwhile; by default one a core, at most 4; 0: none.
         evidence: also give `Prediction.evidence`, from the same pass: for all labels but the background, or for
@@ -110,6 +111,9 @@ class Predictor:
         self.operating_points: Mapping[str, float] = {} if weights is None else weights.operating_points
         self.temperature = 1.0 if weights is None else weights.temperature
         self.modality = None if weights is None else weights.modality or None
+        self.doubts = None if weights is None else weights.doubts
+        if self.doubts is not None:
+            require_fitting(self.doubts, network)
         origin = network.load_report
         self._known = KnownFrames() if origin is None else frames_behind(origin.trained_on, origin.path)
         self.label_names = labels_of(network)
@@ -123,6 +127,7 @@ class Predictor:
             compile=compile,
             precision=precision,
             with_scores=bool(self.evidence),
+            watch=None if self.doubts is None or self.doubts.features is None else self.doubts.features.layer,
         )
         self.model = self._engine.model
         self.device = self.model.pixel_mean.device
@@ -199,9 +204,8 @@ class Predictor:
         views = Views(*(torch.cat(parts) for parts in zip(*each, strict=True)))
         coverage = float(field.coverage(views.boxes.flatten(0, 1)[None])) if views.boxes.shape[1] else None
         in_training_data = self._known.holds(pixels, field=field)
-        return _Seen(
-            path, views, coverage, tuple(frame_doubts(pixels, field, views, self.modality)), in_training_data
-        )
+        doubts = tuple(frame_doubts(pixels, field, views, self.modality, self.doubts))
+        return _Seen(path, views, coverage, doubts, in_training_data)
 
     def _answers(self, pending: Sequence[_Seen | Failure]) -> Iterator[Prediction | Failure]:
         seen = [item for item in pending if not isinstance(item, Failure)]
@@ -231,10 +235,16 @@ class Predictor:
             crop_weights=None if weights is None else tuple((weights / len(weights)).flatten().tolist()),
             coverage=seen.coverage,
             spread=self._named(chances.std(0)) if len(chances) > 1 else None,
-            warnings=seen.warnings,
+            warnings=(*seen.warnings, *self._foreign(output.means)),
             in_training_data=seen.in_training_data,
             evidence=None if output.scores is None else self._evidence(output.scores),
         )
+
+    def _foreign(self, means: Tensor | None) -> tuple[str, ...]:
+        """Doubts by the means of the watched channels in all looks (tta, K), which all have the same global view."""
+        if means is None or self.doubts is None or self.doubts.features is None:
+            return ()
+        return feature_doubts(means.mean(0).numpy(), self.doubts.features)
 
     def _evidence(self, scores: Tensor) -> dict[str, EvidenceMap]:
         """The evidence in the scores of all looks (tta, C, h, w): their mean."""

@@ -16,8 +16,12 @@ from lag_zoo.evaluate.scores import Calibration
 from lag_zoo.evaluate.scoring import score
 from lag_zoo.metrics.scaling import fit_temperature
 from lag_zoo.nn import LAG
+from lag_zoo.predict.doubts import MIN_FRAMES, fit_doubts
 from lag_zoo.publishing import save_pretrained
+from lag_zoo.specs import Doubts
 from lag_zoo.training.recipe import Recipe
+
+_FRAMES = 400  # that doubts are fitted on: more change no limit
 
 
 def save_meanwhile(
@@ -47,7 +51,7 @@ def save_meanwhile(
 
 
 def calibrate(model: LAG, manifest: Manifest, recipe: Recipe, *, progress: Callable[[], None]) -> About:
-    """Fit temperature and operating points on validation frames; they travel with the weights.
+    """Fit temperature, operating points and doubts on validation frames; they travel with the weights.
 
     Where training made rare labels count more, the labels' frequency is fitted too, and goes into the head's bias. What
     makes the temperature doubtful stands among the limits.
@@ -73,4 +77,23 @@ def calibrate(model: LAG, manifest: Manifest, recipe: Recipe, *, progress: Calla
             bias.add_(torch.from_numpy(shift).to(bias))
         scores = dataclasses.replace(scores, logits=scores.logits + shift)
     scores = dataclasses.replace(scores, calibration=Calibration(temperature=fit.temperature))
-    return About(temperature=fit.temperature, operating_points=operating_points(scores), limits=fit.remarks)
+    doubts, remarks = _doubts(model, manifest, recipe)
+    return About(
+        temperature=fit.temperature,
+        operating_points=operating_points(scores),
+        doubts=doubts,
+        limits=(*fit.remarks, *remarks),
+    )
+
+
+def _doubts(model: LAG, manifest: Manifest, recipe: Recipe) -> tuple[Doubts | None, tuple[str, ...]]:
+    """The doubts by the validation frames, at most `_FRAMES` of them, and a remark where there are none."""
+    paths = manifest.where(split="val").paths()
+    some = paths[:: -(-len(paths) // _FRAMES)]
+    doubts = fit_doubts(model, some, batch_size=recipe.batch_size)
+    if doubts is not None:
+        return doubts, ()
+    return None, (
+        f"Foreign images raise no doubt by colours, texture or content: {len(some)} validation frames, and "
+        f"{MIN_FRAMES} are needed.",
+    )

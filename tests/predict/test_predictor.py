@@ -269,7 +269,8 @@ class TestNamed:
         ]
 
     @pytest.mark.filterwarnings("ignore::lag_zoo.errors.FieldOfViewWarning")
-    def test_doubts(self, named: Predictor) -> None:
+    def test_doubts(self, named: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(named, "doubts", None)  # a drawn frame may be foreign to them
         frame = draw_frame(SIZE)
         cases: dict[str, Tensor] = {
             "no lit field": torch.zeros_like(frame),
@@ -282,6 +283,7 @@ class TestNamed:
         assert named(frame)[0].warnings == ()
 
     def test_foreign_light(self, named: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(named, "doubts", None)  # else the known colours are the measure
         for light, doubted in (("lci", True), ("wli", False), (None, False)):
             monkeypatch.setattr("lag_zoo.views.colours.modality_of", lambda frame, field, light=light: light)
             (answer,) = named(draw_frame(SIZE))

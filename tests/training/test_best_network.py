@@ -13,8 +13,10 @@ from lag_zoo import files
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.listener import Advance, Listener
 from lag_zoo.training import finetune, run
+from lag_zoo.training.best_network import calibrate
 from tests.listening import EachEpoch
 from tests.networks import equal, small
+from tests.training.drawn_data import write_frames
 from tests.training.tiny import RECIPE, StopsAfterAnEpoch, WholeRun
 
 
@@ -119,3 +121,17 @@ def test_folders_change_places(tmp_path: Path) -> None:
     assert (tmp_path / "one" / "name").read_text() == "other"
     assert (tmp_path / "other" / "name").read_text() == "one"
     assert not files._exchanged(tmp_path / "one", tmp_path / "nowhere")
+
+
+class TestDoubts:
+    def test_they_are_fitted_on_the_validation_frames(self, tmp_path: Path) -> None:
+        data = write_frames(tmp_path / "frames", patients=30, each=4)  # 10 patients to validate on
+        about = calibrate(small(), data, RECIPE, progress=lambda: None)
+        assert about.doubts is not None
+        assert about.doubts.frames == 40
+        assert not any("Foreign images" in limit for limit in about.limits)
+
+    def test_too_few_frames_are_said(self, data: Manifest) -> None:
+        about = calibrate(small(), data, RECIPE, progress=lambda: None)
+        assert about.doubts is None
+        assert any("8 validation frames, and 40 are needed" in limit for limit in about.limits)
