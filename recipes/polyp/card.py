@@ -9,8 +9,9 @@ from lag_zoo.data import Manifest
 from lag_zoo.specs import Measurement
 from lag_zoo.training import Recipe
 from recipes.polyp.files import CENTRES
-from recipes.polyp.measures import LEFT_OUT
+from recipes.polyp.measures import LEFT_OUT, OUT_OF_FOLD
 from recipes.polyp.shipping import NAME
+from recipes.polyp.windows import POSITIVE_SHARE, SMALL_SHARE
 
 
 class Cost(NamedTuple):
@@ -44,7 +45,7 @@ def card(
     weights, config = trained.weights, trained.config
     first = weights.results[0]
     left_out = [r for r in weights.results if r.data in map(LEFT_OUT.format, CENTRES)]
-    pooled = [r for r in weights.results if r not in left_out]
+    pooled = [r for r in weights.results if r.data == OUT_OF_FOLD]
     validated = len(everything.where(split="val"))
     stages = ", then ".join(f"{stage.epochs} epochs ({stage.name})" for stage in recipe.stages)
     crops = f"{config.num_crops} crops" if any(stage.crops for stage in recipe.stages) else "no crops"
@@ -78,7 +79,7 @@ the sixth. A frame gives several windows, and the intervals are by group of near
 ## What is asked
 
 Windows of native pixels, from 192 on the short side up to nearly the frame, wholly inside the field of view. Positive:
-polyp pixels make up 10% of the window or more, or 2% and at least half of the frame's polyp. Negative: no polyp pixel in
+polyp pixels make up {POSITIVE_SHARE:.0%} of the window or more, or {SMALL_SHARE:.0%} and at least half of the frame's polyp. Negative: no polyp pixel in
 it, nor within 8 pixels of it. The windows scored come in crossed fours: in frame A place s holds a polyp and place t
 does not, in frame B the other way round. So frame, place, size and shape are balanced; the probes above check it. Text
 that the processor burnt over the mucosa stays in view. The small network that stood in this place until 2026-11 was asked to see a
@@ -138,13 +139,15 @@ def _left_out_table(results: Sequence[Measurement]) -> str:
 def _evidence(results: Sequence[Measurement]) -> str:
     if not results:
         return ""
-    return f"""
-## Where the evidence is
-
-The evidence map against the polyp masks, {results[0].data}.
-
-{_table(results, results[0].interval)}
-"""
+    lines = ["| what | data | value | 95% interval | n | note |", "| --- | --- | ---: | --- | ---: | --- |"]
+    for r in results:
+        interval = "" if r.low is None else f"{r.low:.3f} to {r.high:.3f}"
+        lines.append(f"| {r.metric} | {r.data} | {r.value:.3f} | {interval} | {r.n} | {r.note} |")
+    return (
+        "\n## Where the evidence is\n\nThe evidence map against the polyp masks.\n\n"
+        + "\n".join(lines)
+        + "\n"
+    )
 
 
 def _inherited(trained: Trained) -> str:

@@ -1,5 +1,6 @@
 """The numbers of the built-in model: from scores to tables, from tables to the card, and the card's own kept scores."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -142,10 +143,11 @@ def test_the_card(results: list[Measurement], tmp_path: Path) -> None:
         assert f"{result.low:.3f} to {result.high:.3f}" in page
     assert "No frame of either source is free of polyps" in page
     assert "Where the evidence is" not in page
-    with_evidence = card(
-        Trained(config=config, weights=weights), results[:1], cost, recipe, manifest, 2.5, [192, 250, 900]
-    )
-    assert "Where the evidence is" in with_evidence
+    evidence = (dataclasses.replace(results[0], metric="Pointing game", value=0.012, data="NeoPolyp"),)
+    also = dataclasses.replace(weights, results=(*results, *evidence))
+    page = card(Trained(config=config, weights=also), evidence, cost, recipe, manifest, 2.5, [192, 250, 900])
+    assert page.count("| 0.012 |") == 1, "evidence has a table of its own"
+    assert page.index("Where the evidence is") < page.index("| Pointing game | NeoPolyp | 0.012")
 
 
 def test_half_precision_but_for_statistics() -> None:
