@@ -20,6 +20,7 @@ from lag_zoo.evaluate.baselines import _REGRESSIONS
 from lag_zoo.evaluate.predictions import logits_of
 from lag_zoo.metrics.scaling import _FREQUENCIES, fit_temperature, negative_log_likelihood
 from lag_zoo.nn import LAG
+from lag_zoo.predict.evidence_maps import log_odds
 from lag_zoo.specs import LAGConfig, WeightSpec
 from lag_zoo.tasks import TASKS, decide, rules_of
 from lag_zoo.training.losses import (
@@ -60,6 +61,7 @@ UNKNOWN_TASK: dict[Any, Callable[[Any], Any]] = {
     mask_loss: lambda task: mask_loss(
         torch.zeros(1, 4, 2), torch.zeros(1, 8, 8), torch.ones(1, 2, dtype=torch.bool), task=task
     ),
+    log_odds: lambda task: log_odds(torch.zeros(1, 2, 2, 2), task=task),
     LAGConfig: lambda task: LAGConfig(backbone="x", num_classes=2, task=task),
     WeightSpec: lambda task: WeightSpec.from_dict(
         {**lag_zoo.model_info("lag_mobilenetv3_small_100_polyp").weights[0].to_dict(), "task": task}

@@ -156,7 +156,7 @@ def predict(
         others.wait()
         if others.number:
             return  # the first writes what all have found
-        called = _finish(parts, predictor.name, format, output)
+        called = _finish(parts, predictor, format, output)
         answers.failed = called[""]
         if not quiet:
             _summarise(called, output)
@@ -295,13 +295,13 @@ class _Answers:
         return row
 
 
-def _finish(parts: "ResumableOutput", model: str, format: Format, output: Path) -> Counter[str]:
+def _finish(parts: "ResumableOutput", predictor: "Predictor", format: Format, output: Path) -> Counter[str]:
     """Writes the output, whole or not at all; how many frames were called what, failures as an empty label."""
     from lag_zoo.errors import PredictionError
     from lag_zoo.files import write_whole
 
     try:
-        write_whole(output, lambda scratch: _write(parts.rows(), model, format, scratch))
+        write_whole(output, lambda scratch: _write(parts.rows(), predictor, format, scratch))
     except OSError as error:
         raise PredictionError(
             f"{output} cannot be written: {error.strerror or error}. All answers are kept in {parts.folder}: "
@@ -324,12 +324,13 @@ def _summarise(called: Counter[str], output: Path) -> None:
     out.print(f"written: {output}. {NOT_A_MEDICAL_DEVICE}")
 
 
-def _write(rows: "Rows", model: str, format: Format, path: Path) -> None:
+def _write(rows: "Rows", predictor: "Predictor", format: Format, path: Path) -> None:
     if format is Format.PARQUET:
         write_parquet(rows, path)
         return
     with path.open("w", encoding="utf-8", newline="\n") as file:
         if format is Format.TABLE:
-            Console(file=file, width=_WIDE, highlight=False).print(as_table(list(rows), model))
+            table = as_table(list(rows), predictor.name, predictor.operating_points)
+            Console(file=file, width=_WIDE, highlight=False).print(table)
         else:
             {Format.JSON: write_json, Format.JSONL: write_jsonl, Format.CSV: write_csv}[format](rows, file)

@@ -22,7 +22,7 @@ BULKY = ("boxes", "crop_weights")
 _AT_ONCE = 10_000  # rows of a Parquet file
 
 
-def as_table(rows: Sequence[Row], model: str, points: Mapping[str, float] | None = None) -> Group:
+def as_table(rows: Sequence[Row], model: str, points: Mapping[str, float]) -> Group:
     """A table of answers and failures of one model, with what a reader must know of them beneath.
 
     Args:
@@ -40,7 +40,7 @@ def as_table(rows: Sequence[Row], model: str, points: Mapping[str, float] | None
     table.add_column("notes", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in _cells(row, labels, spread, crops)))
-    return Group(Text(f"model: {model}"), table, *map(Text, _beneath(rows, spread, points or {})))
+    return Group(Text(f"model: {model}"), table, *map(Text, _beneath(rows, spread, points)))
 
 
 def write_json(rows: Iterable[Row], file: TextIO) -> None:

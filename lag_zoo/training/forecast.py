@@ -46,13 +46,13 @@ def forecast(model: LAG, job: Job, *, done: int = 0) -> float | None:
         done: epochs that are done already.
 
     Returns:
-        `None` of a run that is so short that a forecast would lengthen it by more than 5%, and of a network that is
-        compiled, whose steps cannot be timed before.
+        `None` of a run that is over, or so short that a forecast would lengthen it by more than 5%, and of a network
+        that is compiled, whose steps cannot be timed before.
     """
     left = {part: part.end - max(part.first, done) for part in job.plan if part.end > done}
     stages = {_kind(part.stage): part.stage for part in left}
     steps = sum(part.steps * epochs for part, epochs in left.items())
-    if job.recipe.compile or _COST * len(stages) > WORTH * steps:
+    if job.recipe.compile or not left or _COST * len(stages) > WORTH * steps:
         return None
     gpus = [torch.cuda.current_device()] if job.device.type == "cuda" else []
     with torch.random.fork_rng(devices=gpus):

@@ -65,8 +65,12 @@ class Amount(NamedTuple):
     quads: int
 
 
-AMOUNTS = {KVASIR: Amount(mirrored=2, quads=2), POLYPGEN: Amount(mirrored=2, quads=4)}
-LARGE, PLACES = 0.55, 8  # of the field's short side; places drawn a frame
+AMOUNTS = {KVASIR: Amount(mirrored=5, quads=2), POLYPGEN: Amount(mirrored=8, quads=4)}
+LARGE, PLACES, LEAN = (
+    0.55,
+    24,
+    3,
+)  # of the field's short side; places drawn a frame; of one label more than of the other
 
 Pair = tuple[Window, Window]
 
@@ -109,7 +113,7 @@ def training_pairs(frames: Sequence[Frame], pile: Sequence[int]) -> list[Pair]:
         chosen, amount = [frames[number] for number in numbers], AMOUNTS[source]
         found = mirrored_pairs(chosen, pairs=amount.mirrored, seed=SEED)
         places = PLACES * len(chosen)
-        found += matched_pairs(chosen, smallest=LARGE, shapes=places, per_shape=1, lean=1, seed=SEED + 1)
+        found += matched_pairs(chosen, smallest=LARGE, shapes=places, per_shape=1, lean=LEAN, seed=SEED + 1)
         pairs += [(_of_frame(one, numbers), _of_frame(other, numbers)) for one, other in found]
     return pairs
 

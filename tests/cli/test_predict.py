@@ -1,6 +1,7 @@
 """`lag-zoo predict`."""
 
 import csv
+import dataclasses
 import io
 import json
 import subprocess
@@ -11,9 +12,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+import lag_zoo
+import lag_zoo.predict.predictor as predict_module
 from lag_zoo.cli.app import app
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import DataError
+from tests.networks import as_loaded
 
 BUILT_IN = "lag_mobilenetv3_small_100_polyp"
 LABELS = ("mucosa", "polyp")
@@ -140,6 +144,19 @@ class TestPredict:
         assert f"written: {target}" in flat(ran.stdout)
         assert run(folder, "--format", format, "--output", target, "--quiet").stdout == ""
         assert flat(target.read_text(encoding="utf-8")) == flat(run(folder, "--format", format).stdout)
+
+    def test_the_operating_points_are_told_in_a_file_too(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        weights = dataclasses.replace(
+            lag_zoo.model_info(BUILT_IN).weights[0], operating_points={"polyp": 0.31}
+        )
+        model = lag_zoo.LAG("mobilenetv3_small_050", label_names=("mucosa", "polyp"), global_size=64)
+        as_loaded(model, weights)
+        monkeypatch.setattr(predict_module, "create_model", lambda name, pretrained: model)
+        run(folder, "--format", "table", "--output", tmp_path / "answers.txt")
+        said = flat((tmp_path / "answers.txt").read_text(encoding="utf-8"))
+        assert "Called at the weights' operating points (polyp from 0.310)" in said
 
     def test_an_output_that_cannot_be_written_is_told_before_the_work(self, folder: Path) -> None:
         ran = run(folder, "--output", folder / "nowhere" / "answers")

@@ -94,7 +94,7 @@ def test_its_predictions_speak_of_none() -> None:
     for answer, said in ((prediction, False), (with_crops, True)):
         screen = Console(width=200)
         with screen.capture() as shown:
-            screen.print(as_table([{**answer.to_dict(), "path": "a.png"}], "m"))
+            screen.print(as_table([{**answer.to_dict(), "path": "a.png"}], "m", {}))
         assert ("crops saw" in shown.get()) is said
 
 

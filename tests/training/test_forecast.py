@@ -72,6 +72,9 @@ def test_it_counts_all_that_is_left(data: Manifest, tmp_path: Path, monkeypatch:
     trained(data, tmp_path / "run", rest, resume=True)
     assert rest.facts[0]["time"].startswith("about 9 min,")
     assert asked[2:] == ["crops"]
+    again = Heard()
+    trained(data, tmp_path / "run", again, resume=True)
+    assert "time" not in again.facts[0], "nothing is left"
 
 
 def test_a_compiled_network_has_none(data: Manifest) -> None:
@@ -92,3 +95,10 @@ def test_it_is_near(data: Manifest, tmp_path: Path) -> None:
     amount, unit = heard.facts[0]["time"].removeprefix("about ").partition(",")[0].split()
     said = float(amount) * {"s": 1, "min": 60}[unit]
     assert took / 3 < said < took * 3
+
+
+def test_a_run_that_is_over_has_no_time_left(data: Manifest, tmp_path: Path) -> None:
+    trained(data, tmp_path / "run", Heard())
+    again = Heard()
+    trained(data, tmp_path / "run", again, resume=True)
+    assert "time" not in again.facts[0]
