@@ -137,8 +137,8 @@ def rated(predictor: Predictor, name: str, images: Iterable[Tensor]) -> Row:
 def table(rows: Sequence[Row]) -> list[str]:
     """Rows with a 95% Wilson interval of the share with any doubt."""
     lines = [
-        f"| images | n | any doubt | {' | '.join(KINDS)} |",
-        "| --- | ---: | --- |" + " ---: |" * len(KINDS),
+        f"| images | n | trained on | any doubt | {' | '.join(KINDS)} |",
+        "| --- | ---: | ---: | --- |" + " ---: |" * len(KINDS),
     ]
     for row in rows:
         each = " | ".join(str(row.each[kind]) for kind in KINDS)

@@ -54,8 +54,8 @@ def _watching(backbone: nn.Module, name: str) -> Iterator[list[Tensor]]:
 
     def look(layer: nn.Module, given: object, output: Tensor) -> None:
         if threading.get_ident() == me:  # another thread may run the same network
-            channels = output if last or output.ndim == 3 else output.flatten(2).transpose(1, 2)
-            seen.append(channels.flatten(1, -2).mean(1))
+            places = tuple(range(1, output.ndim - 1)) if last or output.ndim == 3 else (2, 3)
+            seen.append(output.mean(places))
 
     handle = backbone.get_submodule(name).register_forward_hook(look)
     try:

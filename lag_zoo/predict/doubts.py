@@ -5,7 +5,9 @@ those of the frames. A limit lies well beyond the fitted frames, because the nex
 docs/guides/foreign-input.md has the rates.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -173,6 +175,15 @@ def _normal(values: Array) -> tuple[Array, Array]:
     return centre, np.linalg.inv(np.linalg.cholesky(correlations)) / spread
 
 
+@lru_cache(maxsize=16)
+def _matrix(triangle: tuple[float, ...]) -> Array:
+    """The lower triangular matrix with these entries, row by row."""
+    side = math.isqrt(2 * len(triangle))
+    matrix = np.zeros((side, side))
+    matrix[np.tril_indices(side)] = triangle
+    return matrix
+
+
 def _distances(values: Array, centre: Array, whitening: Array) -> Array:
     """Distances (n,) of values (n, k) from a centre, by root mean square."""
     return np.sqrt((((values - centre) @ whitening.T) ** 2).mean(1))  # type: ignore[no-any-return]
@@ -208,9 +219,7 @@ def feature_doubts(means: Array, known: KnownFeatures) -> tuple[str, ...]:
             f"the layer {known.layer!r} has {len(means)} channels, and the doubts of these weights know {count}: they "
             "were fitted on another network"
         )
-    whitening = np.zeros((count, count))
-    whitening[np.tril_indices(count)] = known.whitening
-    distance = float(_distances(folded, np.array(known.centre), whitening)[0])
+    distance = float(_distances(folded, np.array(known.centre), _matrix(known.whitening))[0])
     if distance <= known.distance:
         return ()
     return (
