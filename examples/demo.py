@@ -35,11 +35,12 @@ def main(picture: Path) -> None:
             "Frames: four of Kvasir-SEG, CC BY 4.0 (examples/frames), that the weights were not trained on."
         )
         paths = [folder / name for name in truth]
-    answers = list(lag_zoo.Predictor(MODEL, evidence=["polyp"]).iter(paths))
+    predictor = lag_zoo.Predictor(MODEL, evidence=["polyp"])
+    answers = list(predictor.iter(paths))
     if not answers:
         raise SystemExit(f"no image found in {folder}")
     rows = [{**answer.to_dict(), "path": str(answer.path.relative_to(folder))} for answer in answers]
-    console().print(as_table(rows, MODEL))
+    console().print(as_table(rows, MODEL, predictor.operating_points))
     seen = [answer for answer in answers if not isinstance(answer, Failure)]
     if not seen:
         raise SystemExit("none of the files could be read")

@@ -154,10 +154,11 @@ def _check_features(model: LAG) -> None:
         hidden, (*rows, model.head_hidden_size), "forward_head(pre_logits=True) gives features that"
     )
     _require_close(model.forward_head(features), logits, "forward_head(forward_features(x)) and forward(x)")
+    labels = [i for i in range(model.num_classes) if i != model.background_index]
     _require_close(
-        model.pooled(model.scored(hidden)),
-        logits,
-        "scored() and pooled() of the pre-logits, and forward(x)",
+        model.pooled(model.get_classifier()(hidden))[:, labels],
+        logits[:, labels],
+        "get_classifier() on the pre-logits and forward(x)",
     )
 
 

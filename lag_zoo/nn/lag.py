@@ -296,9 +296,9 @@ class LAG(nn.Module):
     def scored(self, hidden: Tensor) -> Tensor:
         """The classifier's input (..., hidden_dim) -> scores (..., num_classes); the background label's are 0."""
         scores: Tensor = self.head(hidden)
-        if self.config.background is None:
+        at = self.background_index
+        if at is None:
             return scores
-        at = (self.label_names or ()).index(self.config.background)
         before, own, after = scores.tensor_split([at, at + 1], dim=-1)
         return torch.cat([before, torch.zeros_like(own), after], dim=-1)
 
@@ -351,6 +351,12 @@ class LAG(nn.Module):
     def label_names(self) -> tuple[str, ...] | None:
         """One name an output."""
         return self.config.label_names
+
+    @property
+    def background_index(self) -> int | None:
+        """The number of the background label; `None`: there is none."""
+        named, background = self.label_names or (), self.config.background
+        return None if background is None else named.index(background)
 
     @property
     def pretrained_cfg(self) -> dict[str, Any]:
