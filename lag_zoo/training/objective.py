@@ -21,8 +21,8 @@ class Objective:
 
     The loss of an update is that of one large batch, however many micro-batches and processes share it: the label loss
     is divided by the weight of all its frames together, and the loss of the masks by the number of labels that masks
-    mark in all of them. Only the alignment of modalities compares the frames of one
-    micro-batch; it is averaged over them.
+    mark in all of them. Only the alignment of modalities compares the frames of one micro-batch; it is averaged over
+    them.
 
     Args:
         frames: numbers of the frames that the stage trains on (n,), whose labels are balanced.

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from recipes.locks import mine
 from recipes.polyp.files import (
     ALL,
     CENTRE_MANIFESTS,
@@ -22,7 +23,7 @@ from recipes.polyp.files import (
     write_windows,
 )
 from recipes.polyp.publish import publish
-from recipes.polyp.runs import mine, train
+from recipes.polyp.runs import train
 
 REPORT = "report"
 PARTS = {"folds": FOLD_MANIFESTS, "centres": CENTRE_MANIFESTS, **{name: (name,) for name in MANIFESTS}}

@@ -1,11 +1,9 @@
 """The runs of the recipe: one for each manifest, trained and scored, shared among processes and kept once done."""
 
 import dataclasses
-import fcntl
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from lag_zoo.listener import Listener
 from lag_zoo.training import finetune, load_recipe
 from lag_zoo.training.cross_validation import SCORES, fold_scores
 from lag_zoo.training.run_folder import BEST, METRICS, RECIPE, VALIDATION
+from recipes.locks import mine
 from recipes.polyp.files import ALL, MANIFESTS, Listed, listed_frames, opened
 
 RECIPE_FILE = Path(__file__).with_name("polyp.yaml")
@@ -35,20 +34,6 @@ def is_done(part: str, out: Path) -> bool:
     folder = folder_of(part, out)
     files = (VALIDATION,) if part == ALL else (VALIDATION, SCORES, WHOLE)
     return all((folder / file).is_file() for file in files)
-
-
-@contextmanager
-def mine(part: str, out: Path) -> Iterator[bool]:
-    """Whether this process may make the part: no other is at it. A process that is killed lets go of it."""
-    locks = out / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with (locks / part).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 def train(part: str, folders: Mapping[str, Path], out: Path) -> None:

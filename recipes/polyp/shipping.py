@@ -4,10 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from safetensors.torch import save_file
-from torch import Tensor, nn
-
 import lag_zoo.catalogue
 import lag_zoo.weights.builtin
 from lag_zoo.catalogue.backbones import BACKBONES
@@ -18,8 +14,10 @@ from lag_zoo.nn import LAG
 from lag_zoo.provenance import KnownFrames, frame_digest
 from lag_zoo.specs import DatasetRef, Measurement, WeightSpec
 from lag_zoo.weights.digests import digest_of
+from lag_zoo.weights.files import write_weights
 from lag_zoo.weights.golden import Golden, answers
 from recipes.polyp.windows import Frame
+from tools.builtin_backbone import in_half_precision
 
 NAME, TAG = "lag_tf_efficientnet_lite0_polyp", "kvasir_polypgen"
 BUILTIN = Path(lag_zoo.weights.builtin.__file__).parent
@@ -72,32 +70,16 @@ def ship(model: LAG, results: Sequence[Measurement], frames: Sequence[Frame]) ->
 
 def _save(model: LAG) -> tuple[LAG, dict[str, str]]:
     """The network as a user has it, from files written, and their SHA-256."""
-    state = halved(model)
+    state = in_half_precision(model.state_dict())
     shipped = LAG.from_config(model.config).eval()
     shipped.load_state_dict({k: t.float() if t.is_floating_point() else t for k, t in state.items()})
     frame = draw_frame((96, 96), seed=0)[None]
     weights, example = BUILTIN / f"{NAME}.safetensors", BUILTIN / f"{NAME}_golden.safetensors"
-    save_file(state, weights, metadata={"format": "pt"})
+    write_weights(weights, state)
     Golden(frame, answers(shipped, frame)).save(example)
     for path in (weights, example):
         path.chmod(0o644)
     return shipped, {path.name: digest_of(path) for path in (weights, example)}
-
-
-def halved(model: nn.Module) -> dict[str, Tensor]:
-    """The state of a network in fp16, but for the statistics of its batch norms."""
-    statistics = {
-        f"{name}.{key}"
-        for name, module in model.named_modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm)
-        for key in ("running_mean", "running_var")
-    }
-    return {
-        key: (tensor.half() if tensor.is_floating_point() and key not in statistics else tensor)
-        .detach()
-        .clone(memory_format=torch.contiguous_format)
-        for key, tensor in model.state_dict().items()
-    }
 
 
 def _specification(model: LAG, files: dict[str, str], results: Sequence[Measurement]) -> WeightSpec:

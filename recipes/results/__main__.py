@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 
+from recipes.locks import mine
 from recipes.results import plan
 from recipes.results.collect import collect, task_rows
 from recipes.results.comparing import winners
@@ -31,7 +32,7 @@ from recipes.results.floors import write_floors
 from recipes.results.readouts import TASKS as READ_OUT
 from recipes.results.readouts import readouts
 from recipes.results.report import write
-from recipes.results.runs import Run, mine, train
+from recipes.results.runs import Run, train
 from recipes.results.tables import COSTS, READOUTS, frame_rows, read_rows, table_of, write_rows
 
 

@@ -2,14 +2,11 @@
 
 import dataclasses
 import datetime
-import fcntl
 import functools
 import json
 import platform
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +16,7 @@ from lag_zoo.factory import create_model
 from lag_zoo.files import write_whole
 from lag_zoo.training.cross_validation import SCORES, fold_scores
 from lag_zoo.training.run_folder import BEST, DATA, ENVIRONMENT, LAST, METRICS
+from recipes.locks import mine
 from recipes.results.data import opened
 from recipes.results.plan import Contender, Task
 
@@ -49,20 +47,6 @@ class Run(NamedTuple):
         """Read what it took and came to."""
         found: dict[str, Any] = json.loads((self.folder(out) / ABOUT).read_text(encoding="utf-8"))
         return found
-
-
-@contextmanager
-def mine(name: str, out: Path) -> Iterator[bool]:
-    """Whether this process may do what has this name: no other is at it. A process that is killed lets go of it."""
-    locks = out / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with (locks / name.replace("/", "-")).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 def train(run: Run, out: Path) -> None:

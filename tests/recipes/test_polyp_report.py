@@ -15,13 +15,14 @@ from lag_zoo.evaluate import Calibration, Scores
 from lag_zoo.specs import DatasetRef, LAGConfig, Measurement, WeightSpec
 from lag_zoo.training import Recipe, Stage
 from lag_zoo.training.cross_validation import SCORES
+from recipes.locks import mine
 from recipes.polyp import publish, tables
 from recipes.polyp.card import Cost, card
 from recipes.polyp.files import CENTRE_MANIFESTS, CENTRES, FOLD_MANIFESTS, FRAMES, Listed
 from recipes.polyp.measures import Occasion, measured
-from recipes.polyp.runs import WHOLE, folder_of, mine
-from recipes.polyp.shipping import halved
+from recipes.polyp.runs import WHOLE, folder_of
 from recipes.polyp.tables import Tables, keep, kept
+from tools.builtin_backbone import in_half_precision
 
 OCCASION = Occasion("2026-11-27", "0" * 40)
 PLACES = ("1_2_301_302", "30_40_330_340", "5_6_305_306", "50_60_350_360")
@@ -151,7 +152,7 @@ def test_the_card(results: list[Measurement], tmp_path: Path) -> None:
 
 
 def test_half_precision_but_for_statistics() -> None:
-    state = halved(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)))
+    state = in_half_precision(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).state_dict())
     assert {key for key, value in state.items() if value.dtype == torch.float32} == {
         "1.running_mean",
         "1.running_var",
