@@ -16,12 +16,13 @@ from lag_zoo.data.images import read_image
 from lag_zoo.errors import DataError
 from lag_zoo.evaluate.scores import Calibration, Scores
 from lag_zoo.specs import LAGConfig
+from recipes.locks import mine
 from recipes.results import areas, costs, plan, readouts, report
 from recipes.results.__main__ import finalists, first_seed, more_seeds
 from recipes.results.collect import collect, every_run
 from recipes.results.comparing import difference, measure, winners
 from recipes.results.data import folder_of, opened
-from recipes.results.runs import ABOUT, WITHOUT_CROPS, Run, mine
+from recipes.results.runs import ABOUT, WITHOUT_CROPS, Run
 from recipes.results.tables import frame_rows, read_rows, read_table, write_rows
 
 TASK = plan.task_of("neopolyp")
