@@ -65,12 +65,9 @@ class Amount(NamedTuple):
     quads: int
 
 
-AMOUNTS = {KVASIR: Amount(mirrored=5, quads=2), POLYPGEN: Amount(mirrored=8, quads=4)}
-LARGE, PLACES, LEAN = (
-    0.55,
-    24,
-    3,
-)  # of the field's short side; places drawn a frame; of one label more than of the other
+AMOUNTS = {KVASIR: Amount(mirrored=3, quads=2), POLYPGEN: Amount(mirrored=5, quads=4)}
+LARGE = 0.55  # of the field's short side
+PLACES, LEAN = 16, 2  # places drawn a frame; windows of one label more than of the other
 
 Pair = tuple[Window, Window]
 
