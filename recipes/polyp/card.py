@@ -94,6 +94,9 @@ polyp in a whole frame without one is not known.
   {hours:.1f} hours for the five folds, the six hospitals and the weights that ship.
 - The weights that ship were trained on nine tenths of the frames; the rest, {validated} windows, chose epoch, temperature and threshold.
   Scores over frames of Kvasir-SEG or PolypGen are therefore apparent, and are marked `in_training_data`.
+- Eight runs on the folds 1 and 2 came before these. They settled what counts as a polyp in view (a tenth of the window;
+  at first a twentieth), the number of windows, the epochs, the size of the input (192 or 256) and the loss on masks.
+  Validation and test scores were seen, so the numbers of these two folds may be a little too good; those of the hospitals are not.
 
 Operating point: probability of polyp {weights.operating_points["polyp"]:.3f}, by Youden's index on those {validated} windows. Temperature: {weights.temperature:.2f}.
 

@@ -1,5 +1,6 @@
 """From the runs to what ships: the kept scores, the results, the weights with all that travels with them, the card."""
 
+import dataclasses
 import json
 import platform
 import statistics
@@ -16,11 +17,12 @@ from lag_zoo.data.phantom import draw_frame
 from lag_zoo.files import write_whole
 from lag_zoo.nn import LAG
 from lag_zoo.predict import Predictor
-from lag_zoo.specs import Measurement
+from lag_zoo.predict.doubts import fit_doubts
+from lag_zoo.specs import Measurement, WeightSpec
 from lag_zoo.training import load_recipe
 from lag_zoo.training.run_folder import BEST, RECIPE
 from recipes.polyp.card import Cost, card
-from recipes.polyp.files import ALL, listed_frames, opened
+from recipes.polyp.files import ALL, frame_of, listed_frames, opened
 from recipes.polyp.measures import Occasion, floors, measured
 from recipes.polyp.runs import folder_of, hours_spent
 from recipes.polyp.shipping import NAME, ship
@@ -43,6 +45,7 @@ def publish(folders: Mapping[str, Path], out: Path) -> None:
     results = [*measured(tables, occasion), *floors(tables, frames, occasion)]
     folder, evidence = folder_of(ALL, out), _evidence()
     model = create_model(f"local-dir:{folder / BEST}", pretrained=True)
+    model.weight_spec = _doubting(model, folders, out)
     trained = ship(model, [*results, *evidence], frames)
     recipe, hours, cost = load_recipe(folder / RECIPE), hours_spent(out), cost_of(model)
     sides = (tables.windows.boxes[:, 2:] - tables.windows.boxes[:, :2]).min(axis=1)
@@ -56,6 +59,19 @@ def publish(folders: Mapping[str, Path], out: Path) -> None:
     shown = np.percentile(sides, [0, 50, 100]).tolist()
     write_whole(CARD, card(trained, evidence, cost, recipe, opened(out, ALL), hours, shown))
     print(f"written: {CARD} and what it speaks of")
+
+
+def _doubting(model: LAG, folders: Mapping[str, Path], out: Path) -> WeightSpec:
+    """The specification of the run, with doubts that know whole frames as well as windows: users have frames."""
+    run = model.weight_spec
+    if run is None:
+        raise ValueError("the run left no specification of its weights: train the part `all` to its end")
+    windows = [row.image for row in opened(out, ALL).where(split="val")]
+    files = {one.frame: folders[one.source] / one.image for one in listed_frames(out)}
+    frames = dict.fromkeys(files[frame_of(window)] for window in windows)
+    return dataclasses.replace(
+        run, doubts=fit_doubts(model, [*(out / window for window in windows), *frames])
+    )
 
 
 def _evidence() -> list[Measurement]:
