@@ -30,6 +30,7 @@ _HOMES = {
     "evidence": "predict",
     "find_field_of_view": "views",
     "finetune": "training",
+    "keep_freed_memory": "memory",
     "list_models": "registry",
     "model_info": "registry",
     "push_to_hub": "publishing",
@@ -61,6 +62,7 @@ __all__ = [
     "evidence",
     "find_field_of_view",
     "finetune",
+    "keep_freed_memory",
     "list_models",
     "model_info",
     "push_to_hub",
@@ -77,6 +79,7 @@ if typing.TYPE_CHECKING:
     from lag_zoo.errors import LagZooError
     from lag_zoo.evaluate import evaluate_predictions
     from lag_zoo.factory import create_model, create_transform, register_with_timm
+    from lag_zoo.memory import keep_freed_memory
     from lag_zoo.nn import LAG, CropEnsemble
     from lag_zoo.predict import Prediction, Predictor, evidence
     from lag_zoo.publishing import push_to_hub, save_pretrained, verify

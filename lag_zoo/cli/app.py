@@ -52,6 +52,7 @@ def run() -> None:
     What other libraries remark is left out, unless Python is told to show it (`python -W default -m lag_zoo.cli`).
     """
     _spell_out_what_cannot_be_encoded()
+    lag_zoo.keep_freed_memory()
     warnings.showwarning = _print_warning
     if not sys.warnoptions:
         for name in _TALKATIVE:

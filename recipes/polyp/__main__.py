@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+import lag_zoo
 from recipes.locks import mine
 from recipes.polyp.files import (
     ALL,
@@ -39,6 +40,7 @@ def main() -> None:
     arguments = parser.parse_args()
     folders = {source: getattr(arguments, source) for source in SOURCES}
     torch.set_num_threads(1)
+    lag_zoo.keep_freed_memory()
     with mine("windows", arguments.out) as free:
         if not free:
             parser.error("another process is cutting the windows: start this one when it is done")

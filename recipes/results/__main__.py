@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 
+import lag_zoo
 from recipes.locks import mine
 from recipes.results import plan
 from recipes.results.collect import collect, task_rows
@@ -142,6 +143,7 @@ def main() -> None:
         if unknown := set(arguments.parts) - set(PARTS):
             parser.error(f"no part {', '.join(unknown)}; parts are {', '.join(PARTS)}")
         torch.set_num_threads(1)
+        lag_zoo.keep_freed_memory()
         for part in arguments.parts or PARTS:
             PARTS[part](arguments.shared, arguments.out)
 
