@@ -86,7 +86,7 @@ def _finding(words: str, one: str, other: str, tables: Mapping[Task, Table]) -> 
         if (less := difference(table, one.format(*task.sizes), other.format(*task.sizes))) is not None
     }
     if found:
-        told = "; ".join(f"{task.name} {_signed(less)}" for task, less in found.items())
+        told = "; ".join(f"{task.name} {signed(less)}" for task, less in found.items())
         yield f"- **{words}: {_verdict(found.values())}.** {told}."
 
 
@@ -141,9 +141,9 @@ def _networks(task: Task, table: Table, folder: Path) -> str:
         found = measure(table, name)
         if found is not None:
             own = [
-                _signed(difference(table, name, other)) if name != other else "" for other in (small, large)
+                signed(difference(table, name, other)) if name != other else "" for other in (small, large)
             ]
-            crops = _signed(difference(table, name, name + WITHOUT))
+            crops = signed(difference(table, name, name + WITHOUT))
             seeds = ", ".join(f"{value:.3f}" for value in found.by_seed) if len(found.by_seed) > 1 else ""
             cells = [in_words(name), _auroc(found), seeds, *own, crops, *_cost(task, name, folder)]
             lines.append(f"| {' | '.join(cells)} |")
@@ -152,7 +152,7 @@ def _networks(task: Task, table: Table, folder: Path) -> str:
 
 def _auroc(found: Measured) -> str:
     some = "" if len(found.folds) == plan.FOLDS else f", folds {', '.join(map(str, found.folds))} only"
-    return _shown(found.auroc) + some
+    return shown(found.auroc) + some
 
 
 def _cost(task: Task, name: str, folder: Path) -> list[str]:
@@ -175,12 +175,12 @@ def _controls(task: Task, table: Table) -> Iterator[str]:
         blurred = difference(table, name + LOW_PASS, plain)
         if blurred is not None:
             lines.append(
-                f"- {_capital(in_words(name + LOW_PASS))}, less {in_words(plain)}: {_signed(blurred)}. {_stays(blurred)}"
+                f"- {_capital(in_words(name + LOW_PASS))}, less {in_words(plain)}: {signed(blurred)}. {_stays(blurred)}"
             )
         elsewhere = difference(table, name, name + RANDOM)
         if elsewhere is not None:
             lines.append(
-                f"- {_capital(in_words(name))}, less itself with crops at random places: {_signed(elsewhere)}."
+                f"- {_capital(in_words(name))}, less itself with crops at random places: {signed(elsewhere)}."
             )
     if lines:
         yield "\n".join(
@@ -237,8 +237,8 @@ def _readouts(folder: Path) -> Iterator[str]:
         cells = [head]
         for table in there.values():
             found = measure(table, head)
-            cells.append("" if found is None else _shown(found.auroc))
-            cells.append("" if head == heads[0] else _signed(difference(table, head, heads[0])))
+            cells.append("" if found is None else shown(found.auroc))
+            cells.append("" if head == heads[0] else signed(difference(table, head, heads[0])))
         lines.append(f"| {' | '.join(cells)} |")
     yield "\n".join(lines)
     yield "\n".join(line for claim in _OF_HEADS for line in _finding(*claim, there))
@@ -283,9 +283,11 @@ def _capital(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _shown(found: Interval) -> str:
+def shown(found: Interval) -> str:
+    """Show a value with its interval."""
     return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
-def _signed(less: Difference | None) -> str:
+def signed(less: Difference | None) -> str:
+    """Show a difference with its sign and interval; nothing of none."""
     return "" if less is None else f"{less.value:+.3f} ({less.low:+.3f} to {less.high:+.3f})"
