@@ -66,7 +66,7 @@ def _doubting(model: LAG, folders: Mapping[str, Path], out: Path) -> WeightSpec:
     run = model.weight_spec
     if run is None:
         raise ValueError("the run left no specification of its weights: train the part `all` to its end")
-    windows = [row.image for row in opened(out, ALL).where(split="val")]
+    windows = [row.image for row in opened(out, ALL).where(split="val").frames]
     files = {one.frame: folders[one.source] / one.image for one in listed_frames(out)}
     frames = dict.fromkeys(files[frame_of(window)] for window in windows)
     return dataclasses.replace(
