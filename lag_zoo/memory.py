@@ -22,9 +22,8 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether it was done; only Linux with glibc can, and elsewhere nothing changes.
 
-    Example:
-        >>> import lag_zoo
-        >>> kept = lag_zoo.keep_freed_memory()  # before the first batch
+    >>> import lag_zoo
+    >>> kept = lag_zoo.keep_freed_memory()  # before the first batch
     """
     if sys.platform != "linux":
         return False
