@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 
 import lag_zoo
+from recipes.results.plan import TASKS
 from recipes.results.tables import frame_rows, write_rows
-from recipes.tuning.plan import TASKS
 from recipes.tuning.report import CANDIDATE_TABLE, FOLDER, PEER_TABLE, write
 from recipes.tuning.runs import candidate_scores, meet_timm, peer_scores, try_candidates
 

@@ -10,27 +10,14 @@ from typing import Any
 
 from lag_zoo.data import Manifest
 from lag_zoo.training import Recipe, load_recipe
-from recipes.results.plan import FOLDS, TASKS, Task
-
-__all__ = [
-    "CANDIDATES",
-    "EPOCHS",
-    "FOLDS",
-    "INNER_FOLDS",
-    "TASKS",
-    "Task",
-    "candidates",
-    "finetune",
-    "key_of",
-    "some_of",
-]
+from recipes.results.plan import Task
 
 INNER_FOLDS = 3
 EPOCHS = {"neopolyp": 15, "chgastro": 15, "windows": 4}
 """Of a candidate, and of each of the two stages of `finetune`."""
 
 EVERY = {"windows": 4}
-"""Of a task with many frames, every so manieth group takes part."""
+"""Of a task with many frames only each fourth group takes part."""
 
 CANDIDATES: Mapping[str, Mapping[str, Any]] = {
     "as it was": {},

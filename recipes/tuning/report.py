@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from recipes.results.comparing import difference, measure
+from recipes.results.plan import TASKS
 from recipes.results.report import shown, signed
 from recipes.results.tables import Table, read_table
-from recipes.tuning.plan import CANDIDATES, EPOCHS, INNER_FOLDS, TASKS, key_of
+from recipes.tuning.plan import CANDIDATES, EPOCHS, INNER_FOLDS, key_of
 from recipes.tuning.runs import FINETUNE, TIMM
 
 PAGE = Path(__file__).parents[2] / "docs" / "tuning.md"

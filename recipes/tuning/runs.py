@@ -7,8 +7,9 @@ from lag_zoo.evaluate.scores import Scores
 from lag_zoo.training.cross_validation import cross_validate, fold_scores
 from recipes.locks import mine
 from recipes.results.data import opened, write_folds
+from recipes.results.plan import FOLDS, Task
 from recipes.tuning import timm_loop
-from recipes.tuning.plan import FOLDS, INNER_FOLDS, Task, candidates, finetune, some_of
+from recipes.tuning.plan import INNER_FOLDS, candidates, finetune, some_of
 
 FINETUNE, TIMM = "finetune", "timm"
 
