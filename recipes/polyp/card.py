@@ -96,7 +96,7 @@ polyp in a whole frame without one is not known.
   Scores over frames of Kvasir-SEG or PolypGen are therefore apparent, and are marked `in_training_data`.
 - Eight runs on the folds 1 and 2 came before these. They settled what counts as a polyp in view (a tenth of the window;
   at first a twentieth), the number of windows, the epochs, the size of the input (192 or 256) and the loss on masks.
-  Validation and test scores were seen, so the numbers of these two folds may be a little too good; those of the hospitals are not.
+  Validation and test scores were seen, so the numbers may be a little too good, most of all those of these two folds.
 
 Operating point: probability of polyp {weights.operating_points["polyp"]:.3f}, by Youden's index on those {validated} windows. Temperature: {weights.temperature:.2f}.
 
@@ -142,12 +142,12 @@ def _left_out_table(results: Sequence[Measurement]) -> str:
 def _evidence(results: Sequence[Measurement]) -> str:
     if not results:
         return ""
-    lines = ["| what | data | value | 95% interval | n | note |", "| --- | --- | ---: | --- | ---: | --- |"]
+    lines = ["| what | value | 95% interval | n | note |", "| --- | ---: | --- | ---: | --- |"]
     for r in results:
         interval = "" if r.low is None else f"{r.low:.3f} to {r.high:.3f}"
-        lines.append(f"| {r.metric} | {r.data} | {r.value:.3f} | {interval} | {r.n} | {r.note} |")
+        lines.append(f"| {r.metric} | {r.value:.3f} | {interval} | {r.n} | {r.note} |")
     return (
-        "\n## Where the evidence is\n\nThe evidence map against the polyp masks.\n\n"
+        f"\n## Where the evidence is\n\nThe evidence map against the polyp masks: {results[0].data}.\nBy `{results[0].command}`.\n\n"
         + "\n".join(lines)
         + "\n"
     )
