@@ -4,7 +4,7 @@ torch.hub lists the public callables of this module, so the entries are made on 
 else here is public. It does not install the package: it puts this folder on the path, and looks for what
 `dependencies` names.
 
-    torch.hub.load("path/to/lag_zoo", "lag_mobilenetv3_small_100_polyp", source="local", pretrained=True)
+    torch.hub.load("path/to/lag_zoo", "lag_tf_efficientnet_lite0_polyp", source="local", pretrained=True)
     torch.hub.load("OWNER/lag_zoo", "predictor", trust_repo=True)(["frame.tif"])
 
 OWNER is a placeholder for the account on GitHub: the project is not published there yet. Without `trust_repo=True`
@@ -23,7 +23,7 @@ dependencies = ["torch", "torchvision", "timm", "huggingface_hub", "safetensors"
 _SPECS = {spec.name: spec for spec in _CATALOGUE}
 
 
-def predictor(name: str = "lag_mobilenetv3_small_100_polyp", **options: _Any) -> "_lag_zoo.Predictor":
+def predictor(name: str = "lag_tf_efficientnet_lite0_polyp", **options: _Any) -> "_lag_zoo.Predictor":
     """predictor. From images to answers: probabilities, the label, where the crops lay, and what to doubt.
 
     Arguments: the name of a model that has weights, or `hf-hub:org/repo`, `local-dir:path`; by default the one whose

@@ -16,7 +16,7 @@ from lag_zoo.data import find_images
 from lag_zoo.drawing import side_by_side
 from lag_zoo.predict import Failure
 
-MODEL = "lag_mobilenetv3_small_100_polyp"
+MODEL = "lag_tf_efficientnet_lite0_polyp"
 FRAMES = Path(__file__).with_name("frames")
 SHOWN = {"polyp.jpg": "polyp", "polyp_hd.jpg": "polyp", "mucosa.jpg": "mucosa", "mucosa_hd.jpg": "mucosa"}
 """What the frames of `examples/frames` truly show."""

@@ -66,7 +66,7 @@ def create_model(
 
     >>> create_model("lag_mobilenetv3_small_100", label_names=["normal", "IM"]).num_classes
     2
-    >>> model = create_model("lag_mobilenetv3_small_100_polyp", pretrained=True, label_names=["no ulcer", "ulcer"])
+    >>> model = create_model("lag_tf_efficientnet_lite0_polyp", pretrained=True, label_names=["no ulcer", "ulcer"])
     >>> model.load_report.missing, model.load_report.replaced_labels
     (('head.weight', 'head.bias'), ('mucosa', 'polyp'))
     """
@@ -147,7 +147,7 @@ def create_transform(
         views: to `Views`, unbatched; `False`: to the raw frame (3, H, W), of which the network makes views itself.
 
     >>> import numpy as np
-    >>> transform = create_transform("lag_mobilenetv3_small_100_polyp")
+    >>> transform = create_transform("lag_resnet50_lci")
     >>> transform(np.zeros((300, 400, 3), np.uint8) + 99).crops.shape
     torch.Size([10, 3, 64, 64])
     """

@@ -178,7 +178,7 @@ def verify(name: str) -> float:
     Raises:
         WeightsError: there are no such weights, they are not the ones vouched for, or they answer otherwise.
 
-    >>> verify("lag_mobilenetv3_small_100_polyp") < 1e-3
+    >>> verify("lag_tf_efficientnet_lite0_polyp") < 1e-3
     True
     """
     model = create_model(name, pretrained=True)

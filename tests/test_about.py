@@ -31,7 +31,7 @@ WORDS = st.builds(
 
 
 def weights(**fields: object) -> WeightSpec:
-    built_in = lag_zoo.model_info("lag_mobilenetv3_small_100_polyp").weights[0]
+    built_in = lag_zoo.model_info("lag_tf_efficientnet_lite0_polyp").weights[0]
     return dataclasses.replace(built_in, **fields)  # type: ignore[arg-type]
 
 

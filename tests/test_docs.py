@@ -49,7 +49,7 @@ def folder_of_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # the Hub's client's own
 @pytest.mark.usefixtures("folder_of_frames")
 def test_the_code_runs(document: str, hub: HubServer, tmp_path: Path) -> None:
-    built_in = lag_zoo.create_model("lag_mobilenetv3_small_100_polyp", pretrained=True)
+    built_in = lag_zoo.create_model("lag_tf_efficientnet_lite0_polyp", pretrained=True)
     hub.add_folder("someone/my-endoscopy-lag", lag_zoo.save_pretrained(built_in, tmp_path / "published"))
     blocks = _blocks(ROOT / document)
     assert blocks, f"{document} has no python block"
@@ -143,9 +143,15 @@ def _draw_examinations(folder: Path) -> None:
 
 def test_the_number_in_the_readme_is_the_one_that_was_measured() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    result = lag_zoo.model_info("lag_mobilenetv3_small_100_polyp").measured_results[0]
+    result = lag_zoo.model_info("lag_tf_efficientnet_lite0_polyp").measured_results[0]
     assert (
         f"{result.metric} {result.value:.3f} (95% interval {result.low:.3f} to {result.high:.3f}; "
         f"{result.n} {result.unit}, out of fold, {result.date})"
     ) in text
     assert f"printed at revision {result.revision[:7]}" in text
+    every = lag_zoo.model_info("lag_tf_efficientnet_lite0_polyp").measured_results
+    left_out = [r.value for r in every if r.metric.startswith("AUROC") and "left out" in r.data]
+    assert len(left_out) == 6
+    assert f"in six hospitals that it was not trained in {min(left_out):.3f} to {max(left_out):.3f}" in text
+    (found,) = (r for r in every if r.metric == "Sensitivity on whole frames" and "left out" not in r.data)
+    assert f"it finds {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) of the polyps in {found.n} whole" in text

@@ -17,7 +17,7 @@ from lag_zoo.errors import InvalidConfigError
 from lag_zoo.nn.devices import describe_device, present_device
 from tests.training.drawn_data import write_frames
 
-BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+BUILT_IN = "lag_tf_efficientnet_lite0_polyp"
 SMALL = [
     "fields.global_size=32",
     "fields.num_crops=2",

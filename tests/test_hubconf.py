@@ -15,7 +15,7 @@ from lag_zoo.catalogue import CATALOGUE
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.specs import LAGConfig, ModelSpec
 
-BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+BUILT_IN = "lag_tf_efficientnet_lite0_polyp"
 # torch.hub tells on standard error what it takes from its cache, and warns of nothing that concerns us.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.hub")
 

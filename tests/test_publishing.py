@@ -15,7 +15,7 @@ import lag_zoo
 from lag_zoo.errors import InvalidConfigError, LagZooError, WeightsIntegrityError, WeightsMismatchError
 from tests.networks import equal, small
 
-BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+BUILT_IN = "lag_tf_efficientnet_lite0_polyp"
 FILES = ["README.md", "config.json", "golden.safetensors", "model.safetensors"]
 
 
@@ -60,15 +60,16 @@ def test_what_was_measured_stays_only_with_the_very_weights(tmp_path: Path) -> N
     assert other is not None
     assert other.results == ()
     assert [data.id for data in other.training_data] == ["ours"]
-    assert other.initialised_from == (f"the built-in {BUILT_IN}.kvasir_seg",)
-    assert [data.id for data in other.seen_data] == ["kvasir-seg", "ours"]
-    assert other.backbone_licence == "CC-BY-4.0"
+    assert other.initialised_from == (
+        f"the built-in {BUILT_IN}.kvasir_polypgen",
+        "the built-in tf_efficientnet_lite0.in1k",
+    )
+    assert [data.id for data in other.seen_data] == ["imagenet-1k", "kvasir-seg", "polypgen", "ours"]
+    assert other.backbone_licence == "CC-BY-4.0, apache-2.0"
     card = (tmp_path / "other" / "README.md").read_text()
     assert "None were measured." in card
-    assert (
-        f"Initialised from the built-in {BUILT_IN}.kvasir_seg, trained on:\n\n- kvasir-seg: Kvasir-SEG"
-        in card
-    )
+    assert f"Initialised from the built-in {BUILT_IN}.kvasir_polypgen, which was initialised from " in card
+    assert "\n- kvasir-seg: Kvasir-SEG" in card
     assert "Not a medical device" in card
 
 

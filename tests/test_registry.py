@@ -51,7 +51,7 @@ class TestListModels:
 
     def test_domain(self) -> None:
         assert list_models(domain="wli") == list_models("*_wli")
-        assert list_models(domain="polyp") == ["lag_mobilenetv3_small_100_polyp"]
+        assert list_models(domain="polyp") == ["lag_tf_efficientnet_lite0_polyp"]
         with pytest.raises(InvalidConfigError, match="'WLI'; domains are lci, polyp, wli"):
             list_models(domain="WLI")
 

@@ -64,7 +64,7 @@ UNKNOWN_TASK: dict[Any, Callable[[Any], Any]] = {
     log_odds: lambda task: log_odds(torch.zeros(1, 2, 2, 2), task=task),
     LAGConfig: lambda task: LAGConfig(backbone="x", num_classes=2, task=task),
     WeightSpec: lambda task: WeightSpec.from_dict(
-        {**lag_zoo.model_info("lag_mobilenetv3_small_100_polyp").weights[0].to_dict(), "task": task}
+        {**lag_zoo.model_info("lag_tf_efficientnet_lite0_polyp").weights[0].to_dict(), "task": task}
     ),
 }
 """Each public function and class that takes a task."""

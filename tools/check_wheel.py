@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+BUILT_IN = "lag_tf_efficientnet_lite0_polyp"
 BACKBONE = "lag_tf_efficientnet_lite0"
 LICENCES = ("LICENSE", "NOTICE")
 MOST_WEIGHTS = 20_000_000  # bytes, of all weights in the wheel

@@ -26,7 +26,7 @@ def with_model(recipe: Recipe, model: str) -> Recipe:
         UnknownModelError: no such name.
 
     >>> from lag_zoo.training import load_recipe
-    >>> with_model(load_recipe("finetune"), "lag_mobilenetv3_small_100_polyp").pretrained
+    >>> with_model(load_recipe("finetune"), "lag_tf_efficientnet_lite0_polyp").pretrained
     True
     >>> with_model(load_recipe("finetune"), "lag_resnet18").pretrained
     'backbone'
@@ -63,7 +63,7 @@ def build_network(recipe: Recipe, manifest: Manifest) -> LAG:
             raise
         raise WeightsNotFoundError(
             f"the recipe starts from the weights of the backbone of {recipe.model}: {error.reason}",
-            ways_on=_ways_on(),
+            ways_on=_ways_on(recipe),
         ) from error
 
 
@@ -100,13 +100,18 @@ def suit_stages(model: LAG, recipe: Recipe) -> None:
         )
 
 
-def _ways_on() -> str:
-    """Name the starts that need no network, as options of the command.
+def _ways_on(recipe: Recipe) -> str:
+    """Name the starts that need no network, as options of the command; a network without crops where none are trained.
 
     In Python the same are `model` and `pretrained` of `finetune`.
     """
     backbones = [f"lag_{name}" for name in BUILTIN_BACKBONES]
-    trained = [name for name in list_models(pretrained=True) if model_info(name).weights[0].repo is None]
+    zoo = map(model_info, list_models(pretrained=True))
+    trained = [
+        spec.name
+        for spec in zoo
+        if spec.weights[0].repo is None and (spec.config.num_crops or not recipe.has_crops)
+    ]
     ways = [
         f"start from {kind} inside the package, --model {' or '.join(names)}"
         for kind, names in (("a backbone whose weights are", backbones), ("a trained network", trained))

@@ -7,7 +7,7 @@ from pathlib import Path
 import lag_zoo.catalogue
 import lag_zoo.weights.builtin
 from lag_zoo.catalogue.backbones import BACKBONES
-from lag_zoo.catalogue.polyp import LABELS, Trained
+from lag_zoo.catalogue.polyp import LABELS, NAME, Trained
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.files import write_whole
 from lag_zoo.nn import LAG
@@ -19,7 +19,7 @@ from lag_zoo.weights.golden import Golden, answers
 from recipes.polyp.windows import Frame
 from tools.builtin_backbone import in_half_precision
 
-NAME, TAG = "lag_tf_efficientnet_lite0_polyp", "kvasir_polypgen"
+TAG = "kvasir_polypgen"
 BUILTIN = Path(lag_zoo.weights.builtin.__file__).parent
 CATALOGUE = Path(lag_zoo.catalogue.__file__).parent
 LICENCE = "CC-BY-4.0"

@@ -189,7 +189,7 @@ def test_what_the_training_run_leaves_is_read(tmp_path: Path, monkeypatch: pytes
 
 def test_the_polyp_model() -> None:
     assert POLYP.label_names == ("mucosa", "polyp")
-    assert str(POLYP.config.backbone).partition(".")[0] == "mobilenetv3_small_100"
+    assert str(POLYP.config.backbone).partition(".")[0] == "tf_efficientnet_lite0"
     for weights in POLYP.weights:
         assert weights.label_names == POLYP.label_names
         assert (weights.global_size, weights.task) == (POLYP.config.global_size, POLYP.config.task)

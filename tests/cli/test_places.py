@@ -41,7 +41,7 @@ def test_anything_else_stays(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["lag_resnet50_lci", "lag_resnet18", "lag_mobilenetv3_small_100_polyp.kvasir_seg"]
+    "name", ["lag_resnet50_lci", "lag_resnet18", "lag_tf_efficientnet_lite0_polyp.kvasir_polypgen"]
 )
 def test_a_name_of_the_zoo_goes_before_a_folder_called_so(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

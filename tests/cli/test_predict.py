@@ -19,7 +19,7 @@ from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import DataError
 from tests.networks import as_loaded
 
-BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+BUILT_IN = "lag_tf_efficientnet_lite0_polyp"
 LABELS = ("mucosa", "polyp")
 
 
@@ -149,7 +149,7 @@ class TestPredict:
         self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         weights = dataclasses.replace(
-            lag_zoo.model_info(BUILT_IN).weights[0], operating_points={"polyp": 0.31}
+            lag_zoo.model_info(BUILT_IN).weights[0], operating_points={"polyp": 0.31}, doubts=None
         )
         model = lag_zoo.LAG("mobilenetv3_small_050", label_names=("mucosa", "polyp"), global_size=64)
         as_loaded(model, weights)

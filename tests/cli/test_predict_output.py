@@ -18,7 +18,7 @@ from lag_zoo.cli.app import app
 from lag_zoo.data.phantom import draw_frame
 from tests.launch import LAUNCH
 
-BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+BUILT_IN = "lag_tf_efficientnet_lite0_polyp"
 LABELS = ("mucosa", "polyp")
 COMMAND = ["-m", "lag_zoo.cli", "predict", "frames", "-o", "out.jsonl", "--batch-size", "4"]
 

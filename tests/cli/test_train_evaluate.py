@@ -111,7 +111,7 @@ def test_train_evaluate_predict(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfigError, match="needs --output"):
         run("evaluate", best, data, "--thumbnails")
     with pytest.raises(DataError, match=r"the labels of lag_.*_polyp are mucosa, polyp, and"):
-        run("evaluate", best, data, "--split", "val", "--compare", "lag_mobilenetv3_small_100_polyp")
+        run("evaluate", best, data, "--split", "val", "--compare", "lag_tf_efficientnet_lite0_polyp")
     (tmp_path / "no_im.csv").write_text((tmp_path / "data.csv").read_text().replace("IM", "polyp"))
     with pytest.raises(InvalidConfigError, match="the labels here are"):
         run("evaluate", best, tmp_path / "no_im.csv", "--split", "val", "--paper-table")

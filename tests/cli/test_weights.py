@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from lag_zoo.cli.app import app
 from lag_zoo.errors import InvalidConfigError
 
-BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+BUILT_IN = "lag_tf_efficientnet_lite0_polyp"
 
 
 def run(*arguments: object) -> Result:

@@ -165,7 +165,7 @@ def test_the_weights_that_ship_at_their_own_threshold(shared: Path, tmp_path: Pa
     (tmp_path / "polyp").mkdir()
     for image in images:
         (tmp_path / "polyp" / image.name).symlink_to(image)
-    name = "lag_mobilenetv3_small_100_polyp"
+    name = "lag_tf_efficientnet_lite0_polyp"
     weights = lag_zoo.model_info(name).weights[0]
     for point in ("stored", "auto"):
         report = evaluate_model(name, tmp_path, operating_point=point, **SHORT)

@@ -116,8 +116,8 @@ class TestTheCommand:
         ("arguments", "said"),
         [
             (
-                ("lag_mobilenetv3_small_100_polyp", "DATA"),
-                "--into-card writes into .* lag-zoo download lag_mob",
+                ("lag_tf_efficientnet_lite0_polyp", "DATA"),
+                "--into-card writes into .* lag-zoo download lag_tf",
             ),
             (("hf-hub:me/mine", "DATA"), "hf-hub:me/mine is no folder"),
             (("FOLDER", "DATA", "--without-crops"), "leave out --without-crops"),

@@ -201,9 +201,9 @@ class TestFromPython:
 
     def test_two_networks_of_other_labels(self, data: Manifest, network: Path) -> None:
         with pytest.raises(
-            DataError, match=r"the labels of lag_mobilenetv3_small_100_polyp are mucosa, polyp, and"
+            DataError, match=r"the labels of lag_tf_efficientnet_lite0_polyp are mucosa, polyp, and"
         ):
-            evaluate_model(network, data, split="val", compare=["lag_mobilenetv3_small_100_polyp"], **SHORT)
+            evaluate_model(network, data, split="val", compare=["lag_tf_efficientnet_lite0_polyp"], **SHORT)
 
 
 @dataclasses.dataclass

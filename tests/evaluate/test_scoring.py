@@ -115,7 +115,7 @@ class TestFramesBehindTheWeights:
                 pixels = draw_frame((200, 260), seed=number).permute(1, 2, 0).numpy()
                 Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
         data = open_data(tmp_path)
-        network = lag_zoo.create_model("lag_mobilenetv3_small_100_polyp", pretrained=True)
+        network = lag_zoo.create_model("lag_tf_efficientnet_lite0_polyp", pretrained=True)
         for model in (network, network.without_crops()):
             scores = score(model, data, split=None, workers=0)
             marks = scores.frames.columns[IN_TRAINING_DATA]

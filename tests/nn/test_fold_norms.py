@@ -72,7 +72,7 @@ def test_nothing_is_left_to_fold(name: str) -> None:
 
 
 def test_the_built_in_weights() -> None:
-    model = lag_zoo.create_model("lag_mobilenetv3_small_100_polyp", pretrained=True).eval()
+    model = lag_zoo.create_model("lag_tf_efficientnet_lite0_polyp", pretrained=True).eval()
     with torch.inference_mode():
         frames = draw_frame((300, 360))[None]
         assert torch.allclose(model(frames), model.fuse()(frames), atol=1e-5)
@@ -87,7 +87,7 @@ def test_weights_of_each_crop_s_own() -> None:
 
 
 def test_it_cannot_be_saved(tmp_path: Path) -> None:
-    fused = lag_zoo.create_model("lag_mobilenetv3_small_100_polyp", pretrained=True).fuse()
+    fused = lag_zoo.create_model("lag_tf_efficientnet_lite0_polyp", pretrained=True).fuse()
     with pytest.raises(InvalidConfigError, match="a fused network cannot be saved"):
         lag_zoo.save_pretrained(fused, tmp_path)
 

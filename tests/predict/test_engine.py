@@ -19,7 +19,7 @@ FRAMES = [draw_frame((300, 400), seed=seed) for seed in range(5)]
 
 @pytest.fixture(scope="module")
 def model() -> LAG:
-    return lag_zoo.create_model("lag_mobilenetv3_small_100_polyp", pretrained=True).eval()
+    return lag_zoo.create_model("lag_tf_efficientnet_lite0_polyp", pretrained=True).eval()
 
 
 def chances(predictor: Predictor) -> torch.Tensor:

@@ -22,7 +22,7 @@ from tests.networks import as_loaded
 LABELS = ("mucosa", "polyp")
 CELLS = 6
 SIDES = st.integers(60, 260)
-BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+BUILT_IN = "lag_tf_efficientnet_lite0_polyp"
 
 
 class Colours(nn.Module):
@@ -220,7 +220,7 @@ class TestBesideAnAnswer:
     def test_at_the_temperature_of_the_weights(self) -> None:
         model = red_is_polyp()
         (plain,) = Predictor(model, evidence=True)(FRAMES[0])
-        weights = dataclasses.replace(lag_zoo.model_info(BUILT_IN).weights[0], temperature=2.0)
+        weights = dataclasses.replace(lag_zoo.model_info(BUILT_IN).weights[0], temperature=2.0, doubts=None)
         warm = as_loaded(red_is_polyp(), weights)
         (answer,) = Predictor(warm, evidence=True)(FRAMES[0])
         assert plain.evidence is not None

@@ -24,7 +24,7 @@ from lag_zoo.predict import Failure, Prediction, Predictor
 from lag_zoo.specs import WeightSpec
 from tests.networks import as_loaded
 
-BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+BUILT_IN = "lag_tf_efficientnet_lite0_polyp"
 SIZE = (300, 400)
 LABELS = ("mucosa", "polyp")
 

@@ -147,8 +147,9 @@ def test_the_card(results: list[Measurement], tmp_path: Path) -> None:
     evidence = (dataclasses.replace(results[0], metric="Pointing game", value=0.012, data="NeoPolyp"),)
     also = dataclasses.replace(weights, results=(*results, *evidence))
     page = card(Trained(config=config, weights=also), evidence, cost, recipe, manifest, 2.5, [192, 250, 900])
+    assert "against the polyp masks: NeoPolyp.\n" in page
     assert page.count("| 0.012 |") == 1, "evidence has a table of its own"
-    assert page.index("Where the evidence is") < page.index("| Pointing game | NeoPolyp | 0.012")
+    assert page.index("Where the evidence is") < page.index("| Pointing game | 0.012")
 
 
 def test_half_precision_but_for_statistics() -> None:

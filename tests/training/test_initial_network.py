@@ -26,7 +26,7 @@ RECIPE = Recipe(
     workers=0,
     tracker="none",
 )
-BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+BUILT_IN = "lag_tf_efficientnet_lite0_polyp"
 
 
 @pytest.fixture(scope="module")

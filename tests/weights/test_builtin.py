@@ -25,7 +25,7 @@ def weights_of(name: str) -> WeightSpec:
 
 
 def test_there_are_some() -> None:
-    assert "lag_mobilenetv3_small_100_polyp" in BUILTIN
+    assert "lag_tf_efficientnet_lite0_polyp" in BUILTIN
 
 
 def test_all_together_are_small() -> None:

@@ -30,7 +30,7 @@ from tests.networks import equal, small
 # The client's own way of sending a file, which its HTTP library would have otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
-BUILT_IN = "lag_mobilenetv3_small_100_polyp"
+BUILT_IN = "lag_tf_efficientnet_lite0_polyp"
 REPO = "clinic/my-lag"
 ABOUT = lag_zoo.About(
     training_data=(lag_zoo.DatasetRef("drawn-frames"),),
