@@ -15,14 +15,11 @@ SHARED has the data sets as folders: neopolyp, chgastro, kvasir_seg, polypgen. O
 By default all, in this order. A process that is stopped leaves its run to be resumed.
 """
 
-import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
-
-import lag_zoo
+from recipes.commands import Parts, main
 from recipes.locks import mine
 from recipes.results import plan
 from recipes.results.collect import collect, task_rows
@@ -115,7 +112,7 @@ def _write_once(table: str, out: Path, rows: Callable[[], Sequence[Mapping[str, 
             write_rows(table, rows(), out)
 
 
-PARTS: Mapping[str, Callable[[Path, Path], None]] = {
+PARTS: Parts = {
     **{task.name: partial(_train, task=task, runs=first_seed) for task in plan.TASKS},
     "seeds": partial(_each_task, runs=more_seeds),
     "controls": partial(_each_task, runs=controls),
@@ -125,28 +122,5 @@ PARTS: Mapping[str, Callable[[Path, Path], None]] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run")
-    running.add_argument("shared", type=Path)
-    running.add_argument("out", type=Path)
-    running.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
-    commands.add_parser("tables").add_argument("out", type=Path)
-    commands.add_parser("report")
-    arguments = parser.parse_args()
-    if arguments.command == "tables":
-        collect(arguments.out)
-    elif arguments.command == "report":
-        write()
-    else:
-        if unknown := set(arguments.parts) - set(PARTS):
-            parser.error(f"no part {', '.join(unknown)}; parts are {', '.join(PARTS)}")
-        torch.set_num_threads(1)
-        lag_zoo.keep_freed_memory()
-        for part in arguments.parts or PARTS:
-            PARTS[part](arguments.shared, arguments.out)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__.splitlines()[0], PARTS, collect, write)

@@ -8,20 +8,16 @@ SHARED and OUT are as in `recipes.results`; OUT may be the same folder. Parts ar
 default all.
 """
 
-import argparse
-from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-import torch
-
-import lag_zoo
+from recipes.commands import Parts, main
 from recipes.results.plan import TASKS
 from recipes.results.tables import frame_rows, write_rows
 from recipes.tuning.report import CANDIDATE_TABLE, FOLDER, PEER_TABLE, write
 from recipes.tuning.runs import candidate_scores, meet_timm, peer_scores, try_candidates
 
-PARTS: Mapping[str, Callable[[Path, Path], None]] = {
+PARTS: Parts = {
     **{CANDIDATE_TABLE.format(task.name): partial(try_candidates, task) for task in TASKS},
     **{PEER_TABLE.format(task.name): partial(meet_timm, task) for task in TASKS},
 }
@@ -36,28 +32,5 @@ def collect(out: Path, folder: Path = FOLDER) -> None:
                 write_rows(name.format(task.name), frame_rows(found), folder)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run")
-    running.add_argument("shared", type=Path)
-    running.add_argument("out", type=Path)
-    running.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
-    commands.add_parser("tables").add_argument("out", type=Path)
-    commands.add_parser("report")
-    arguments = parser.parse_args()
-    if arguments.command == "tables":
-        collect(arguments.out)
-    elif arguments.command == "report":
-        write()
-    else:
-        if unknown := set(arguments.parts) - set(PARTS):
-            parser.error(f"no part {', '.join(unknown)}; parts are {', '.join(PARTS)}")
-        torch.set_num_threads(1)
-        lag_zoo.keep_freed_memory()
-        for part in arguments.parts or PARTS:
-            PARTS[part](arguments.shared, arguments.out)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__.splitlines()[0], PARTS, collect, write)
