@@ -154,4 +154,7 @@ def test_the_number_in_the_readme_is_the_one_that_was_measured() -> None:
     assert len(left_out) == 6
     assert f"in six hospitals that it was not trained in {min(left_out):.3f} to {max(left_out):.3f}" in text
     (found,) = (r for r in every if r.metric == "Sensitivity on whole frames" and "left out" not in r.data)
-    assert f"it finds {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) of the polyps in {found.n} whole" in text
+    assert (
+        f"it finds {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) of the polyps in {found.n} whole"
+        in text
+    )

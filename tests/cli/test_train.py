@@ -45,11 +45,11 @@ class _Started(Exception):
 
 @pytest.fixture
 def start(frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., lag_zoo.LAG]:
-    """What `lag-zoo train finetune FRAMES OPTIONS` begins with where no Hub is in reach; it then stops."""
+    """What `lag-zoo train RECIPE FRAMES OPTIONS` begins with where no Hub is in reach; it then stops."""
 
-    def begin(*options: str) -> lag_zoo.LAG:
+    def begin(*options: str, recipe: str = "plain") -> lag_zoo.LAG:
         with pytest.raises(_Started) as started:
-            run("train", "finetune", frames, "-o", tmp_path / "run", *options, *least())
+            run("train", recipe, frames, "-o", tmp_path / "run", *options, *least())
         (network,) = started.value.args
         return network
 
@@ -69,7 +69,7 @@ def test_without_a_network_the_ways_that_are_named_go_on(
         start(*small)
     said = str(refused.value)
     backbone, trained = re.findall(r"--model (\S+?)[;,]", said)
-    assert backbone == load_recipe("finetune").model
+    assert backbone == load_recipe("plain").model
     for model, source in ((backbone, f"{backbone.removeprefix('lag_')}.in1k"), (trained, trained)):
         report = start("--model", model).load_report
         assert report is not None
@@ -82,6 +82,13 @@ def test_without_a_network_the_ways_that_are_named_go_on(
     report = start("--backbone-weights", str(tmp_path / "a.safetensors"), *small).load_report
     assert report is not None
     assert report.source == str(tmp_path / "a.safetensors")
+
+
+def test_where_crops_are_trained_no_network_without_them_is_named(start: Callable[..., lag_zoo.LAG]) -> None:
+    with pytest.raises(WeightsNotFoundError) as refused:
+        start("--model", "lag_mobilenetv3_small_050", recipe="finetune")
+    (backbone,) = re.findall(r"--model (\S+?)[;,]", str(refused.value))
+    assert lag_zoo.model_info(backbone).config.num_crops
 
 
 @pytest.mark.parametrize("recipe", list_recipes())
