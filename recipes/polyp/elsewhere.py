@@ -43,7 +43,7 @@ def found_and_sizes(predictor: lag_zoo.Predictor, folder: Path) -> tuple[np.ndar
     for answer in predictor.iter(map(read_image, paths)):
         assert isinstance(answer, Prediction), answer
         called.append(answer.label == "polyp")
-    sizes = [float(read_mask(mask_file(path)).float().mean()) for path in paths]
+    sizes = [float(read_mask(mask_file(folder, path.name)).float().mean()) for path in paths]
     return np.array(called), np.array(sizes), np.array([frame.exam for frame in data.frames])
 
 
