@@ -66,7 +66,11 @@ class KnownFrames:
             return False
         if frame_digest(pixels) in self.hashes:
             return True
-        return len(self._signs) > 0 and looks_like(frame_hashes(pixels, field=field), self._signs)
+        if not len(self._signs):
+            return False
+        hashes = frame_hashes(pixels, field=field)
+        # No cell of a black frame is brighter than its neighbour: it has nothing to be alike in.
+        return any(hashes) and looks_like(hashes, self._signs)
 
     @cached_property
     def _signs(self) -> Tensor:

@@ -26,7 +26,7 @@ from lag_zoo.training.training_model import TrainingModel
 from lag_zoo.training.training_views import training_set
 from lag_zoo.views import Views
 
-WORTH = 0.05  # share of a run that its forecast may cost
+WORTH = 0.1  # share of a run that its forecast may cost
 _COST = 3  # steps that are as long as the forecast of a stage
 _READ = 4  # frames that are read for it
 
@@ -46,7 +46,7 @@ def forecast(model: LAG, job: Job, *, done: int = 0) -> float | None:
         done: epochs that are done already.
 
     Returns:
-        `None` of a run that is over, or so short that a forecast would lengthen it by more than 5%, and of a network
+        `None` of a run that is over, or so short that a forecast would lengthen it by more than 10%, and of a network
         that is compiled, whose steps cannot be timed before.
     """
     left = {part: part.end - max(part.first, done) for part in job.plan if part.end > done}

@@ -1,6 +1,6 @@
 """The header of a run, which a listener hears first: the network, the epochs and the device in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -9,7 +9,9 @@ from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import describe_device
 from lag_zoo.training.mask_views import Masks
 from lag_zoo.training.plan import StagePlan
-from lag_zoo.training.recipe import Recipe
+from lag_zoo.training.recipe import Recipe, Select
+
+_BEST: Mapping[Select, str] = {"auroc": "highest validation AUROC", "loss": "lowest validation loss"}
 
 
 def network_facts(model: LAG, recipe: Recipe, *, built: bool) -> dict[str, str]:
@@ -42,6 +44,7 @@ def epoch_facts(recipe: Recipe, plan: Sequence[StagePlan], *, done: int) -> dict
     return {
         "epochs": f"{recipe.epochs}: {', '.join(parts)}{going_on}",
         "steps": f"{steps} an epoch, of {recipe.batch_size} frames{together}",
+        "best": f"the epoch of the {_BEST[recipe.select]}",
     }
 
 

@@ -1,14 +1,14 @@
 # ruff: noqa: E501 - the card is prose
 """The model card, docs/models/<name>.md."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from lag_zoo.catalogue.polyp import Trained
 from lag_zoo.data import Manifest
 from lag_zoo.specs import Measurement
 from lag_zoo.training import Recipe
-from recipes.polyp.files import CENTRES
+from recipes.polyp.files import CENTRE_MANIFESTS, CENTRES, FOLD_MANIFESTS
 from recipes.polyp.measures import LEFT_OUT, OUT_OF_FOLD
 from recipes.polyp.shipping import NAME
 from recipes.polyp.windows import POSITIVE_SHARE, SMALL_SHARE
@@ -26,6 +26,8 @@ class Cost(NamedTuple):
 def card(
     trained: Trained,
     evidence: Sequence[Measurement],
+    elsewhere: Sequence[Measurement],
+    thresholds: Mapping[str, float],
     cost: Cost,
     recipe: Recipe,
     everything: Manifest,
@@ -37,6 +39,8 @@ def card(
     Args:
         trained: the network and its weights, with their results.
         evidence: what was measured of the evidence map on polyp masks; may be empty.
+        elsewhere: what was measured of the weights that ship, on frames of NeoPolyp; may be empty.
+        thresholds: of the network of each fold and hospital.
         cost: of an answer.
         recipe: of the weights that ship; `everything`: the windows that they were trained on.
         hours: that all runs took.
@@ -49,6 +53,11 @@ def card(
     validated = len(everything.where(split="val"))
     stages = ", then ".join(f"{stage.epochs} epochs ({stage.name})" for stage in recipe.stages)
     crops = f"{config.num_crops} crops" if any(stage.crops for stage in recipe.stages) else "no crops"
+    of_folds = [value for part, value in thresholds.items() if part in FOLD_MANIFESTS]
+    of_hospitals = [value for part, value in thresholds.items() if part in CENTRE_MANIFESTS]
+    thresholds_of_folds, thresholds_of_hospitals = (
+        f"{min(some):.2f} to {max(some):.2f}" for some in (of_folds, of_hospitals)
+    )
     return f"""# {NAME}
 
 Is a polyp in view, or only mucosa? EfficientNet-Lite0 from ImageNet weights, fine-tuned on colonoscopy (Kvasir-SEG and six hospitals of PolypGen); {config.global_size} pixels, {config.pooling} pooling, {crops}.
@@ -57,9 +66,10 @@ Is a polyp in view, or only mucosa? EfficientNet-Lite0 from ImageNet weights, fi
 {_bullets(weights.limits, indent=4)}
 
 Written by the recipe that trained it (`recipes/polyp`). Every number was measured by
-`{first.command}` on {first.date}, at revision {first.revision[:7]}. The scores behind them are in
-`recipes/polyp/scores`, a line a window and a line a frame.
-
+`{first.command}` on {first.date}, at revision {first.revision[:7]}, unless another command stands beside it. The scores behind them are in
+`recipes/polyp/scores`, a line a window and a line a frame. The next two sections are about networks that were trained as this one was, each
+without the frames that it is tested on.
+{_elsewhere(elsewhere, weights.operating_points["polyp"])}
 ## Out of fold
 
 {first.n} {first.unit} ({first.groups} groups of near-copies), by five grouped folds over both sources. Intervals are
@@ -71,8 +81,11 @@ Short side of the windows: {sides[0]:.0f} to {sides[2]:.0f} pixels, median {side
 
 ## A hospital that it has not seen
 
-Each of PolypGen's six hospitals left out once: the network is trained on Kvasir-SEG and the five others, and scored on
-the sixth. A frame gives several windows, and the intervals are by group of near-copies.
+Each of PolypGen's six hospitals left out once: a network is trained on Kvasir-SEG and the five others, and scored on
+the sixth. The weights that ship have seen all six. A frame gives several windows, and the intervals are by group of near-copies.
+
+Each network calls a polyp at a threshold of its own, by Youden's index on its 200 to 320 validation windows: {thresholds_of_folds} in the
+folds and {thresholds_of_hospitals} for the hospitals. They jump, and sensitivity jumps with them; AUROC does not depend on them.
 
 {_left_out_table(left_out)}
 {_evidence(evidence)}
@@ -81,7 +94,8 @@ the sixth. A frame gives several windows, and the intervals are by group of near
 Windows of native pixels, from 192 on the short side up to nearly the frame, wholly inside the field of view. Positive:
 polyp pixels make up {POSITIVE_SHARE:.0%} of the window or more, or {SMALL_SHARE:.0%} and at least half of the frame's polyp. Negative: no polyp pixel in
 it, nor within 8 pixels of it. The windows scored come in crossed fours: in frame A place s holds a polyp and place t
-does not, in frame B the other way round. So frame, place, size and shape are balanced; the probes above check it. Text
+does not, in frame B the other way round. So frame, place, size and shape are balanced, but for windows that two fours share, which count
+once; the probes above check it. Text
 that the processor burnt over the mucosa stays in view. The small network that stood in this place until 2026-11 was asked to see a
 polyp from 5% of a window on, which is harder: its AUROC of 0.905 is not comparable.
 
@@ -98,7 +112,8 @@ polyp in a whole frame without one is not known.
   at first a twentieth), the number of windows, the epochs, the size of the input (192 or 256) and the loss on masks.
   Validation and test scores were seen, so the numbers may be a little too good, most of all those of these two folds.
 
-Operating point: probability of polyp {weights.operating_points["polyp"]:.3f}, by Youden's index on those {validated} windows. Temperature: {weights.temperature:.2f}.
+Operating point: probability of polyp {weights.operating_points["polyp"]:.3f}, by Youden's index on those {validated} windows, of which half are positive: of frames
+in practice few are, so most calls would be false. How it does on whole frames without a polyp is unknown. Temperature: {weights.temperature:.2f}.
 
 ## Cost
 
@@ -137,6 +152,24 @@ def _left_out_table(results: Sequence[Measurement]) -> str:
             f"| {found.n} | {found.value:.3f} | {found.low:.3f} to {found.high:.3f} |"
         )
     return "\n".join(lines)
+
+
+def _elsewhere(results: Sequence[Measurement], threshold: float) -> str:
+    """The section on frames of a hospital that the weights that ship have not seen."""
+    if not results:
+        return ""
+    return f"""
+## The weights that ship, in another hospital
+
+{results[0].n} whole frames of NeoPolyp-Small (Ngoc Lan et al., ISVC 2021, doi:10.1007/978-3-030-90436-4_2; no licence text, so measured on only), at the
+threshold of these weights, {threshold:.3f}. All of them hold a polyp: how often one is called where there is none is not known. By
+`{results[0].command}`, {results[0].date}; groups are days.
+
+{_table(results, results[0].interval)}
+
+**Small polyps are missed.** What takes less than 2% of a window was no positive in training, and between that and a tenth only where most of
+the polyp is in view.
+"""
 
 
 def _evidence(results: Sequence[Measurement]) -> str:

@@ -22,7 +22,7 @@ from lag_zoo.specs import Measurement, WeightSpec
 from lag_zoo.training import load_recipe
 from lag_zoo.training.run_folder import BEST, RECIPE
 from recipes.polyp.card import Cost, card
-from recipes.polyp.files import ALL, frame_of, listed_frames, opened
+from recipes.polyp.files import ALL, CENTRE_MANIFESTS, FOLD_MANIFESTS, frame_of, listed_frames, opened
 from recipes.polyp.measures import Occasion, floors, measured
 from recipes.polyp.runs import folder_of, hours_spent
 from recipes.polyp.shipping import NAME, ship
@@ -32,8 +32,8 @@ from tools.backbone import count_macs
 
 CARD = Path(__file__).parents[2] / "docs" / "models" / f"{NAME}.md"
 RESULTS = Path(__file__).with_name("results.json")
-EVIDENCE = Path(__file__).with_name("evidence.json")
-"""Measurements of the evidence map on polyp masks, where they have been made."""
+EVIDENCE, ELSEWHERE = (Path(__file__).with_name(f"{name}.json") for name in ("evidence", "elsewhere"))
+"""Measurements of the evidence map on polyp masks, and of NeoPolyp's frames, where they have been made."""
 TIMED = (1080, 1350)
 
 
@@ -43,11 +43,17 @@ def publish(folders: Mapping[str, Path], out: Path) -> None:
     tables, occasion, frames = kept(), Occasion.now(), load_frames(folders)
     assert [f"{f.source}/{Path(f.name).stem}" for f in frames] == [f.frame for f in listed_frames(out)]
     results = [*measured(tables, occasion), *floors(tables, frames, occasion)]
-    folder, evidence = folder_of(ALL, out), _evidence()
+    folder, evidence, elsewhere = folder_of(ALL, out), _measured(EVIDENCE), _measured(ELSEWHERE)
     model = create_model(f"local-dir:{folder / BEST}", pretrained=True)
     model.weight_spec = _doubting(model, folders, out)
-    trained = ship(model, [*results, *evidence], frames)
+    trained = ship(model, [*results, *elsewhere, *evidence], frames)
     recipe, hours, cost = load_recipe(folder / RECIPE), hours_spent(out), cost_of(model)
+    parts = {
+        part: float(tables.windows.thresholds[tables.windows.parts == part][0]) for part in FOLD_MANIFESTS
+    } | {
+        part: float(tables.left_out_windows.thresholds[tables.left_out_windows.parts == part][0])
+        for part in CENTRE_MANIFESTS
+    }
     sides = (tables.windows.boxes[:, 2:] - tables.windows.boxes[:, :2]).min(axis=1)
     kept_results: dict[str, Any] = {
         "recipe": recipe.to_dict(),
@@ -57,7 +63,7 @@ def publish(folders: Mapping[str, Path], out: Path) -> None:
     }
     write_whole(RESULTS, json.dumps(kept_results, indent=1) + "\n")
     shown = np.percentile(sides, [0, 50, 100]).tolist()
-    write_whole(CARD, card(trained, evidence, cost, recipe, opened(out, ALL), hours, shown))
+    write_whole(CARD, card(trained, evidence, elsewhere, parts, cost, recipe, opened(out, ALL), hours, shown))
     print(f"written: {CARD} and what it speaks of")
 
 
@@ -74,10 +80,10 @@ def _doubting(model: LAG, folders: Mapping[str, Path], out: Path) -> WeightSpec:
     )
 
 
-def _evidence() -> list[Measurement]:
-    if not EVIDENCE.is_file():
+def _measured(file: Path) -> list[Measurement]:
+    if not file.is_file():
         return []
-    return [Measurement.from_dict(one) for one in json.loads(EVIDENCE.read_text(encoding="utf-8"))]
+    return [Measurement.from_dict(one) for one in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def cost_of(model: LAG, *, rounds: int = 20) -> Cost:

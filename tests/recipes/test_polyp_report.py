@@ -25,6 +25,7 @@ from recipes.polyp.tables import Tables, keep, kept
 from tools.builtin_backbone import in_half_precision
 
 OCCASION = Occasion("2026-11-27", "0" * 40)
+THRESHOLDS = {part: 0.4 + n / 100 for n, part in enumerate((*FOLD_MANIFESTS, *CENTRE_MANIFESTS))}
 PLACES = ("1_2_301_302", "30_40_330_340", "5_6_305_306", "50_60_350_360")
 
 
@@ -138,16 +139,39 @@ def test_the_card(results: list[Measurement], tmp_path: Path) -> None:
         model="lag_tf_efficientnet_lite0", stages=(Stage(name="backbone", epochs=3, crops=False),)
     )
     cost = Cost(282_054_528, 12.3, (1080, 1350), "a machine")
-    page = card(Trained(config=config, weights=weights), (), cost, recipe, manifest, 2.5, [192, 250, 900])
+    page = card(
+        Trained(config=config, weights=weights),
+        (),
+        (),
+        THRESHOLDS,
+        cost,
+        recipe,
+        manifest,
+        2.5,
+        [192, 250, 900],
+    )
     for result in results:
         assert f"{result.value:.3f}" in page
         assert f"{result.low:.3f} to {result.high:.3f}" in page
     assert "No frame of either source is free of polyps" in page
     assert "Where the evidence is" not in page
     evidence = (dataclasses.replace(results[0], metric="Pointing game", value=0.012, data="NeoPolyp"),)
-    also = dataclasses.replace(weights, results=(*results, *evidence))
-    page = card(Trained(config=config, weights=also), evidence, cost, recipe, manifest, 2.5, [192, 250, 900])
+    elsewhere = (dataclasses.replace(results[0], metric="Found", value=0.034, data="NeoPolyp"),)
+    also = dataclasses.replace(weights, results=(*results, *evidence, *elsewhere))
+    page = card(
+        Trained(config=config, weights=also),
+        evidence,
+        elsewhere,
+        THRESHOLDS,
+        cost,
+        recipe,
+        manifest,
+        2.5,
+        [192, 250, 900],
+    )
     assert "against the polyp masks: NeoPolyp.\n" in page
+    assert page.count("| Found | 0.034 |") == 1, "so has what was measured elsewhere"
+    assert "0.40 to 0.44 in the\nfolds and 0.45 to 0.50 for the hospitals" in page
     assert page.count("| 0.012 |") == 1, "evidence has a table of its own"
     assert page.index("Where the evidence is") < page.index("| Pointing game | 0.012")
 
