@@ -67,8 +67,8 @@ Is a polyp in view, or only mucosa? EfficientNet-Lite0 from ImageNet weights, fi
 
 Written by the recipe that trained it (`recipes/polyp`). Every number was measured by
 `{first.command}` on {first.date}, at revision {first.revision[:7]}, unless another command stands beside it. The scores behind them are in
-`recipes/polyp/scores`, a line a window and a line a frame. The next two sections are about networks that were trained as this one was, each
-without the frames that it is tested on.
+`recipes/polyp/scores`, a line a window and a line a frame. "Out of fold" and "A hospital that it has not seen" are about networks that were
+trained as this one was, each without the frames that it is tested on.
 {_elsewhere(elsewhere, weights.operating_points["polyp"])}
 ## Out of fold
 

@@ -47,8 +47,8 @@ LIMITS = (
     "Trained and tested on windows cut from frames that all hold a polyp: no frame is free of polyps, so specificity "
     "on whole frames is unknown.",
     "White light, still frames chosen for their polyps, 28 of each of six hospitals and 798 of one more source. "
-    "Patients are not known, so one may stand on both sides of a fold: numbers may be too good, and intervals too narrow. "
-    "Near-copies, by the data's own groups and by hash, are kept together.",
+    "Patients are not known, so one may stand on both sides of a fold: numbers may be too good, and intervals too "
+    "narrow. Near-copies, by the data's own groups and by hash, are kept together.",
 )
 
 
