@@ -35,7 +35,7 @@ def _declared() -> ModelSpec:
         config=config,
         domain="polyp",
         description="A polyp in view, or only mucosa, in a colonoscopy frame in white light: "
-        f"{_ROW.name} from ImageNet weights, tested in six hospitals left out of training.",
+        f"{_ROW.name} from ImageNet weights, without crops; misses small polyps.",
         params=count_params(config, backbone_params=_ROW.params, backbone_features=_ROW.features),
         backbone_macs=_BACKBONE_MACS.get(config.global_size or 0),
         crop_macs=count_crop_macs(config),
