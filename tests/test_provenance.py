@@ -51,6 +51,17 @@ def test_weights_of_one_origin_do_not_share_what_one_of_them_saw_later(
     assert frames_behind(begun.seen_data) == known_frames(BUILT_IN)
 
 
+@pytest.mark.filterwarnings("ignore::lag_zoo.errors.FieldOfViewWarning")
+@pytest.mark.parametrize("size", [(600, 800), (96, 96)])
+def test_a_black_frame_is_nobody_s_copy(size: tuple[int, int]) -> None:
+    black = torch.zeros(3, *size, dtype=torch.uint8)
+    known = known_frames(BUILT_IN)
+    assert not known.holds(black)
+    dim = KnownFrames({"0" * 64: 1})  # a frame that differs from black in one bit
+    assert not dim.holds(black)
+    assert KnownFrames({frame_digest(black): 0}).holds(black), "the very same is still found"
+
+
 @pytest.mark.parametrize("hashed", [True, False])
 def test_near_copies_of_frames_that_have_a_hash(hashed: bool) -> None:
     frames = [draw_frame((120, 160), seed=seed) for seed in range(3)]

@@ -78,7 +78,7 @@ def epoch_line(row: Mapping[str, Any]) -> str:
     """An epoch's row in words.
 
     >>> epoch_line({"epoch": 2, "epochs": 9, "stage": "crops", "train_loss": 0.51, "val_auroc": 0.8, "best": True})
-    'epoch 2 of 9, crops: loss 0.510, validation AUROC 0.800, the best so far'
+    'epoch 2 of 9, crops: loss 0.510, validation AUROC 0.800, kept so far'
     """
     fold = f"{row['recipe']}, repeat {row['repeat']}, {row['fold']}, " if "fold" in row else ""
     parts = [f"loss {row['train_loss']:.3f}"]
@@ -92,7 +92,7 @@ def epoch_line(row: Mapping[str, Any]) -> str:
     if row.get("frames_per_second") is not None:
         parts.append(f"{row['frames_per_second']:g} frames/s")
     if row.get("best"):
-        parts.append("the best so far")
+        parts.append("kept so far")
     return f"{fold}epoch {row['epoch']} of {row['epochs']}, {row['stage']}: {', '.join(parts)}"
 
 

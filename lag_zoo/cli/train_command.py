@@ -123,7 +123,7 @@ def _show(output: Path) -> None:
     table.add_column(overflow="fold")
     for name, text in _rows(found):
         table.add_row(name, text)
-    table.add_row("the best epoch's network", str(output / BEST))
+    table.add_row("its network", str(output / BEST))
     console().print(table)
     typer.echo(_NOT_A_RESULT)
 
@@ -145,9 +145,9 @@ def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     groups = f" of {found['groups']} {named}" if found["groups"] is not None else ""
     yield "validated on", f"{found['frames']} frames{groups}"
     if found["epoch"] is None:
-        yield "best epoch", "none: no label has frames with and without it"
+        yield "kept epoch", "none: no label has frames with and without it"
     else:
-        yield "best epoch", f"{found['epoch']} (stage {found['stage']})"
+        yield "kept epoch", f"{found['epoch']} (stage {found['stage']})"
     for key, name in (
         ("val_auroc", "validation AUROC"),
         ("val_auroc_without_crops", "without crops"),

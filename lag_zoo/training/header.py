@@ -11,7 +11,11 @@ from lag_zoo.training.mask_views import Masks
 from lag_zoo.training.plan import StagePlan
 from lag_zoo.training.recipe import Recipe, Select
 
-_BEST: Mapping[Select, str] = {"auroc": "highest validation AUROC", "loss": "lowest validation loss"}
+_KEPT: Mapping[Select, str] = {
+    "auroc": "the epoch of the highest validation AUROC",
+    "loss": "the epoch of the lowest validation loss",
+    "last": "the last epoch",
+}
 
 
 def network_facts(model: LAG, recipe: Recipe, *, built: bool) -> dict[str, str]:
@@ -44,7 +48,7 @@ def epoch_facts(recipe: Recipe, plan: Sequence[StagePlan], *, done: int) -> dict
     return {
         "epochs": f"{recipe.epochs}: {', '.join(parts)}{going_on}",
         "steps": f"{steps} an epoch, of {recipe.batch_size} frames{together}",
-        "best": f"the epoch of the {_BEST[recipe.select]}",
+        "kept": _KEPT[recipe.select],
     }
 
 

@@ -12,7 +12,7 @@ from lag_zoo.training.keys import INERT, keys_of
 
 Balance = Literal["none", "weights", "sampling", "modality"]
 Precision = Literal["no", "bf16", "fp16"]
-Select = Literal["auroc", "loss"]
+Select = Literal["auroc", "loss", "last"]
 Modality = Literal["", "wli", "lci", "bli", "nbi", "other"]
 EPOCHS = "epochs"
 """The key, among the changes of a recipe, of the epochs of all stages together."""
@@ -87,6 +87,7 @@ class Recipe(Spec):
         augment: how far the global view is rotated, scaled, blurred, dimmed and blanked in spots, besides being flipped
             and turned by quarters: 1 is any angle, 0 not at all.
         select: the measure on the validation frames by which the best epoch is chosen; of equal AUROCs the lower loss.
+            `last`: the last epoch of each stage is taken, for on few validation frames any choice is chance.
         patience: epochs without a better one after which a stage ends; 0: none ends early.
         mixed_precision: half precision where accelerate finds it safe; a GPU is faster with it.
         compile: torch.compile of the network, which takes minutes and then is faster.

@@ -22,7 +22,15 @@ def _by_loss(row: Row) -> tuple[float, ...] | None:
     return (-row["val_loss"],)
 
 
-SCORES: Mapping[Select, Callable[[Row], tuple[float, ...] | None]] = {"auroc": _by_auroc, "loss": _by_loss}
+def _last(row: Row) -> tuple[float, ...] | None:
+    return (row["epoch"],)
+
+
+SCORES: Mapping[Select, Callable[[Row], tuple[float, ...] | None]] = {
+    "auroc": _by_auroc,
+    "loss": _by_loss,
+    "last": _last,
+}
 """The score of an epoch by what a recipe selects, higher is better; `None`: it cannot be the best."""
 
 

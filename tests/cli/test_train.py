@@ -110,14 +110,25 @@ def test_without_a_network_the_recipe_runs_as_it_is(
 def test_what_is_shown(frames: Path, tmp_path: Path) -> None:
     out, way = tmp_path / "run 1", ("--model", "lag_mobilenetv3_small_050", "--set", "pretrained=false")
     done = run("train", "finetune", frames, "-o", out, *way, *least())
-    for word in ("frames", "groups", "labels", "network", "views", "epochs", "steps", "device", "output"):
+    for word in (
+        "frames",
+        "groups",
+        "labels",
+        "network",
+        "views",
+        "epochs",
+        "steps",
+        "kept",
+        "device",
+        "output",
+    ):
         assert re.search(rf"^{word} ", done.stderr, re.MULTILINE), word
     assert "epoch 1 of 2, backbone: loss" in done.stderr
-    assert "epoch" not in done.stdout.replace("best epoch", "").replace("chose the epoch", "")
+    assert "epoch" not in done.stdout.replace("kept epoch", "").replace("chose the epoch", "")
     found = json.loads((out / "validation.json").read_text())
     for word in (
         "validated on",
-        "best epoch",
+        "kept epoch",
         "validation AUROC",
         "without crops",
         "validation loss",
@@ -125,7 +136,9 @@ def test_what_is_shown(frames: Path, tmp_path: Path) -> None:
     ):
         assert re.search(rf"^{word} ", done.stdout, re.MULTILINE), word
     assert f"{found['frames']} frames of {found['groups']} patients" in done.stdout
-    assert f"operating point, IM       {found['operating_points']['IM']:.3f}" in done.stdout
+    assert re.search(
+        rf"^operating point, IM +{found['operating_points']['IM']:.3f}", done.stdout, re.MULTILINE
+    )
     assert "are no test result" in done.stdout
     assert f"lag-zoo evaluate '{out}/best' DATA" in done.stdout, "there is no test split to name"
     again = run("train", "finetune", frames, "-o", tmp_path / "2", *way, *least(), "--quiet")

@@ -1,4 +1,4 @@
-"""The best epoch: of its stage, by AUROC and then by loss, or by loss alone."""
+"""The best epoch: of its stage, by AUROC and then by loss, by loss alone, or the last."""
 
 from typing import Any, get_args
 
@@ -50,3 +50,10 @@ def test_a_stage_begins_anew(first: int) -> None:
     assert best is not None
     assert best["epoch"] == first + 1
     assert best_row(rows[:first], since=first) is None
+
+
+@given(st.lists(st.tuples(AUROCS, LOSSES), min_size=1, max_size=8))
+def test_the_last_whatever_it_is_worth(epochs: list[tuple[float | None, float]]) -> None:
+    best = best_row(marked("last", epochs))
+    assert best is not None
+    assert best["epoch"] == len(epochs)
