@@ -79,14 +79,22 @@ def outlined(
     return picture
 
 
-def legend(boxes: Sequence[Sequence[int]], *, evidence_for: str = "") -> str:
+def legend(boxes: Sequence[Sequence[int]], *, evidence_for: str = "", coloured: bool = True) -> str:
     """Explains the lines and colours of `outlined`, with evidence for the label of this name.
+
+    Args:
+        boxes: those that are drawn.
+        coloured: there is evidence that is coloured: log-odds above 0.
 
     >>> legend([])
     'blue: the field of view'
+    >>> legend([], evidence_for="polyp", coloured=False)
+    'faint colours or none: nowhere is polyp likelier than not; blue: the field of view'
     """
     said = []
-    if evidence_for:
+    if evidence_for and not coloured:
+        said.append(f"faint colours or none: nowhere is {evidence_for} likelier than not")
+    elif evidence_for:
         said.append(
             f"green to yellow: evidence for {evidence_for}, where the scores are that made the answer"
         )

@@ -91,7 +91,11 @@ class Prediction:
             lines.append("Called at its operating point, though it is not the likeliest.")
         if self.in_training_data:
             lines.append("The weights, or those they were made from, were trained on this very frame.")
-        lines += [legend(self.boxes, evidence_for=shown), f"{self.model}: research, not a medical device"]
+        coloured = any(value > 0 for row in maps.get(shown, ()) for value in row)
+        lines += [
+            legend(self.boxes, evidence_for=shown, coloured=coloured),
+            f"{self.model}: research, not a medical device",
+        ]
         return captioned(picture, heading, lines, colour=colour)
 
     def _label_shown(self) -> str:

@@ -114,8 +114,8 @@ def _foreign(found: Appearance, known: Doubts) -> Iterator[str]:
         swapped = max(_beyond(found.blue, known.red), _beyond(found.red, known.blue)) <= 0
         hint = "are red and blue swapped?" if swapped else "another light, dye or organ, or no endoscopy?"
         yield (
-            f"foreign colours: {worst} is {shares[worst]:.2f} of the light, in frames that the weights know "
-            f"{low:.2f} to {high:.2f}; {hint}"
+            f"foreign colours: {worst} is {shares[worst]:.3f} of the light, in frames that the weights know "
+            f"{low:.3f} to {high:.3f}; {hint}"
         )
     low, high = known.roughness
     if _beyond(found.roughness, known.roughness) > 0:
