@@ -276,7 +276,7 @@ def _show(report: "DataReport") -> None:
     out = console()
     grouping = report.grouping or (
         "none: no column patient or exam, so a split may put frames of one patient on both sides, and what is measured "
-        "will be too good"
+        "will be too good (--column case_id=patient says which column it is; lag-zoo data group infers examinations)"
     )
     out.print(f"{report.source}: {report.frames} frames, {report.excluded} excluded; grouping: {grouping}\n")
     table = plain_table()
