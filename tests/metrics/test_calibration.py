@@ -68,7 +68,9 @@ def test_a_weight_is_so_many_frames(
             offset_intercept(*one),
             *slope_and_intercept(*one),
         ]
-        np.testing.assert_allclose(found[number], expected, rtol=1e-7, atol=1e-9)
+        # Where a certain answer is wrong the likelihood is so flat in the intercept that rounding moves it.
+        flat = np.isin(probabilities, (0, 1)).any()
+        np.testing.assert_allclose(found[number], expected, rtol=1e-3 if flat else 1e-7, atol=1e-9)
 
 
 def binned(probabilities: np.ndarray, truth: np.ndarray, bins: int) -> float:

@@ -36,7 +36,7 @@ def test_of_a_run(
     assert capfd.readouterr() == ("", ""), "the library tells its listener, and nobody else"
     (facts,) = heard.facts
     assert list(facts) == [
-        "data", "frames", "groups", "labels", "network", "views", "epochs", "steps", "device", "output",
+        "data", "frames", "groups", "labels", "network", "views", "epochs", "steps", "kept", "device", "output",
     ]  # fmt: skip
     assert facts["frames"] == "23: 15 train, 8 val; 1 excluded"
     assert facts["groups"] == "12 patients"
@@ -44,6 +44,7 @@ def test_of_a_run(
     assert facts["network"].startswith("lag_mobilenetv3_small_050, 1.0 M parameters, untrained")
     assert facts["views"] == "global 32 x 32 pixels, 2 crops of 32 native pixels"
     assert facts["epochs"] == "3: 1 backbone (without crops), 2 crops"
+    assert facts["kept"] == "the epoch of the highest validation AUROC"
     assert (facts["steps"], facts["device"]) == ("3 an epoch, of 4 frames", "CPU")
     assert all(done == total for done, total in heard.tasks.values() if total), heard.tasks
     assert heard.tasks["training"] == [15, 15]  # 3 steps and 2 validation batches an epoch
