@@ -263,7 +263,9 @@ def _asked_for(asked: bool | Sequence[str], network: LAG) -> tuple[str, ...]:
     labels: tuple[str, ...] = as_tuple(asked, "evidence")
     label_names = labels_of(network)
     if unknown := [label for label in labels if label not in label_names]:
-        raise InvalidConfigError(f"evidence for {shown(unknown)}: the labels are {', '.join(label_names)}")
+        raise InvalidConfigError(
+            f"evidence for {shown(unknown)}: it is of a label, and the labels are {', '.join(label_names)}"
+        )
     return labels
 
 
