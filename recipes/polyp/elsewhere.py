@@ -60,19 +60,13 @@ def measurements(
     for words, chosen in every.items():
         interval = share_interval(called[chosen], np.ones(chosen.sum(), dtype=bool), groups[chosen])
         found.append(
-            Measurement(
-                metric=f"Sensitivity on whole frames of NeoPolyp{words}",
-                value=round(interval.value, 4),
-                low=round(interval.low, 4),
-                high=round(interval.high, 4),
-                interval=interval.method,
+            occasion.record(
+                f"Sensitivity on whole frames of NeoPolyp{words}",
+                interval,
                 n=int(chosen.sum()),
                 unit="frames",
-                groups=interval.groups,
                 data=DATA,
-                date=occasion.date,
                 command=COMMAND,
-                revision=occasion.revision,
                 note="" if words else NO_SPECIFICITY,
             )
         )

@@ -275,19 +275,13 @@ def measurements(all_tried: Sequence[Tried], occasion: Occasion) -> list[Measure
         found = group_interval(_means(all_tried, EVIDENCE)[place], groups, len(groups))
         others = [f"{method} {of[place]:.3f}" for method, of in values.items() if method != EVIDENCE]
         kept.append(
-            Measurement(
-                metric=f"{data}: {measure}",
-                value=round(found.value, 4),
-                low=round(found.low, 4),
-                high=round(found.high, 4),
-                interval=found.method,
+            occasion.record(
+                f"{data}: {measure}",
+                found,
                 n=found.n,
                 unit=data.rpartition(", ")[2],
-                groups=found.groups,
                 data=DATA,
-                date=occasion.date,
                 command=COMMAND,
-                revision=occasion.revision,
                 note="; ".join([f"chance {chances[place]:.3f}", *others]),
             )
         )

@@ -49,18 +49,25 @@ class Occasion:
     ) -> Measurement:
         """Put a number on record; `table`: the windows or frames that it stands on."""
         frames = len(set(table.frames.tolist()))
+        what = f"windows of {frames} frames" if unit == "windows" else unit
+        return self.record(metric, found, n=len(table), unit=what, data=data, command=COMMAND, note=note)
+
+    def record(
+        self, metric: str, found: Interval, *, n: int, unit: str, data: str, command: str, note: str = ""
+    ) -> Measurement:
+        """Put a number on record that stands on n of a unit, and was printed by a command."""
         return Measurement(
             metric=metric,
             value=round(found.value, 4),
             low=round(found.low, 4),
             high=round(found.high, 4),
             interval=found.method,
-            n=len(table),
-            unit=f"windows of {frames} frames" if unit == "windows" else unit,
+            n=n,
+            unit=unit,
             groups=found.groups,
             data=data,
             date=self.date,
-            command=COMMAND,
+            command=command,
             revision=self.revision,
             note=note,
         )

@@ -22,7 +22,7 @@ from lag_zoo.specs import Measurement, WeightSpec
 from lag_zoo.training import load_recipe
 from lag_zoo.training.run_folder import BEST, RECIPE
 from recipes.polyp.card import Cost, card
-from recipes.polyp.files import ALL, CENTRE_MANIFESTS, FOLD_MANIFESTS, frame_of, listed_frames, opened
+from recipes.polyp.files import ALL, frame_of, listed_frames, opened
 from recipes.polyp.measures import Occasion, floors, measured
 from recipes.polyp.runs import folder_of, hours_spent
 from recipes.polyp.shipping import NAME, ship
@@ -48,11 +48,11 @@ def publish(folders: Mapping[str, Path], out: Path) -> None:
     model.weight_spec = _doubting(model, folders, out)
     trained = ship(model, [*results, *elsewhere, *evidence], frames)
     recipe, hours, cost = load_recipe(folder / RECIPE), hours_spent(out), cost_of(model)
-    parts = {
-        part: float(tables.windows.thresholds[tables.windows.parts == part][0]) for part in FOLD_MANIFESTS
-    } | {
-        part: float(tables.left_out_windows.thresholds[tables.left_out_windows.parts == part][0])
-        for part in CENTRE_MANIFESTS
+    scored = (tables.windows, tables.left_out_windows)
+    thresholds = {
+        part: limit
+        for table in scored
+        for part, limit in zip(table.parts.tolist(), table.thresholds.tolist(), strict=True)
     }
     sides = (tables.windows.boxes[:, 2:] - tables.windows.boxes[:, :2]).min(axis=1)
     kept_results: dict[str, Any] = {
@@ -63,7 +63,9 @@ def publish(folders: Mapping[str, Path], out: Path) -> None:
     }
     write_whole(RESULTS, json.dumps(kept_results, indent=1) + "\n")
     shown = np.percentile(sides, [0, 50, 100]).tolist()
-    write_whole(CARD, card(trained, evidence, elsewhere, parts, cost, recipe, opened(out, ALL), hours, shown))
+    write_whole(
+        CARD, card(trained, evidence, elsewhere, thresholds, cost, recipe, opened(out, ALL), hours, shown)
+    )
     print(f"written: {CARD} and what it speaks of")
 
 

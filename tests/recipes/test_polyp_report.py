@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -139,17 +140,12 @@ def test_the_card(results: list[Measurement], tmp_path: Path) -> None:
         model="lag_tf_efficientnet_lite0", stages=(Stage(name="backbone", epochs=3, crops=False),)
     )
     cost = Cost(282_054_528, 12.3, (1080, 1350), "a machine")
-    page = card(
-        Trained(config=config, weights=weights),
-        (),
-        (),
-        THRESHOLDS,
-        cost,
-        recipe,
-        manifest,
-        2.5,
-        [192, 250, 900],
-    )
+
+    def page_of(weights: WeightSpec, *measured: Sequence[Measurement]) -> str:
+        trained = Trained(config=config, weights=weights)
+        return card(trained, *measured, THRESHOLDS, cost, recipe, manifest, 2.5, [192, 250, 900])
+
+    page = page_of(weights, (), ())
     for result in results:
         assert f"{result.value:.3f}" in page
         assert f"{result.low:.3f} to {result.high:.3f}" in page
@@ -158,17 +154,7 @@ def test_the_card(results: list[Measurement], tmp_path: Path) -> None:
     evidence = (dataclasses.replace(results[0], metric="Pointing game", value=0.012, data="NeoPolyp"),)
     elsewhere = (dataclasses.replace(results[0], metric="Found", value=0.034, data="NeoPolyp"),)
     also = dataclasses.replace(weights, results=(*results, *evidence, *elsewhere))
-    page = card(
-        Trained(config=config, weights=also),
-        evidence,
-        elsewhere,
-        THRESHOLDS,
-        cost,
-        recipe,
-        manifest,
-        2.5,
-        [192, 250, 900],
-    )
+    page = page_of(also, evidence, elsewhere)
     assert "against the polyp masks: NeoPolyp.\n" in page
     assert page.count("| Found | 0.034 |") == 1, "so has what was measured elsewhere"
     assert "0.40 to 0.44 in the\nfolds and 0.45 to 0.50 for the hospitals" in page
