@@ -33,9 +33,14 @@ def folder_of(task: Task, out: Path) -> Path:
 
 
 def opened(task: Task, fold: int, out: Path, *, low_pass: int = 0) -> Manifest:
-    """Read one of them; with `low_pass`, of frames shrunk to so many pixels on a side and enlarged again."""
+    """Read one of them; with `low_pass`, of frames shrunk to so many pixels on a side and enlarged again.
+
+    Of the training frames each `task.every`-th group takes part.
+    """
     folder = folder_of(task, out)
-    manifest = read_manifest(folder / f"fold{fold}.csv", labels=task.labels)
+    whole = read_manifest(folder / f"fold{fold}.csv", labels=task.labels)
+    groups = set(sorted({frame.exam for frame in whole.frames if frame.split == "train"})[:: task.every])
+    manifest = whole.with_frames(f for f in whole.frames if f.split != "train" or f.exam in groups)
     return _low_passed(manifest, low_pass, folder / f"lowpass{low_pass}") if low_pass else manifest
 
 

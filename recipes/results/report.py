@@ -122,13 +122,17 @@ def _word(less: Difference) -> str:
 
 def _task(task: Task, table: Table, folder: Path) -> Iterator[str]:
     yield (
-        f"{len(table.images)} {task.units} of {len(np.unique(table.groups))} groups, {int(table.truth.sum())} {task.labels[1]}; {task.epochs} epochs. "
+        f"{len(table.images)} {task.units} of {len(np.unique(table.groups))} groups, {int(table.truth.sum())} {task.labels[1]}; {task.epochs} epochs{_some(task)}. "
         f"Data: {task.source}. {task.caveat}".strip()
     )
     yield _networks(task, table, folder)
     yield from _controls(task, table)
     if missing := _missing(task, table):
         yield f"Not run yet: {'; '.join(missing)}."
+
+
+def _some(task: Task) -> str:
+    return "" if task.every == 1 else f" on one in {task.every} groups of the training folds"
 
 
 def _networks(task: Task, table: Table, folder: Path) -> str:

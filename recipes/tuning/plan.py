@@ -8,16 +8,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from lag_zoo.data import Manifest
 from lag_zoo.training import Recipe, load_recipe
 from recipes.results.plan import Task
 
 INNER_FOLDS = 3
 EPOCHS = {"neopolyp": 15, "chgastro": 15, "windows": 4}
 """Of a candidate, and of each of the two stages of `finetune`."""
-
-EVERY = {"windows": 4}
-"""Of a task with many frames only each fourth group takes part."""
 
 CANDIDATES: Mapping[str, Mapping[str, Any]] = {
     "as it was": {},
@@ -53,13 +49,6 @@ def finetune(task: Task) -> Recipe:
     recipe = load_recipe("finetune").changed(_here(task))
     stages = [dataclasses.replace(stage, epochs=EPOCHS[task.name]) for stage in recipe.stages]
     return dataclasses.replace(recipe, stages=tuple(stages))
-
-
-def some_of(task: Task, manifest: Manifest) -> Manifest:
-    """Return the frames of a manifest that take part, whole groups of them."""
-    every = EVERY.get(task.name, 1)
-    chosen = set(sorted({frame.exam for frame in manifest.frames})[::every])
-    return manifest.with_frames(frame for frame in manifest.frames if frame.exam in chosen)
 
 
 def _here(task: Task) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from recipes.locks import mine
 from recipes.results.data import opened, write_folds
 from recipes.results.plan import FOLDS, Task
 from recipes.tuning import timm_loop
-from recipes.tuning.plan import INNER_FOLDS, candidates, finetune, some_of
+from recipes.tuning.plan import INNER_FOLDS, candidates, finetune
 
 FINETUNE, TIMM = "finetune", "timm"
 
@@ -20,9 +20,7 @@ def try_candidates(task: Task, shared: Path, out: Path) -> None:
     with mine(f"{task.name} candidates", out) as free:
         if free:
             whole = opened(task, 1, out)
-            inside = some_of(
-                task, whole.with_frames(frame for frame in whole.frames if frame.split != "test")
-            )
+            inside = whole.with_frames(frame for frame in whole.frames if frame.split != "test")
             begun = time.process_time()
             cross_validate(
                 candidates(task),
@@ -40,7 +38,7 @@ def meet_timm(task: Task, shared: Path, out: Path) -> None:
     write_folds(task, shared, out)
     recipe = finetune(task)
     for number in range(1, FOLDS + 1):
-        manifest = some_of(task, opened(task, number, out))
+        manifest = opened(task, number, out)
         with mine(f"{task.name} finetune {number}", out) as free:
             if free:
                 fold_scores(

@@ -275,6 +275,22 @@ def test_low_passed_frames_have_lost_their_detail_and_nothing_else(tmp_path: Pat
     assert (inside.mean((2, 4)).permute(1, 2, 0) - torch.from_numpy(coarse[::32, ::32])).abs().max() < 3
 
 
+def test_of_a_task_with_many_frames_some_groups_train_and_all_are_tested_on(tmp_path: Path) -> None:
+    splits = ["train"] * 8 + ["val"] * 4 + ["test"] * 4
+    frames = [
+        Frame(image=f"{i}_{j}.png", labels=(j,), exam=f"g{i:02d}", split=split)
+        for i, split in enumerate(splits)
+        for j in range(2)
+    ]
+    manifest = Manifest(root=tmp_path, label_names=TASK.labels, frames=tuple(frames))
+    write_manifest(manifest, folder_of(TASK, tmp_path) / "fold1.csv")
+    found = opened(TASK._replace(every=4), 1, tmp_path)
+    assert {f.exam for f in found.where(split="train").frames} == {"g00", "g04"}
+    assert [len(found.where(split=split)) for split in ("train", "val", "test")] == [4, 8, 8]
+    assert len(opened(TASK, 1, tmp_path)) == len(manifest)
+    assert [task.name for task in plan.TASKS if task.every > 1] == ["windows"]
+
+
 # -- Heads and costs -------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from lag_zoo.evaluate.scores import Scores
 from recipes.results import plan
 from recipes.tuning import report, timm_loop
 from recipes.tuning.__main__ import collect
-from recipes.tuning.plan import CANDIDATES, EPOCHS, candidates, finetune, key_of, some_of
+from recipes.tuning.plan import CANDIDATES, EPOCHS, candidates, finetune, key_of
 from recipes.tuning.runs import FINETUNE, TIMM, candidates_folder, peer_folder
 
 TASK = plan.task_of("neopolyp")
@@ -70,14 +70,6 @@ def test_the_timm_loop_learns_and_repeats_itself(tmp_path: Path) -> None:
     assert set(first.frames.fold) == {"fold1"}
     margin = first.logits[:, 1] - first.logits[:, 0]
     assert margin[first.frames.targets == 1].mean() > margin[first.frames.targets == 0].mean()
-
-
-def test_some_of_a_large_task_are_whole_groups(tmp_path: Path) -> None:
-    manifest = frames(tmp_path, count=80)
-    some = some_of(plan.task_of("windows"), manifest)
-    assert {frame.exam for frame in some.frames} == set(sorted({f.exam for f in manifest.frames})[::4])
-    assert len(some) == 20
-    assert len(some_of(TASK, manifest)) == len(manifest)
 
 
 def leave(file: Path, *, fold: str, skill: float) -> None:
