@@ -15,7 +15,6 @@ from lag_zoo.timm_bridge import register_names
 from lag_zoo.views import FrameTransform, ViewSampler, ViewTransform
 from lag_zoo.weights.assembly import assemble
 from lag_zoo.weights.backbone import Prefix, given_weights, load_backbone, timm_weights
-from lag_zoo.weights.files import read_weights
 from lag_zoo.weights.lookup import Reach, look_up, require_same_shapes
 from lag_zoo.weights.report import LoadReport
 from lag_zoo.weights.sources import Found
@@ -32,6 +31,7 @@ def create_model(
     local_files_only: bool = False,
     backbone_weights: str | os.PathLike[str] | None = None,
     backbone_prefix: Prefix | None = None,
+    mmap: bool = False,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     **fields: Unpack[ConfigFields],
@@ -51,6 +51,9 @@ def create_model(
         local_files_only: make no request; only what the cache holds.
         backbone_weights: a safetensors file of the backbone's weights, or `hf-hub:org/repo[:file]`.
         backbone_prefix: the prefix of the backbone's keys in that file, or a map of prefixes.
+        mmap: the weights stay pages of their file, which are read when they are first used and shared between
+            processes, where they have the network's type; the network changes if somebody rewrites the file in place,
+            and the process dies if somebody cuts it short. `False`: they are a copy in memory.
         device: where the network goes.
         dtype: of its parameters.
         fields: fields of `LAGConfig`, in place of the model's own. With weights, other `label_names` or another
@@ -70,7 +73,7 @@ def create_model(
     >>> model.load_report.missing, model.load_report.replaced_labels
     (('head.weight', 'head.bias'), ('mucosa', 'polyp'))
     """
-    reach = Reach(revision, None if cache_dir is None else Path(cache_dir), local_files_only)
+    reach = Reach(revision, None if cache_dir is None else Path(cache_dir), local_files_only, mmap)
     own_backbone = pretrained == "backbone" or backbone_weights is not None
     if own_backbone and pretrained not in (False, "backbone"):
         raise InvalidConfigError(
@@ -90,13 +93,12 @@ def _loaded(name: str, found: Found, fields: ConfigFields) -> LAG:
     config = _configured(name, found.config, found.weights, fields)
     asked = config.label_names, config.num_classes
     new_head = asked != (found.config.label_names, found.config.num_classes)
-    tensors = read_weights(found.path)
-    model, missing = assemble(config, tensors, source=found.source, new_head=new_head)
+    model, missing = assemble(config, found.read.tensors, source=found.source, new_head=new_head)
     model.load_report = LoadReport(
         source=found.source,
         path=found.path,
         revision=found.revision,
-        sha256=found.sha256,
+        sha256=found.read.sha256,
         loaded=tuple(key for key in model.state_dict() if key not in missing),
         missing=missing,
         licences=tuple(x for x in (found.weights.licence, found.weights.backbone_licence) if x),

@@ -22,7 +22,7 @@ from lag_zoo.nn import LAG
 from lag_zoo.specs import Measurement, WeightSpec
 from lag_zoo.weights.card import card, missing
 from lag_zoo.weights.digests import digest_of
-from lag_zoo.weights.files import read_weights, verify_file, write_weights
+from lag_zoo.weights.files import read_weights, write_weights
 from lag_zoo.weights.golden import Golden, answers
 from lag_zoo.weights.repository import (
     CARD,
@@ -122,7 +122,7 @@ def is_as_loaded(model: LAG) -> bool:
     if model.load_report is None:
         return False
     try:
-        source = read_weights(model.load_report.path, model.load_report.sha256)
+        source = read_weights(model.load_report.path, model.load_report.sha256, mapped=True).tensors
     except WeightsError:
         return False
     state = model.state_dict()
@@ -187,8 +187,7 @@ def verify(name: str) -> float:
     if report is None or spec is None:
         raise WeightsMismatchError(f"{name} has no weights to verify")
     golden = report.path.with_name(GOLDEN) if GOLDEN in spec.files else _builtin_golden(report.path)
-    verify_file(golden, spec.files.get(golden.name))
-    return Golden.read(golden).apart(model)
+    return Golden.read(golden, spec.files[golden.name]).apart(model)
 
 
 def _builtin_golden(weights: Path) -> Path:

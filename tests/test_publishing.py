@@ -3,13 +3,14 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import lag_zoo
 from lag_zoo.errors import InvalidConfigError, LagZooError, WeightsIntegrityError, WeightsMismatchError
@@ -156,7 +157,35 @@ def test_a_saved_example_that_does_not_hold(folder: Path, tmp_path: Path) -> Non
     with pytest.raises(WeightsMismatchError, match=r"from the saved example's, and 0\.001 is allowed"):
         pair._replace(logits=pair.logits + 0.01).apart(small())
     (tmp_path / "golden").write_bytes(b"nothing")
-    with pytest.raises(WeightsIntegrityError, match="no saved example"):
+    with pytest.raises(WeightsIntegrityError, match="golden is not a safetensors file"):
+        Golden.read(tmp_path / "golden")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"frames": torch.zeros(3000, 3, 96, 96, dtype=torch.uint8)}, "up to 16,777,216 are taken"),
+        ({"frames": torch.zeros(1, 3, 96, 96)}, "not .* uint8"),
+        ({"frames": torch.zeros(0, 3, 96, 96, dtype=torch.uint8)}, "not .* uint8"),
+        ({"frames": torch.zeros(3, 96, 96, dtype=torch.uint8)}, "not .* uint8"),
+        ({"logits": torch.zeros(2, 2)}, "of 1 frames"),
+        ({"logits": torch.zeros(1, 2, dtype=torch.int64)}, "of 1 frames"),
+        ({"more": torch.zeros(1)}, "and not frames and logits"),
+        ({"tolerance": "inf"}, "allows logits that are inf away"),
+        ({"tolerance": "nan"}, "allows logits that are nan away"),
+        ({"tolerance": "0.5"}, r"up to 0\.01 is taken"),
+        ({"tolerance": "-1"}, "allows logits"),
+        ({"tolerance": "wide"}, "does not say how far"),
+        ({"tolerance": None}, "does not say how far"),
+    ],
+)
+def test_a_saved_example_out_of_proportion(tmp_path: Path, change: dict[str, Any], says: str) -> None:
+    from lag_zoo.weights.golden import Golden
+
+    pair = {"frames": torch.zeros(1, 3, 96, 96, dtype=torch.uint8), "logits": torch.zeros(1, 2), **change}
+    tolerance = pair.pop("tolerance", "0.001")
+    save_file(pair, tmp_path / "golden", metadata=None if tolerance is None else {"tolerance": tolerance})
+    with pytest.raises(WeightsIntegrityError, match=says):
         Golden.read(tmp_path / "golden")
 
 

@@ -36,7 +36,7 @@ def whole(path: Path, name: str) -> dict[str, Tensor]:
         WeightsError: the file cannot be read.
     """
     own = timm.create_model(name).state_dict()
-    weights = read_weights(path) if path.suffix == ".safetensors" else _in_timm_s_order(path, [*own])
+    weights = read_weights(path).tensors if path.suffix == ".safetensors" else _in_timm_s_order(path, [*own])
     compare(own, weights, source=str(path))
     return weights
 

@@ -9,8 +9,10 @@ front, so all frames of a shard would have to be in memory before the first is w
 import contextlib
 import hashlib
 import json
+import mmap
 import os
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -20,9 +22,10 @@ from torch import Tensor
 
 from lag_zoo.errors import DataError
 from lag_zoo.files import put_in_place, scratch_in
+from lag_zoo.opening import open_regular
 from lag_zoo.views import FieldOfView
 from lag_zoo.views.field_of_view import NORMALS
-from lag_zoo.weights.digests import digest_of, remember_digest, remembered_digest
+from lag_zoo.weights.digests import hash_of, identity_of, remember_digest, remembered_digest
 
 SUFFIX = ".shard"
 _PAGE = 4096  # frames begin on a page of memory
@@ -103,7 +106,6 @@ class ShardWriter:
         digest = self._digest.hexdigest()
         whole = self._folder / f"{digest}{SUFFIX}"
         put_in_place(self._part, whole)
-        remember_digest(whole, digest)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -126,15 +128,23 @@ def verify_shard(path: Path, *, anew: bool = False) -> None:
         DataError: it is damaged; the message names it.
         OSError: it cannot be read.
     """
-    found = None if anew else remembered_digest(path)
-    if found is None:
-        found = digest_of(path)
+    with open_regular(path) as file:
+        _verify(file, path, anew=anew)
+
+
+def _verify(file: FileIO, path: Path, *, anew: bool = False) -> None:
+    before = identity_of(file.fileno())
+    found = None if anew else remembered_digest(before)
+    if found == path.stem:
+        return
+    found = hash_of(file)
     if found != path.stem:
         raise DataError(
             f"{path} is damaged: its SHA-256 is {found}, and its name says another. Delete this file and build the "
             "cache again; only its frames are decoded anew"
         )
-    remember_digest(path, found)
+    if identity_of(file.fileno()) == before:
+        remember_digest(before, found)
 
 
 def shard_index(path: Path) -> Iterator[tuple[str, Place]]:
@@ -153,15 +163,18 @@ def shard_index(path: Path) -> Iterator[tuple[str, Place]]:
 
 
 def map_shard(path: Path) -> Tensor:
-    """All bytes of a shard, mapped: read as they are looked at, by the page, and shared between processes.
+    """All bytes of a shard, verified and mapped: read as they are looked at, by the page, and shared between processes.
 
     Raises:
-        DataError: it is gone.
+        DataError: it is gone, or damaged.
     """
     try:
-        return torch.from_file(str(path), shared=False, size=path.stat().st_size, dtype=torch.uint8)
+        with open_regular(path) as file:
+            _verify(file, path)
+            pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # torch takes no read-only memory
     except FileNotFoundError as error:
         raise DataError(f"{path} is gone: build the cache again") from error
+    return torch.frombuffer(pages, dtype=torch.uint8)
 
 
 def frame_at(shard: Tensor, place: Place, *, global_size: int) -> CachedFrame:

@@ -1,6 +1,6 @@
-"""A network and its weights put together fast: built without memory, then given the file's own pages.
+"""A network and its weights put together fast: built without memory, then given the tensors that were read.
 
-On the meta device a network costs no memory and no initialisation; its tensors are then those of the memory-mapped
+On the meta device a network costs no memory and no initialisation; its tensors are then those that were read of the
 file. What the file does not hold (a head that was asked for anew, buffers that are computed) is made afterwards.
 """
 

@@ -16,8 +16,8 @@ from lag_zoo.catalogue.builtin_backbones import BUILTIN_BACKBONES, BuiltinBackbo
 from lag_zoo.errors import InvalidConfigError, WeightsMismatchError, WeightsNotFoundError
 from lag_zoo.specs import TORCHVISION_BACKBONES, DatasetRef
 from lag_zoo.weights import builtin
-from lag_zoo.weights.files import compare, read_weights, verify_file
-from lag_zoo.weights.hub import Place, cached_or_asked, fetch_verified, stated_licence
+from lag_zoo.weights.files import compare, read_weights
+from lag_zoo.weights.hub import Place, cached_or_asked, fetch_weights, stated_licence
 from lag_zoo.weights.report import LoadReport
 from lag_zoo.weights.sources import HUB
 
@@ -65,7 +65,7 @@ def timm_weights(backbone: str, *, cache_dir: Path | None, local_files_only: boo
     place = Place(cfg.hf_hub_id, None, cache_dir, local_files_only)
     name = cfg.hf_hub_filename or _FILE
     try:
-        file = cached_or_asked(lambda there: fetch_verified(there, name), place, name)
+        file = cached_or_asked(lambda there: fetch_weights(there, name), place, name)
     except WeightsNotFoundError as error:
         raise WeightsNotFoundError(
             f"the weights of the backbone {backbone} cannot be had from {place} ({error.reason})",
@@ -87,7 +87,7 @@ def given_weights(given: str | Path, *, cache_dir: Path | None, local_files_only
         repo, _, revision = repo.partition("@")
         place = Place(repo, revision or None, cache_dir, local_files_only)
         _require_safetensors(filename or _FILE)
-        file = fetch_verified(place, filename or _FILE)
+        file = fetch_weights(place, filename or _FILE)
         source = f"{place}:{filename or _FILE}"
         return BackboneFile(file.path, source, file.revision, stated_licence(place))
     _require_safetensors(text)
@@ -104,7 +104,8 @@ def load_backbone(backbone: nn.Module, file: BackboneFile, prefix: Prefix | None
         WeightsNotFoundError, WeightsIntegrityError: there is no such file, or it is none of safetensors, or other bytes
             than were vouched for.
     """
-    weights = read_weights(file.path, file.sha256)
+    read = read_weights(file.path, file.sha256)
+    weights = read.tensors
     mine = _renamed(weights, prefix)
     if not mine:
         raise WeightsMismatchError(
@@ -123,7 +124,7 @@ def load_backbone(backbone: nn.Module, file: BackboneFile, prefix: Prefix | None
         source=file.source,
         path=file.path,
         revision=file.revision,
-        sha256=verify_file(file.path),
+        sha256=read.sha256,
         loaded=tuple(key for key in own if key not in resized),
         resized=resized,
         unexpected=unexpected,

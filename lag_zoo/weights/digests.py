@@ -1,18 +1,45 @@
-"""SHA-256 of weights files, remembered: a file that has not changed since it was verified is not read again.
+"""SHA-256 of files, remembered: one that has not changed since it was verified is not hashed again.
 
 What is remembered lies in lag_zoo's own cache directory, for a file's own may be read-only: `LAG_ZOO_CACHE`, else
-`lag_zoo` in `XDG_CACHE_HOME` or `~/.cache`. A file has not changed where path, size, modification time and inode are
-the same.
+`lag_zoo` in `XDG_CACHE_HOME` or `~/.cache`. A file is known by what its descriptor says: device, inode, size, and when
+it was written and changed. Putting the time of writing back does not help a forger, since the time of change, which the
+system sets, is another.
 """
 
 import contextlib
 import hashlib
 import os
+import re
+import time
+from io import FileIO
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 from lag_zoo.files import write_whole
+from lag_zoo.opening import open_regular
 
-_CHUNK = 1 << 22
+CHUNK = 1 << 22
+"""Bytes that are hashed at a time."""
+
+_SETTLED = 2.0  # seconds: a file that changed just now could change again within one tick of its clock
+_KEPT = 30 * 24 * 3600.0  # seconds: disks decay, so an old digest is taken anew
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Identity(NamedTuple):
+    """An open file, as the system knows it; times in nanoseconds."""
+
+    device: int
+    inode: int
+    size: int
+    written: int
+    changed: int
+
+
+def identity_of(descriptor: int) -> Identity:
+    """Return the identity of an open file."""
+    state = os.fstat(descriptor)
+    return Identity(state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
 def cache_directory() -> Path:
@@ -22,40 +49,54 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lag_zoo"
 
 
-def remembered_digest(path: Path) -> str | None:
-    """The SHA-256 that `remember_digest` noted of this very file; `None`: none, or the file has changed since."""
+def remembered_digest(identity: Identity) -> str | None:
+    """Return the SHA-256 that was noted of this very file, lately; `None`: none, or it has changed since."""
+    note = _note(identity)
     try:
-        noted = _note(path).read_text(encoding="ascii")
+        noted = note.read_text(encoding="ascii")
+        old = time.time() - note.stat().st_mtime > _KEPT
     except (OSError, UnicodeDecodeError):
         return None
-    return noted if len(noted) == 64 else None
+    return noted if not old and _DIGEST.fullmatch(noted) else None
 
 
-def remember_digest(path: Path, digest: str) -> None:
-    """Notes the SHA-256 of a verified file. Where nothing can be written, the next load reads the file again."""
-    note = _note(path)
+def remember_digest(identity: Identity, digest: str) -> None:
+    """Note the SHA-256 of a file that had this identity before it was hashed and after.
+
+    Of one that changed within the last two seconds nothing is noted. Where nothing can be written, the next load
+    hashes the file again.
+    """
+    if time.time() - max(identity.written, identity.changed) / 1e9 < _SETTLED:
+        return
+    note = _note(identity)
     with contextlib.suppress(OSError):
         note.parent.mkdir(parents=True, exist_ok=True)
         write_whole(note, digest)
 
 
 def digest_of(path: Path) -> str:
-    """The SHA-256 of a file, read now."""
+    """Return the SHA-256 of a file, read now.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    with open_regular(path) as file:
+        return hash_of(file)
+
+
+def hash_of(file: BinaryIO | FileIO) -> str:
+    """Return the SHA-256 of an open file, from its first byte on."""
+    file.seek(0)
     found = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            found.update(chunk)
+    while chunk := file.read(CHUNK):
+        found.update(chunk)
     return found.hexdigest()
 
 
-def git_digest_of(path: Path) -> str:
-    """The SHA-1 under which git, and so the Hub, knows a small file."""
-    data = path.read_bytes()
+def git_digest(data: bytes) -> str:
+    """Return the SHA-1 under which git, and so the Hub, knows a small file of these bytes."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
-def _note(path: Path) -> Path:
-    real = path.resolve()
-    state = real.stat()
-    identity = f"{real}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ino}"
-    return cache_directory() / "verified" / hashlib.sha256(identity.encode()).hexdigest()
+def _note(identity: Identity) -> Path:
+    return cache_directory() / "verified" / hashlib.sha256(repr(tuple(identity)).encode()).hexdigest()

@@ -1,54 +1,63 @@
-"""Weights files: verified by SHA-256, read and written as safetensors, and put strictly into a network."""
+"""Weights files: each read once, and what was verified is what is used; written, and put strictly into a network."""
 
+import hashlib
+import math
+import mmap
 from collections.abc import Collection, Mapping
+from io import FileIO
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lag_zoo.errors import WeightsIntegrityError, WeightsMismatchError, WeightsNotFoundError
-from lag_zoo.weights.digests import digest_of, remember_digest, remembered_digest
+from lag_zoo.errors import WeightsError, WeightsIntegrityError, WeightsMismatchError, WeightsNotFoundError
+from lag_zoo.opening import open_regular
+from lag_zoo.weights.digests import CHUNK, hash_of, identity_of, remember_digest, remembered_digest
+from lag_zoo.weights.layout import LENGTH, Entry, head_length, parse_head
 
 _SHOWN = 3
-_MOST_TENSORS = 20_000  # in a file; of timm's networks the one with most has 3,108
+
+
+class Weights(NamedTuple):
+    """The tensors of a safetensors file by name, the SHA-256 of all its bytes, and the texts noted beside them."""
+
+    tensors: dict[str, Tensor]
+    sha256: str
+    metadata: Mapping[str, str]
+
+
+def read_weights(path: Path, sha256: str | None = None, *, mapped: bool = False) -> Weights:
+    """Read a safetensors file, which is opened once: the bytes that are hashed are those that the tensors have.
+
+    A file that has not changed since it was verified is not hashed again. The first time, the values are looked at
+    too: each must be finite.
+
+    Args:
+        sha256: of the file; `None`: nobody vouches for it, and whatever it is comes back.
+        mapped: the tensors are the pages of the file, read when they are looked at; `False`: a copy in memory. Of a
+            mapped file that somebody rewrites in place the tensors change, and one that is cut short ends the process.
+
+    Raises:
+        WeightsNotFoundError: no such file.
+        WeightsIntegrityError: other bytes, no safetensors file, or values that are not finite.
+    """
+    try:
+        with open_regular(path) as file:
+            return _read(file, path, sha256, _map if mapped else _copy)
+    except WeightsError:
+        raise
+    except FileNotFoundError as error:
+        raise WeightsNotFoundError(f"no weights file {path}") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise WeightsIntegrityError(f"{path} is not a safetensors file that can be read: {error}") from error
 
 
 def verify_file(path: Path, sha256: str | None = None) -> str:
-    """The SHA-256 of a safetensors file, which must be this one if one is given; remembered for the next time.
-
-    The first time, the values are looked at too: each must be finite.
-
-    Raises:
-        WeightsNotFoundError: no such file.
-        WeightsIntegrityError: other bytes, no safetensors file, or values that are not finite.
-    """
-    if not path.is_file():
-        raise WeightsNotFoundError(f"no weights file {path}")
-    found = remembered_digest(path)
-    fresh = found is None
-    if found is None:
-        found = digest_of(path)
-    if sha256 is not None and found != sha256:
-        raise WeightsIntegrityError(
-            f"{path} has the SHA-256 {found}, and {sha256} was expected: fetch or install it anew"
-        )
-    if fresh:
-        _require_finite(_mapped(path), path)
-        remember_digest(path, found)
-    return found
-
-
-def read_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, mapped into memory, after `verify_file`.
-
-    Raises:
-        WeightsNotFoundError: no such file.
-        WeightsIntegrityError: other bytes, no safetensors file, or values that are not finite.
-    """
-    verify_file(path, sha256)
-    return _mapped(path)
+    """Verify a safetensors file as `read_weights` does, without its tensors in memory; its SHA-256."""
+    return read_weights(path, sha256, mapped=True).sha256
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor], **metadata: str) -> None:
@@ -67,16 +76,92 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], **metadata: str) ->
     path.chmod(mode)
 
 
-def _mapped(path: Path) -> dict[str, Tensor]:
-    try:
-        with safe_open(path, "pt") as file:
-            count = len(file.keys())
-        weights = load_file(path) if count <= _MOST_TENSORS else {}
-    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, OSError) as error:
-        raise WeightsIntegrityError(f"{path} is not a safetensors file that can be read: {error}") from error
-    if count > _MOST_TENSORS:
-        raise WeightsIntegrityError(f"{path} holds {count:,} tensors; up to {_MOST_TENSORS:,} are taken")
-    return weights
+def _read(file: FileIO, path: Path, sha256: str | None, take: "_Take") -> Weights:
+    before = identity_of(file.fileno())
+    noted = remembered_digest(before)
+    if noted is not None and sha256 in (None, noted):
+        tensors, metadata, _ = take(file, before.size, hashed=False)
+        if identity_of(file.fileno()) == before:
+            return Weights(tensors, noted, metadata)
+    tensors, metadata, found = take(file, before.size, hashed=True)
+    unchanged = identity_of(file.fileno()) == before
+    if sha256 is not None and found != sha256:
+        meanwhile = "" if unchanged else "; it was written to while it was read"
+        raise WeightsIntegrityError(
+            f"{path} has the SHA-256 {found}, and {sha256} was expected: fetch or install it anew{meanwhile}"
+        )
+    _require_finite(tensors, path)
+    if unchanged:
+        remember_digest(before, found)
+    return Weights(tensors, found, metadata)
+
+
+class _Take(Protocol):
+    def __call__(
+        self, file: FileIO, size: int, *, hashed: bool
+    ) -> tuple[dict[str, Tensor], Mapping[str, str], str]:
+        """The tensors of a file of this size, the texts beside them, and its SHA-256; empty: it was not asked for."""
+
+
+def _copy(file: FileIO, size: int, *, hashed: bool) -> tuple[dict[str, Tensor], Mapping[str, str], str]:
+    """Each tensor in memory of its own, as torch places it: where a tensor lies changes the last bit of a product."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    first = _exactly(file, LENGTH)
+    head = _exactly(file, head_length(first, size))
+    digest.update(first + head)
+    layout, tensors = parse_head(head, size), {}
+    for entry in layout.entries:
+        tensor = torch.empty(entry.shape, dtype=entry.dtype)
+        _fill(_bytes_of(tensor).numpy().data, file, digest if hashed else None)
+        tensors[entry.name] = _checked(tensor, entry)
+    return tensors, layout.metadata, digest.hexdigest() if hashed else ""
+
+
+def _map(file: FileIO, size: int, *, hashed: bool) -> tuple[dict[str, Tensor], Mapping[str, str], str]:
+    """Each tensor as pages of the file that become the process's own where it writes."""
+    pages = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY) if size else b""
+    head = bytes(pages[LENGTH : LENGTH + head_length(bytes(pages[:LENGTH]), size)])
+    layout = parse_head(head, size)
+    tensors = {entry.name: _checked(_pages_of(pages, entry), entry) for entry in layout.entries}
+    return tensors, layout.metadata, hash_of(file) if hashed else ""
+
+
+def _exactly(file: FileIO, count: int) -> bytes:
+    data = bytearray(count)
+    _fill(memoryview(data), file)
+    return bytes(data)
+
+
+def _fill(memory: memoryview, file: FileIO, digest: "hashlib._Hash | None" = None) -> None:
+    """Fill memory with the next bytes of a file."""
+    place = 0
+    while place < len(memory):
+        count = file.readinto(memory[place : place + CHUNK])
+        if not count:
+            raise ValueError("it ends too early")
+        if digest is not None:
+            digest.update(memory[place : place + count])
+        place += count
+
+
+def _bytes_of(tensor: Tensor) -> Tensor:
+    """The bytes (n,) of a contiguous tensor, in its own memory."""
+    return tensor.reshape(-1).view(torch.uint8)
+
+
+def _pages_of(pages: mmap.mmap | bytes, entry: Entry) -> Tensor:
+    count = math.prod(entry.shape)
+    if not count:
+        return torch.empty(entry.shape, dtype=entry.dtype)
+    return torch.frombuffer(pages, dtype=entry.dtype, count=count, offset=entry.begin).reshape(entry.shape)
+
+
+def _checked(tensor: Tensor, entry: Entry) -> Tensor:
+    """The tensor, unless it is of truth values and has bytes that are neither 0 nor 1, which torch takes for both."""
+    if tensor.dtype == torch.bool and bool((_bytes_of(tensor) > 1).any()):
+        raise ValueError(f"{entry.name!r} has truth values that are neither 0 nor 1")
+    return tensor
 
 
 def _require_finite(weights: Mapping[str, Tensor], source: object) -> None:

@@ -4,19 +4,21 @@ It shows in a second whether weights, code and libraries still give the same ans
 patient's.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from lag_zoo.errors import WeightsIntegrityError, WeightsMismatchError, WeightsNotFoundError
+from lag_zoo.errors import WeightsIntegrityError, WeightsMismatchError
 from lag_zoo.nn import LAG
 from lag_zoo.nn.modes import evaluating
-from lag_zoo.weights.files import write_weights
+from lag_zoo.weights.files import read_weights, write_weights
 
 TOLERANCE = 1e-3  # of logits, between machines and versions
+_WIDEST = 1e-2  # that a stranger may allow
+_MOST_VALUES = 1 << 24  # of a stranger's frames
 
 
 class Golden(NamedTuple):
@@ -51,22 +53,38 @@ class Golden(NamedTuple):
         write_weights(path, pair, tolerance=str(self.tolerance))
 
     @classmethod
-    def read(cls, path: Path) -> "Golden":
-        """The pair that `save` wrote.
+    def read(cls, path: Path, sha256: str | None = None) -> "Golden":
+        """The pair that `save` wrote, in a file of this SHA-256.
 
         Raises:
             WeightsNotFoundError: no such file.
-            WeightsIntegrityError: no such pair.
+            WeightsIntegrityError: other bytes, no such pair, or one out of all proportion.
         """
-        if not path.is_file():
-            raise WeightsNotFoundError(f"no saved example {path}")
-        try:
-            with safe_open(path, framework="pt") as file:
-                return cls(
-                    file.get_tensor("frames"), file.get_tensor("logits"), float(file.metadata()["tolerance"])
-                )
-        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise WeightsIntegrityError(f"{path} is no saved example: {error}") from error
+        tensors, _, metadata = read_weights(path, sha256, mapped=True)
+        if (why := _objection(tensors, metadata)) is not None:
+            raise WeightsIntegrityError(f"{path} is no saved example: {why}")
+        frames, logits = tensors["frames"].clone(), tensors["logits"].clone()
+        return cls(frames, logits, float(metadata["tolerance"]))
+
+
+def _objection(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str | None:
+    """Say why this is no saved example; `None`: it is one."""
+    if tensors.keys() != {"frames", "logits"}:
+        return f"it holds {', '.join(sorted(tensors)[:4]) or 'nothing'}, and not frames and logits"
+    frames, logits = tensors["frames"], tensors["logits"]
+    if frames.ndim != 4 or frames.shape[1] != 3 or frames.dtype != torch.uint8 or not frames.numel():
+        return f"its frames are {tuple(frames.shape)} {frames.dtype}, and not (B, 3, H, W) uint8"
+    if frames.numel() > _MOST_VALUES:
+        return f"its frames have {frames.numel():,} values; up to {_MOST_VALUES:,} are taken"
+    if logits.ndim != 2 or len(logits) != len(frames) or not logits.is_floating_point():
+        return f"its logits are {tuple(logits.shape)} {logits.dtype}, of {len(frames)} frames"
+    try:
+        tolerance = float(metadata["tolerance"])
+    except (KeyError, ValueError):
+        return "it does not say how far other logits may be from its own"
+    if not 0 < tolerance <= _WIDEST:
+        return f"it allows logits that are {tolerance:g} away; up to {_WIDEST:g} is taken"
+    return None
 
 
 @torch.inference_mode()

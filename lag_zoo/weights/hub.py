@@ -5,8 +5,10 @@ answer. Here each failure becomes one of lag_zoo's errors, and a file is believe
 """
 
 import errno
+import hashlib
 import logging
 import os
+import re
 import threading
 import warnings
 from collections.abc import Callable
@@ -14,22 +16,27 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from huggingface_hub import (
+    RepoCard,
     constants,
     get_hf_file_metadata,
     hf_hub_download,
     hf_hub_url,
-    metadata_load,
     try_to_load_from_cache,
 )
 from huggingface_hub import errors as hub_errors
 from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
 from lag_zoo.errors import HubWarning, InvalidConfigError, WeightsIntegrityError, WeightsNotFoundError
-from lag_zoo.weights.digests import git_digest_of
+from lag_zoo.opening import read_regular
+from lag_zoo.weights.digests import git_digest
 from lag_zoo.weights.files import verify_file
+from lag_zoo.weights.hub_answers import StrangeAnswer, is_commit, is_digest, watched
 
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 _TRANSPORT = (hub_errors.HTTPError,)  # type: ignore[attr-defined]  # of the client's own HTTP library, which differs between its versions
+LARGEST_TEXT = 1 << 24
+"""Bytes of a file that is read whole, as a configuration or a card; of the Hub's own limits this is the least."""
+_LARGEST_WEIGHTS = 1 << 36
 _MOST = 3  # times the size of a file that may come over the line before the download is given up
 _PATIENCE = 5.0  # seconds in which the Hub may say whether it has a file
 _ASKING = "lag_zoo asks the Hub"
@@ -37,10 +44,14 @@ _T = TypeVar("_T")
 
 
 class HubFile(NamedTuple):
-    """A file of a Hub repository, in the local cache, and the commit that it is of."""
+    """A file of a Hub repository, in the local cache, the commit that it is of, and the digest that it has to have.
+
+    The digest is git's SHA-1 of a small file, 40 digits, or the SHA-256 of a large one, 64.
+    """
 
     path: Path
     revision: str | None
+    digest: str
 
 
 class Place(NamedTuple):
@@ -105,7 +116,7 @@ def _refusal(place: Place, filename: str) -> str:
     def ask() -> None:
         try:
             metadata = get_hf_file_metadata(url, timeout=_PATIENCE, library_name="lag_zoo")
-            heard.append("" if metadata.commit_hash else f"server: {constants.ENDPOINT} is no Hub")
+            heard.append("" if is_commit(metadata.commit_hash) else f"server: {constants.ENDPOINT} is no Hub")
         except Exception as error:  # told where it was asked
             heard.append(_reason(place, error))
 
@@ -122,49 +133,109 @@ def _by_others(record: logging.LogRecord) -> bool:
     return record.threadName != _ASKING
 
 
-def fetch_verified(place: Place, filename: str, sha256: str | None = None) -> HubFile:
-    """A file of a repository whose bytes are the ones vouched for: by `sha256`, else by the Hub's own digest.
+def fetch_weights(
+    place: Place, filename: str, sha256: str | None = None, *, most: int = _LARGEST_WEIGHTS
+) -> HubFile:
+    """A safetensors file of a repository whose bytes are the ones vouched for: by `sha256`, else by the Hub's digest.
 
-    A copy that has other bytes is set aside and fetched once more.
+    A copy that has other bytes is set aside and fetched once more. Whoever reads the file gives `read_weights` the same
+    digest: then what is used is what was vouched for, whatever happens to the file meanwhile.
 
     Raises:
         WeightsNotFoundError: it cannot be had; the message says why and names the ways on.
         WeightsIntegrityError: the second copy is no better; or the first, and there is no other to be had.
+        InvalidConfigError: no repository, revision or file can be named so.
     """
-    file = fetch(place, filename)
+    return _verified(place, filename, most, lambda file: _verify_weights(file, sha256))[0]
+
+
+def fetch_text(place: Place, filename: str) -> tuple[bytes, str | None]:
+    """The bytes of a small file of a repository, which are the ones that the Hub vouches for, and its commit.
+
+    Raises: as `fetch_weights` does.
+    """
+    file, data = _verified(place, filename, LARGEST_TEXT, _verified_bytes)
+    return data, file.revision
+
+
+def _verified(place: Place, filename: str, most: int, verify: Callable[[HubFile], _T]) -> tuple[HubFile, _T]:
+    """A file and what its verification gives; a damaged copy is set aside and fetched once more."""
+    file = _fetch(place, filename, most)
     try:
-        _verify(file.path, sha256)
-        return file
+        return file, verify(file)
     except WeightsIntegrityError as error:
         aside = _set_aside(file.path, error)
         try:
-            file = fetch(place, filename)
+            file = _fetch(place, filename, most)
         except WeightsNotFoundError as unavailable:
             raise WeightsIntegrityError(
                 f"{error}. It was set aside as {aside}, and another copy cannot be had: {unavailable.reason}"
             ) from unavailable
-        _verify(file.path, sha256)
-        return file
+        return file, verify(file)
 
 
-def fetch(place: Place, filename: str) -> HubFile:
-    """A file of a repository, from the cache or downloaded into it; not verified.
+def _verify_weights(file: HubFile, sha256: str | None) -> None:
+    if len(file.digest) == 64:
+        verify_file(file.path, sha256 or file.digest)
+        return
+    # Small enough for git: the Hub vouches for it by git's SHA-1, and not by a SHA-256.
+    if git_digest(_bytes_of(file.path)) != file.digest:
+        raise WeightsIntegrityError(f"{file.path} has other bytes than the Hub's {file.digest}")
+    verify_file(file.path, sha256)
 
-    Raises:
-        WeightsNotFoundError: it cannot be had; the message says why and names the ways on.
-        InvalidConfigError: no repository can be named so.
-    """
+
+def _verified_bytes(file: HubFile) -> bytes:
+    data = _bytes_of(file.path)
+    found = hashlib.sha256(data).hexdigest() if len(file.digest) == 64 else git_digest(data)
+    if found != file.digest:
+        raise WeightsIntegrityError(f"{file.path} has other bytes than the Hub's {file.digest}")
+    return data
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
-        path = _download(place, filename)
-    except hub_errors.HFValidationError as error:
-        raise InvalidConfigError(f"{place.repo!r} is not the name of a Hub repository, org/name") from error
-    except hub_errors.HfHubHTTPError as error:  # an answer, and the client has looked into its cache
-        raise _unavailable(place, filename, error) from error
-    except _TRANSPORT as error:
-        path = _cached_in_spite_of(error, place, filename)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise _unavailable(place, filename, error) from error
-    return HubFile(path, _commit_of(path, filename))
+        return read_regular(path, most=LARGEST_TEXT)
+    except OSError as error:
+        raise WeightsIntegrityError(f"{path} cannot be read: {error}") from error
+
+
+def _fetch(place: Place, filename: str, most: int) -> HubFile:
+    """A file of a repository, from the cache or downloaded into it; not verified."""
+    _require_names(place, filename)
+    with watched(most) as asked:
+        try:
+            path = _download(place, filename)
+        except hub_errors.HFValidationError as error:
+            raise InvalidConfigError(
+                f"{place.repo!r} is not the name of a Hub repository, org/name"
+            ) from error
+        except hub_errors.HfHubHTTPError as error:  # an answer, and the client has looked into its cache
+            raise _unavailable(place, filename, error) from error
+        except _TRANSPORT as error:
+            path = _cached_in_spite_of(error, place, filename)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise _unavailable(place, filename, error) from error
+    return HubFile(path, _commit_of(path, filename), asked.digest or _digest_in_cache(path))
+
+
+def _require_names(place: Place, filename: str) -> None:
+    """Refuse a revision or a file that would name a place outside the cache."""
+    for what, name in (("revision", place.revision), ("file", filename)):
+        parts = [] if name is None else re.split(r"[/\\]", name)
+        if any(part in ("", ".", "..") or not part.isprintable() or ":" in part for part in parts):
+            raise InvalidConfigError(f"no {what} of a Hub repository can be named {name!r}")
+
+
+def _digest_in_cache(path: Path) -> str:
+    """The digest of a file that the cache has: the client names it so, and the commit's folder holds a link to it."""
+    name = path.resolve().name
+    if is_digest(name):
+        return name
+    raise WeightsIntegrityError(
+        f"{path} is in the cache without the digest that the Hub vouches for it by, as on a disk that has no links: "
+        "whether it is whole cannot be told. Load it where there is a network, or copy it to a folder by lag-zoo "
+        "download and say local-dir:"
+    )
 
 
 def _download(place: Place, filename: str) -> Path:
@@ -201,28 +272,33 @@ def _cached_in_spite_of(error: Exception, place: Place, filename: str) -> Path:
 
 
 def stated_licence(place: Place) -> str:
-    """The licence that a repository's card states; empty where it has no card or states none."""
+    """The licence that a repository's card states; empty where it has no card or states none.
+
+    Raises: as `fetch_weights` does, but where it has no card.
+    """
     try:
-        card = fetch(place, constants.REPOCARD_NAME).path
+        card, _ = fetch_text(place, constants.REPOCARD_NAME)
     except WeightsNotFoundError:
         return ""
-    stated = (metadata_load(card) or {}).get("license")
+    return licence_of(card.decode("utf-8", errors="replace"))
+
+
+def licence_of(card: str) -> str:
+    """The licence that the header of a card states; empty where it states none, or cannot be read.
+
+    >>> licence_of("---\\nlicense: cc-by-4.0\\n---\\n# Card"), licence_of("---\\n{[\\n---\\n")
+    ('cc-by-4.0', '')
+    """
+    try:
+        stated = RepoCard(card).data.get("license")
+    except Exception:  # a stranger's: the client passes on whatever YAML it met
+        return ""
     return stated if isinstance(stated, str) else ""
 
 
 def _commit_of(path: Path, filename: str) -> str | None:
     commit = path.parents[filename.count("/")].name
-    return commit if len(commit) == 40 else None
-
-
-def _verify(path: Path, sha256: str | None) -> None:
-    # The cache names a file by the digest that the Hub gave: SHA-256 of large files, git's of small ones.
-    name = path.resolve().name
-    known = name if set(name) <= set("0123456789abcdef") else ""
-    if len(known) == 40 and git_digest_of(path) != known:
-        raise WeightsIntegrityError(f"{path} has other bytes than the Hub's {known}")
-    if path.suffix == ".safetensors":
-        verify_file(path, sha256 or (known if len(known) == 64 else None))
+    return commit if is_commit(commit) else None
 
 
 def _set_aside(path: Path, error: WeightsIntegrityError) -> Path:
@@ -262,6 +338,8 @@ def _reason(place: Place, error: Exception) -> str:
         return "missing: the repository has no such file"
     if isinstance(error, _EndlessDownload):
         return f"server: it never ends, {error}"
+    if isinstance(error, StrangeAnswer):
+        return f"server: {error}"
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         return f"disk: {error.strerror}"
     words = str(error).strip().partition("\n")[0] or type(error).__name__

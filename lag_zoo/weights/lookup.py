@@ -5,6 +5,7 @@ repository that the name suggests. For a place, `hf-hub:` or `local-dir:`, only 
 """
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,10 +36,14 @@ class Reach(NamedTuple):
     revision: str | None
     cache_dir: Path | None
     local_files_only: bool
+    mapped: bool = False
 
     def place(self, text: str) -> Place | Path:
         """The repository or folder that a text names; see `parse_place`."""
-        return sources.parse_place(text, **self._asdict())
+        revision, cache_dir, local_files_only, _ = self
+        return sources.parse_place(
+            text, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
+        )
 
 
 def look_up(name: str, pretrained: bool | str, reach: Reach) -> tuple[LAGConfig, Found | None]:
@@ -57,7 +62,7 @@ def look_up(name: str, pretrained: bool | str, reach: Reach) -> tuple[LAGConfig,
         place = reach.place(name)
         if not pretrained:
             return sources.configuration_in(place), None
-        found = _in_place(place)
+        found = _in_place(place, reach)
         return found.config, found
     if os.sep in name or "/" in name:
         raise InvalidConfigError(
@@ -69,22 +74,24 @@ def look_up(name: str, pretrained: bool | str, reach: Reach) -> tuple[LAGConfig,
             raise InvalidConfigError("revision goes with pretrained weights")
         return spec.config, None
     named = isinstance(pretrained, str)
-    found = _in_place(reach.place(str(pretrained))) if named else _of_the_zoo(spec, tag, reach)
+    found = _in_place(reach.place(str(pretrained)), reach) if named else _of_the_zoo(spec, tag, reach)
     _require_same_architecture(spec, found)
     return spec.config, found
 
 
-def _in_place(place: Place | Path) -> Found:
-    return sources.find_on_hub(place) if isinstance(place, Place) else sources.find_in_folder(place)
+def _in_place(place: Place | Path, reach: Reach) -> Found:
+    if isinstance(place, Place):
+        return sources.find_on_hub(place, mapped=reach.mapped)
+    return sources.find_in_folder(place, mapped=reach.mapped)
 
 
 def _of_the_zoo(spec: ModelSpec, tag: str | None, reach: Reach) -> Found:
     """The weights of a zoo name: built in, catalogued on the Hub, or in the repository that the name suggests."""
     weights = spec.weights_named(tag)
     if weights is None:
-        place = Place(f"{_namespace()}/{spec.name}", *reach)
+        place = Place(f"{_namespace()}/{spec.name}", *reach[:3])
         try:
-            return cached_or_asked(sources.find_on_hub, place, CONFIG)
+            return cached_or_asked(partial(sources.find_on_hub, mapped=reach.mapped), place, CONFIG)
         except WeightsNotFoundError as error:
             raise _no_weights(spec, place, error.reason) from error
     if reach.revision not in (None, weights.revision):
@@ -93,8 +100,9 @@ def _of_the_zoo(spec: ModelSpec, tag: str | None, reach: Reach) -> Found:
             f"for another revision say hf-hub:org/repo@{reach.revision}"
         )
     if weights.repo is None:
-        return sources.find_builtin(spec, weights)
-    return sources.find_catalogued(spec, weights, Place(weights.repo, weights.revision, *reach[1:]))
+        return sources.find_builtin(spec, weights, mapped=reach.mapped)
+    place = Place(weights.repo, weights.revision, *reach[1:3])
+    return sources.find_catalogued(spec, weights, place, mapped=reach.mapped)
 
 
 def require_same_shapes(asked: LAGConfig, trained: LAGConfig, *, source: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lag_zoo.errors import InvalidConfigError, WeightsIntegrityError, WeightsNotFoundError
+from lag_zoo.opening import read_regular
 from lag_zoo.registry import is_backbone
 from lag_zoo.specs import Json, LAGConfig, Spec, WeightSpec
 
@@ -96,13 +97,24 @@ def read_config(path: Path, *, source: str) -> RepositoryConfig:
         WeightsIntegrityError: not a configuration that lag_zoo wrote.
     """
     try:
-        size = path.stat().st_size
-    except OSError as error:
+        data = read_regular(path, most=_LARGEST)
+    except FileNotFoundError as error:
         raise WeightsNotFoundError(f"{source} has no {CONFIG}: {error.strerror}") from error
+    except OSError as error:
+        raise WeightsIntegrityError(f"{CONFIG} of {source} cannot be read: {error.strerror}") from error
+    return parse_config(data, source=source)
+
+
+def parse_config(text: bytes, *, source: str) -> RepositoryConfig:
+    """The `config.json` of a repository, from its bytes.
+
+    Raises:
+        WeightsIntegrityError: not a configuration that lag_zoo wrote.
+    """
     try:
-        if size > _LARGEST:
-            raise InvalidConfigError(f"it has {size} bytes, and no configuration has over {_LARGEST}")
-        data = json.loads(path.read_bytes())
+        if len(text) > _LARGEST:
+            raise InvalidConfigError(f"it has {len(text)} bytes, and no configuration has over {_LARGEST}")
+        data = json.loads(text)
         if not isinstance(data, Mapping) or "lag_zoo" not in data:
             raise InvalidConfigError(
                 "it has no part lag_zoo, so it was not written by lag_zoo.save_pretrained"

@@ -4,28 +4,30 @@ Each gives the same: what its configuration says, what is vouched for, and verif
 `hf-hub:org/repo[@revision]` or `local-dir:path`; a bare path is never guessed.
 """
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from lag_zoo.errors import InvalidConfigError, WeightsNotFoundError
+from lag_zoo.errors import InvalidConfigError, WeightsError, WeightsIntegrityError, WeightsNotFoundError
 from lag_zoo.specs import LAGConfig, ModelSpec, WeightSpec
 from lag_zoo.weights import builtin
 from lag_zoo.weights.assembly import require_bounded
-from lag_zoo.weights.files import verify_file
-from lag_zoo.weights.hub import Place, fetch_verified
-from lag_zoo.weights.repository import CONFIG, GOLDEN, WEIGHTS, read_config
+from lag_zoo.weights.files import Weights, read_weights
+from lag_zoo.weights.hub import LARGEST_TEXT, Place, fetch_text, fetch_weights
+from lag_zoo.weights.repository import CONFIG, GOLDEN, WEIGHTS, parse_config, read_config
 
 HUB, FOLDER = "hf-hub:", "local-dir:"
+_TRIES = 20  # of a folder that others are writing meanwhile
 
 
 class Found(NamedTuple):
-    """Weights that were found: the network and what is vouched for, and the verified file that holds them."""
+    """Weights that were found: the network and what is vouched for, the file that holds them, and its tensors."""
 
     config: LAGConfig
     weights: WeightSpec
     path: Path
-    sha256: str
+    read: Weights
     source: str
     domain: str | None = None
     revision: str | None = None
@@ -63,15 +65,16 @@ def configuration_in(place: Place | Path) -> LAGConfig:
         InvalidConfigError, BackboneError: no network can be built so.
     """
     if isinstance(place, Path):
-        source, path = f"{FOLDER}{place}", place / CONFIG
+        source = f"{FOLDER}{place}"
+        config = read_config(place / CONFIG, source=source).config
     else:
-        source, path = str(place), fetch_verified(place, CONFIG).path
-    config = read_config(path, source=source).config
+        source = str(place)
+        config = parse_config(fetch_text(place, CONFIG)[0], source=source).config
     require_bounded(config, source=source)
     return config
 
 
-def find_builtin(spec: ModelSpec, weights: WeightSpec) -> Found:
+def find_builtin(spec: ModelSpec, weights: WeightSpec, *, mapped: bool = False) -> Found:
     """The weights of a model of the zoo that travel inside the package.
 
     Raises:
@@ -85,15 +88,15 @@ def find_builtin(spec: ModelSpec, weights: WeightSpec) -> Found:
         config=spec.config,
         weights=weights,
         path=folder / name,
-        sha256=verify_file(folder / name, weights.files[name]),
+        read=read_weights(folder / name, weights.files[name], mapped=mapped),
         source=f"the built-in {spec.name}.{weights.tag}",
         domain=spec.domain,
         golden=folder / golden,
     )
 
 
-def find_in_folder(folder: Path) -> Found:
-    """The weights in a folder that `lag_zoo.save_pretrained` wrote.
+def find_in_folder(folder: Path, *, mapped: bool = False) -> Found:
+    """The weights in a folder that `lag_zoo.save_pretrained` wrote, all of one network where it is written meanwhile.
 
     Raises:
         WeightsNotFoundError: no such folder, or it lacks a file.
@@ -102,33 +105,40 @@ def find_in_folder(folder: Path) -> Found:
     source = f"{FOLDER}{folder}"
     if not folder.is_dir():
         raise WeightsNotFoundError(f"{source}: no such folder")
-    repository = read_config(folder / CONFIG, source=source)
-    vouched = repository.weights.files
-    return Found(
-        config=repository.config,
-        weights=repository.weights,
-        path=folder / WEIGHTS,
-        sha256=verify_file(folder / WEIGHTS, vouched[WEIGHTS]),
-        source=source,
-        domain=repository.domain,
-        golden=folder / GOLDEN if GOLDEN in vouched else None,
-    )
+    for _ in range(_TRIES):
+        repository = read_config(folder / CONFIG, source=source)
+        vouched = repository.weights.files
+        try:
+            return Found(
+                config=repository.config,
+                weights=repository.weights,
+                path=folder / WEIGHTS,
+                read=read_weights(folder / WEIGHTS, vouched[WEIGHTS], mapped=mapped),
+                source=source,
+                domain=repository.domain,
+                golden=folder / GOLDEN if GOLDEN in vouched else None,
+            )
+        except WeightsError:
+            # Another process may have put a new folder in its place between the two files.
+            if read_config(folder / CONFIG, source=source) == repository:
+                raise
+    raise WeightsIntegrityError(f"{source} is written anew all the time: load it when that has ended")
 
 
-def find_catalogued(spec: ModelSpec, weights: WeightSpec, place: Place) -> Found:
+def find_catalogued(spec: ModelSpec, weights: WeightSpec, place: Place, *, mapped: bool = False) -> Found:
     """The weights of a model of the zoo that lie on the Hub, at the commit and with the bytes that the zoo names.
 
     Raises:
         WeightsNotFoundError: they cannot be had; the message says why.
         WeightsIntegrityError: other bytes than were vouched for, twice.
     """
-    file = fetch_verified(place, WEIGHTS, weights.files[WEIGHTS])
-    golden = fetch_verified(place, GOLDEN, weights.files[GOLDEN]).path if GOLDEN in weights.files else None
+    file = fetch_weights(place, WEIGHTS, weights.files[WEIGHTS])
+    golden = _fetch_golden(place, weights.files)
     return Found(
         config=spec.config,
         weights=weights,
         path=file.path,
-        sha256=weights.files[WEIGHTS],
+        read=read_weights(file.path, weights.files[WEIGHTS], mapped=mapped),
         source=str(place),
         domain=spec.domain,
         revision=file.revision,
@@ -136,27 +146,34 @@ def find_catalogued(spec: ModelSpec, weights: WeightSpec, place: Place) -> Found
     )
 
 
-def find_on_hub(place: Place) -> Found:
+def find_on_hub(place: Place, *, mapped: bool = False) -> Found:
     """The weights in a repository of the Hub, and the saved example beside them.
 
     Raises:
         WeightsNotFoundError: the repository or a file of it cannot be had; the message says why.
         WeightsIntegrityError: other bytes than were vouched for, twice.
     """
-    config = fetch_verified(place, CONFIG)
-    repository = read_config(config.path, source=str(place))
+    config, revision = fetch_text(place, CONFIG)
+    repository = parse_config(config, source=str(place))
     # All files of one commit, whatever is pushed meanwhile; and no request for what the cache holds of it.
-    pinned = place._replace(revision=config.revision or place.revision)
+    pinned = place._replace(revision=revision or place.revision)
     vouched = repository.weights.files
-    weights = fetch_verified(pinned, WEIGHTS, vouched[WEIGHTS])
-    golden = fetch_verified(pinned, GOLDEN, vouched[GOLDEN]).path if GOLDEN in vouched else None
+    weights = fetch_weights(pinned, WEIGHTS, vouched[WEIGHTS])
+    golden = _fetch_golden(pinned, vouched)
     return Found(
         config=repository.config,
         weights=repository.weights,
         path=weights.path,
-        sha256=vouched[WEIGHTS],
+        read=read_weights(weights.path, vouched[WEIGHTS], mapped=mapped),
         source=str(place),
         domain=repository.domain,
-        revision=config.revision,
+        revision=revision,
         golden=golden,
     )
+
+
+def _fetch_golden(place: Place, vouched: Mapping[str, str]) -> Path | None:
+    """The saved example beside the weights; `None`: they have none."""
+    if GOLDEN not in vouched:
+        return None
+    return fetch_weights(place, GOLDEN, vouched[GOLDEN], most=LARGEST_TEXT).path

@@ -62,7 +62,7 @@ def from_file(model: LAG) -> LAG:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "model.safetensors"
         save_file({key: value.contiguous().clone() for key, value in model.state_dict().items()}, path)
-        return assemble(model.config, read_weights(path), source=path.name)[0]
+        return assemble(model.config, read_weights(path).tensors, source=path.name)[0]
 
 
 def exercise(name: str, size: int) -> dict[str, object]:

@@ -23,7 +23,7 @@ NAMES = [
 
 def saved(model: nn.Module, path: Path) -> dict[str, torch.Tensor]:
     save_file({key: value.contiguous().clone() for key, value in model.state_dict().items()}, path)
-    return read_weights(path)
+    return read_weights(path).tensors
 
 
 @pytest.mark.parametrize("name", NAMES)

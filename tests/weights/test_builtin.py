@@ -42,7 +42,7 @@ def test_files_are_the_ones_vouched_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", BUILTIN)
 def test_half_precision_but_for_statistics(name: str) -> None:
-    for key, tensor in read_weights(Path(str(FOLDER / f"{name}.safetensors"))).items():
+    for key, tensor in read_weights(Path(str(FOLDER / f"{name}.safetensors"))).tensors.items():
         if key.endswith(("running_mean", "running_var")):
             assert tensor.dtype == torch.float32, key
         elif not key.endswith("num_batches_tracked"):
