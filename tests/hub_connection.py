@@ -101,11 +101,11 @@ class Connection(BaseHTTPRequestHandler):
             self.wfile.write(b"x")
             time.sleep(0.02)
 
-    def refuse(self, status: int, code: str, message: str) -> None:
+    def refuse(self, status: int, code: str, message: str, **headers: str) -> None:
         self.send(
             status,
             json.dumps({"error": message}).encode(),
-            {"X-Error-Code": code, "X-Error-Message": message},
+            {"X-Error-Code": code, "X-Error-Message": message, **headers},
         )
 
     def say(self, data: object) -> None:

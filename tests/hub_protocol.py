@@ -58,7 +58,8 @@ class Handler(Connection):
         if found := self.at(repo, revision):
             _, commit, files = found
             if name not in files:
-                self.refuse(404, "EntryNotFound", f"no file {name}")
+                commit = self.hub.headers.get("X-Repo-Commit") or commit
+                self.refuse(404, "EntryNotFound", f"no file {name}", **{"X-Repo-Commit": commit})
             elif files[name].lfs and self.hub.redirect:
                 self.send(302, b"", self.about(files[name], commit) | self.elsewhere(files[name]))
             else:
@@ -69,7 +70,8 @@ class Handler(Connection):
         headers = {"ETag": f'"{blob.etag}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         if blob.lfs:
             headers |= {"X-Linked-Etag": f'"{blob.sha256}"', "X-Linked-Size": str(self.announced(blob))}
-        return headers
+        changed = headers | self.hub.headers
+        return {name: value for name, value in changed.items() if value is not None}
 
     def elsewhere(self, blob: Blob) -> dict[str, str]:
         # Another host to the client, which sends it no token.

@@ -38,6 +38,7 @@ class HubServer:
         self.faults: list[Fault] = []
         self.token: str | None = None
         self.warning = ""  # a header that the client writes on the screen
+        self.headers: dict[str, str | None] = {}  # in place of those of answers about files; `None`: left out
         self.redirect = False  # large files are elsewhere, as on the real Hub
         self.lock = threading.Lock()
         handler = type("BoundHandler", (Handler,), {"hub": self})

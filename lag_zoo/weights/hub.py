@@ -12,6 +12,7 @@ import re
 import threading
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -146,7 +147,9 @@ def fetch_weights(
         WeightsIntegrityError: the second copy is no better; or the first, and there is no other to be had.
         InvalidConfigError: no repository, revision or file can be named so.
     """
-    return _verified(place, filename, most, lambda file: _verify_weights(file, sha256))[0]
+    return _verified(lambda: _fetch(place, filename, most, sha256), partial(_verify_weights, sha256=sha256))[
+        0
+    ]
 
 
 def fetch_text(place: Place, filename: str) -> tuple[bytes, str | None]:
@@ -154,19 +157,19 @@ def fetch_text(place: Place, filename: str) -> tuple[bytes, str | None]:
 
     Raises: as `fetch_weights` does.
     """
-    file, data = _verified(place, filename, LARGEST_TEXT, _verified_bytes)
+    file, data = _verified(lambda: _fetch(place, filename, LARGEST_TEXT, None), _verified_bytes)
     return data, file.revision
 
 
-def _verified(place: Place, filename: str, most: int, verify: Callable[[HubFile], _T]) -> tuple[HubFile, _T]:
+def _verified(fetch: Callable[[], HubFile], verify: Callable[[HubFile], _T]) -> tuple[HubFile, _T]:
     """A file and what its verification gives; a damaged copy is set aside and fetched once more."""
-    file = _fetch(place, filename, most)
+    file = fetch()
     try:
         return file, verify(file)
     except WeightsIntegrityError as error:
         aside = _set_aside(file.path, error)
         try:
-            file = _fetch(place, filename, most)
+            file = fetch()
         except WeightsNotFoundError as unavailable:
             raise WeightsIntegrityError(
                 f"{error}. It was set aside as {aside}, and another copy cannot be had: {unavailable.reason}"
@@ -175,13 +178,11 @@ def _verified(place: Place, filename: str, most: int, verify: Callable[[HubFile]
 
 
 def _verify_weights(file: HubFile, sha256: str | None) -> None:
-    if len(file.digest) == 64:
+    if len(file.digest) == 40:  # small enough for git
+        _verified_bytes(file)
+        verify_file(file.path, sha256)
+    else:
         verify_file(file.path, sha256 or file.digest)
-        return
-    # Small enough for git: the Hub vouches for it by git's SHA-1, and not by a SHA-256.
-    if git_digest(_bytes_of(file.path)) != file.digest:
-        raise WeightsIntegrityError(f"{file.path} has other bytes than the Hub's {file.digest}")
-    verify_file(file.path, sha256)
 
 
 def _verified_bytes(file: HubFile) -> bytes:
@@ -199,8 +200,8 @@ def _bytes_of(path: Path) -> bytes:
         raise WeightsIntegrityError(f"{path} cannot be read: {error}") from error
 
 
-def _fetch(place: Place, filename: str, most: int) -> HubFile:
-    """A file of a repository, from the cache or downloaded into it; not verified."""
+def _fetch(place: Place, filename: str, most: int, vouched: str | None) -> HubFile:
+    """A file of a repository, from the cache or downloaded into it; not verified yet."""
     _require_names(place, filename)
     with watched(most) as asked:
         try:
@@ -215,7 +216,14 @@ def _fetch(place: Place, filename: str, most: int) -> HubFile:
             path = _cached_in_spite_of(error, place, filename)
         except (OSError, RuntimeError, ValueError) as error:
             raise _unavailable(place, filename, error) from error
-    return HubFile(path, _commit_of(path, filename), asked.digest or _digest_in_cache(path))
+    digest = asked.digest or _digest_in_cache(path) or vouched
+    if digest is None:
+        raise WeightsIntegrityError(
+            f"{path} is in the cache without the digest that the Hub vouches for it by, as on a disk that has no "
+            "links: whether it is whole cannot be told. Load it where there is a network, or copy it to a folder by "
+            "lag-zoo download, and say local-dir:"
+        )
+    return HubFile(path, _commit_of(path, filename), digest)
 
 
 def _require_names(place: Place, filename: str) -> None:
@@ -226,16 +234,10 @@ def _require_names(place: Place, filename: str) -> None:
             raise InvalidConfigError(f"no {what} of a Hub repository can be named {name!r}")
 
 
-def _digest_in_cache(path: Path) -> str:
+def _digest_in_cache(path: Path) -> str | None:
     """The digest of a file that the cache has: the client names it so, and the commit's folder holds a link to it."""
     name = path.resolve().name
-    if is_digest(name):
-        return name
-    raise WeightsIntegrityError(
-        f"{path} is in the cache without the digest that the Hub vouches for it by, as on a disk that has no links: "
-        "whether it is whole cannot be told. Load it where there is a network, or copy it to a folder by lag-zoo "
-        "download and say local-dir:"
-    )
+    return name if is_digest(name) else None
 
 
 def _download(place: Place, filename: str) -> Path:
