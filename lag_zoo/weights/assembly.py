@@ -5,34 +5,17 @@ file. What the file does not hold (a head that was asked for anew, buffers that 
 """
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from lag_zoo.errors import WeightsIntegrityError
 from lag_zoo.nn import LAG
 from lag_zoo.specs import LAGConfig
 from lag_zoo.weights.files import compare
+from lag_zoo.weights.proportion import require_proportion, tensors_of
 
 HEAD = ("head.weight", "head.bias")
-_MOST_BESIDE_BACKBONE = 1 << 28  # parameters; those of a zoo's LAG are a few million
-
-
-def require_bounded(config: LAGConfig, *, source: str) -> None:
-    """Refuses a stranger's network that cannot be built, or only with memory out of all proportion; takes none itself.
-
-    Raises:
-        WeightsIntegrityError: more parameters beside the backbone's than any LAG has.
-        InvalidConfigError, BackboneError: no network can be built so.
-    """
-    with torch.device("meta"):
-        skeleton = LAG.from_config(config)
-    beside = sum(p.numel() for name, p in skeleton.named_parameters() if not name.startswith("backbone."))
-    if beside > _MOST_BESIDE_BACKBONE:
-        raise WeightsIntegrityError(
-            f"{source} describes {beside:,} parameters beside the backbone's; up to {_MOST_BESIDE_BACKBONE:,} are taken"
-        )
 
 
 def assemble(
@@ -42,6 +25,7 @@ def assemble(
 
     Raises:
         WeightsMismatchError: they are another network's.
+        WeightsIntegrityError: one out of all proportion.
         InvalidConfigError, BackboneError: no network can be built so.
     """
     with torch.device("meta"):
@@ -50,6 +34,7 @@ def assemble(
         )
         if config.num_classes and not new_head:
             _give_head(skeleton, config)
+    require_proportion(skeleton, source=source)
     left_out = HEAD if new_head else ()
     compare(skeleton.state_dict(), weights, source=source, except_for=left_out)
     taken = {key: tensor for key, tensor in weights.items() if key not in left_out}
@@ -88,18 +73,4 @@ def _give_memory(module: nn.Module) -> None:
 
 
 def _left_on_meta(model: nn.Module) -> bool:
-    held = [value for module in model.modules() for value in _tensors(vars(module).values())]
-    return any(t.is_meta for t in [*model.parameters(), *model.buffers(), *held])
-
-
-def _tensors(values: Collection[object]) -> list[Tensor]:
-    """Plain attributes that are tensors, or hold some in a list or a dictionary."""
-    found: list[Tensor] = []
-    for value in values:
-        if isinstance(value, Tensor):
-            found.append(value)
-        elif isinstance(value, list | tuple):
-            found += [v for v in value if isinstance(v, Tensor)]
-        elif isinstance(value, dict):
-            found += [v for v in value.values() if isinstance(v, Tensor)]
-    return found
+    return any(tensor.is_meta for tensor in tensors_of(model))

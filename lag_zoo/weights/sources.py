@@ -12,9 +12,9 @@ from typing import NamedTuple
 from lag_zoo.errors import InvalidConfigError, WeightsError, WeightsIntegrityError, WeightsNotFoundError
 from lag_zoo.specs import LAGConfig, ModelSpec, WeightSpec
 from lag_zoo.weights import builtin
-from lag_zoo.weights.assembly import require_bounded
 from lag_zoo.weights.files import Weights, read_weights
 from lag_zoo.weights.hub import LARGEST_TEXT, Place, fetch_text, fetch_weights
+from lag_zoo.weights.proportion import require_bounded
 from lag_zoo.weights.repository import CONFIG, GOLDEN, WEIGHTS, parse_config, read_config
 
 HUB, FOLDER = "hf-hub:", "local-dir:"

@@ -41,6 +41,12 @@ CONFIGS: dict[str, dict[str, object]] = {
         "backbone_args": {"img_size": 4096},
         "global_size": 224,
     },
+    "positions of a million tokens to each other": {
+        "backbone": "beit_base_patch16_224",
+        "backbone_args": {"img_size": 4096},
+        "global_size": 224,
+    },
+    "large crops, and many": {"crop_size": 1024, "num_crops": 4096},
     "wide crops": {"crop_widths": [4096] * 4},
     "wide layers": {"hidden_dim": 65536, "global_dim": 65536},
     "weights of its own for each of many crops": {
