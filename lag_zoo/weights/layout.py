@@ -15,11 +15,13 @@ import torch
 LENGTH = 8
 """Bytes in front of the head, its length."""
 
+METADATA = "__metadata__"
+"""The name in the head under which texts stand, and no tensor."""
+
 LARGEST_HEAD = 1 << 24
 """Bytes; of timm's networks the one with most tensors has a head of 0.4 MB."""
 
 _MOST_TENSORS = 20_000  # of timm's networks the one with most has 3,108
-_METADATA = "__metadata__"
 _TYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -77,9 +79,9 @@ def parse_head(head: bytes, size: int) -> Layout:
         raise ValueError("its head is nested too deep") from error
     if not isinstance(data, dict):
         raise ValueError("its head is no table of tensors")
-    metadata = data.pop(_METADATA, {})
+    metadata = data.pop(METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise ValueError(f"{_METADATA} is no table of texts")
+        raise ValueError(f"{METADATA} is no table of texts")
     if len(data) > _MOST_TENSORS:
         raise ValueError(f"it holds {len(data):,} tensors; up to {_MOST_TENSORS:,} are taken")
     start = LENGTH + len(head)

@@ -1,15 +1,31 @@
 """Old checkpoints: their tensors come over, their code never runs."""
 
+import io
+import os
 import pickle
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from lag_zoo.errors import WeightsIntegrityError, WeightsMismatchError, WeightsNotFoundError
+from lag_zoo.errors import (
+    InvalidConfigError,
+    LagZooError,
+    WeightsIntegrityError,
+    WeightsMismatchError,
+    WeightsNotFoundError,
+)
+from lag_zoo.weights import convert as converting
 from lag_zoo.weights.convert import convert
 
+pytestmark = pytest.mark.skipif(
+    not converting._HOLE_IS_CLOSED, reason="this torch is not safe to read checkpoints with; convert says so"
+)
 STATE = {"stem.weight": torch.arange(6.0).view(2, 3), "head.bias": torch.ones(2)}
 
 
@@ -71,3 +87,94 @@ def test_without_a_file_or_tensors(tmp_path: Path) -> None:
     torch.save({"epoch": 3, "lr": 0.1}, tmp_path / "old")
     with pytest.raises(WeightsMismatchError, match="it holds epoch, lr"):
         convert(tmp_path / "old", tmp_path / "new")
+
+
+STRANGE: dict[str, tuple[Callable[[], dict[str, object]], str]] = {
+    "expanded": (lambda: {"x": torch.ones(1).expand(1 << 33)}, "repeats the 4 bytes that there are"),
+    "expanded twice": (lambda: {"x": torch.ones(8, 1).expand(8, 1 << 30)}, "repeats the 32 bytes"),
+    "many names": (lambda: dict.fromkeys(map(str, range(100)), torch.ones(1000)), "the same ones many times"),
+    "sparse": (lambda: {"x": torch.ones(3, 3).to_sparse()}, "plain numbers are taken"),
+    "compressed rows": (lambda: {"x": torch.ones(3, 3).to_sparse_csr()}, "plain numbers are taken"),
+    "quantised": (
+        lambda: {"x": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)},
+        "plain numbers are taken",
+    ),
+    "complex": (lambda: {"x": torch.ones(3, dtype=torch.complex64)}, "plain numbers are taken"),
+    "eighths": (
+        lambda: {"x": torch.ones(3).to(torch.float8_e4m3fn)},
+        "plain numbers are taken|is no checkpoint",
+    ),
+    "nowhere": (lambda: {"x": torch.ones(3, device="meta")}, "plain numbers are taken"),
+    "the name of the texts": (lambda: {"__metadata__": torch.ones(3)}, "which no tensor can have"),
+    "half a letter": (lambda: {"\ud800": torch.ones(3)}, "which no tensor can have"),
+    "not finite": (
+        lambda: {"x": torch.tensor([1.0, float("nan")])},
+        "old holds values that are not finite: x",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", STRANGE)
+@pytest.mark.parametrize("legacy", [False, True])
+def test_tensors_that_are_not_plain(tmp_path: Path, kind: str, legacy: bool) -> None:
+    make, says = STRANGE[kind]
+    torch.save(make(), tmp_path / "old", _use_new_zipfile_serialization=not legacy)
+    assert (tmp_path / "old").stat().st_size < 100_000
+    with pytest.raises(WeightsIntegrityError, match=says):
+        convert(tmp_path / "old", tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_an_archive_that_is_packed(tmp_path: Path) -> None:
+    """Torch itself writes none, and reads any: 40 MB out of 40 kB here."""
+    torch.save({"x": torch.zeros(10_000_000)}, tmp_path / "plain")
+    with (
+        zipfile.ZipFile(tmp_path / "plain") as plain,
+        zipfile.ZipFile(tmp_path / "old", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for entry in plain.infolist():
+            packed.writestr(entry.filename, plain.read(entry))
+    assert (tmp_path / "old").stat().st_size < 100_000
+    with pytest.raises(WeightsIntegrityError, match="when unpacked"):
+        convert(tmp_path / "old", tmp_path / "new")
+
+
+def test_an_old_torch_reads_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save(STATE, tmp_path / "old")
+    monkeypatch.setattr(converting, "_HOLE_IS_CLOSED", False)
+    with pytest.raises(InvalidConfigError, match=r"CVE-2026-24747.*torch 2\.10 or later"):
+        convert(tmp_path / "old", tmp_path / "new")
+
+
+def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "old")
+    with pytest.raises(WeightsIntegrityError, match="a pipe, and no file"):
+        convert(tmp_path / "old", tmp_path / "new")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@settings(max_examples=int(os.environ.get("LAG_ZOO_FUZZ", "100")))
+@given(data=st.data())
+def test_any_bytes_are_an_error_of_ours_or_the_tensors(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    buffer = io.BytesIO()
+    torch.save({"model": STATE, "epoch": 3}, buffer, _use_new_zipfile_serialization=data.draw(st.booleans()))
+    raw = bytearray(buffer.getvalue())
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        kind = data.draw(st.sampled_from(["flip", "cut", "insert"]))
+        if kind == "flip":
+            raw[at] ^= data.draw(st.integers(1, 255))
+        elif kind == "cut":
+            del raw[at : at + data.draw(st.integers(1, 9))]
+        else:
+            raw[at:at] = data.draw(st.binary(min_size=1, max_size=9))
+    (folder / "any").write_bytes(raw)
+    try:
+        keys = convert(folder / "any", folder / "any_new")
+    except LagZooError:
+        return
+    assert set(load_file(folder / "any_new")) == set(keys)
