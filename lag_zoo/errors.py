@@ -13,6 +13,7 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     ├── TrainingError          (RuntimeError)       training that cannot go on
     ├── DownloadError          (OSError)            data that could not be fetched
     ├── PredictionError        (OSError)            predictions that cannot be written
+    ├── StateError             (ValueError)         a file that lag_zoo wrote for itself is damaged
     ├── WeightsError
     │   ├── WeightsNotFoundError  (FileNotFoundError)  no weights where they were looked for
     │   ├── WeightsIntegrityError (ValueError)         bytes with another SHA-256 than stated
@@ -98,6 +99,10 @@ class TrainingError(LagZooError, RuntimeError):
 
 class PredictionError(LagZooError, OSError):
     """Predictions that cannot be written; those before are kept, and the message says where."""
+
+
+class StateError(LagZooError, ValueError):
+    """A file that lag_zoo wrote for itself, to go on from, and that is damaged; the message names it."""
 
 
 class WeightsError(LagZooError):

@@ -11,7 +11,6 @@ from io import FileIO
 
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _KINDS = {
-    stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
@@ -31,11 +30,13 @@ def open_regular(path: str | os.PathLike[str], *, most: int | None = None) -> Fi
 
     >>> open_regular("/tmp")
     Traceback (most recent call last):
-    OSError: [Errno 22] a folder, and no file: '/tmp'
+    IsADirectoryError: [Errno 21] a folder, and no file: '/tmp'
     """
     descriptor = os.open(path, os.O_RDONLY | _NO_WAITING)
     try:
         state = os.fstat(descriptor)
+        if stat.S_ISDIR(state.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "a folder, and no file", os.fspath(path))
         if not stat.S_ISREG(state.st_mode):
             kind = _KINDS.get(stat.S_IFMT(state.st_mode), "something else")
             raise OSError(errno.EINVAL, f"{kind}, and no file", os.fspath(path))

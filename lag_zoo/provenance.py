@@ -17,13 +17,16 @@ import torch
 from torch import Tensor
 
 import lag_zoo.catalogue
-from lag_zoo.errors import InvalidImageError
+from lag_zoo.errors import InvalidImageError, StateError
 from lag_zoo.likeness import BITS, frame_hashes, looks_like, signs
+from lag_zoo.opening import read_regular
 from lag_zoo.registry import list_models, model_info
 from lag_zoo.specs import DatasetRef
 from lag_zoo.views import FieldOfView
 
 FRAMES = "frames.txt"
+_CHECKSUM = "# SHA-256 of the lines: "
+_LARGEST = 1 << 28  # bytes of a list
 _DIGITS = 16
 _STEP = 8  # every eighth pixel each way tells frames apart as well as all do, and costs next to nothing
 
@@ -80,13 +83,13 @@ class KnownFrames:
         return len(self.hashes)
 
     def to_text(self) -> str:
-        """The lines of a list, sorted; `read_frames` reads them."""
+        """The lines of a list, sorted, and their checksum; `read_frames` reads them."""
         digits = BITS // 4
-        lines = (
+        lines = [
             digest if value is None else f"{digest} {value:0{digits}x}"
             for digest, value in sorted(self.hashes.items())
-        )
-        return "".join(f"{line}\n" for line in lines)
+        ]
+        return "".join(f"{line}\n" for line in [*lines, _CHECKSUM + _checksum(lines)])
 
 
 @functools.cache
@@ -122,9 +125,23 @@ def frames_behind(seen: Iterable[DatasetRef], path: Path | None = None) -> Known
 
 
 def read_frames(path: Path) -> KnownFrames:
-    """A list of frames; none where there is no such file."""
-    if not path.is_file():
+    """A list of frames; none where there is no such file.
+
+    Raises:
+        StateError: it is damaged.
+    """
+    try:
+        text = read_regular(path, most=_LARGEST).decode("ascii", errors="replace").splitlines()
+    except FileNotFoundError:
         return KnownFrames()
-    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
-    rows = (line.split() for line in lines if line and not line.startswith("#"))
+    except OSError as error:
+        raise StateError(f"{path} cannot be read: {error.strerror}") from error
+    lines = [line for line in text if not line.startswith("#")]
+    if not text or text[-1] != _CHECKSUM + _checksum(lines):
+        raise StateError(f"{path} is damaged, or not as lag_zoo wrote it: its last line is not its checksum")
+    rows = (line.split() for line in lines)
     return KnownFrames({digest: int(rest[0], 16) if rest else None for digest, *rest in rows})
+
+
+def _checksum(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode("ascii", errors="replace")).hexdigest()

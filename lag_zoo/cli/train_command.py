@@ -1,6 +1,5 @@
 """`lag-zoo train RECIPE DATA`: a network trained on frames of one's own."""
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -115,9 +114,10 @@ def changed_keys(changes: Sequence[str], **options: str | None) -> set[str]:
 
 def _show(output: Path) -> None:
     """The table of results."""
+    from lag_zoo.state import read_state
     from lag_zoo.training.run_folder import BEST, VALIDATION
 
-    found = json.loads((output / VALIDATION).read_text(encoding="utf-8"))
+    found = read_state(output / VALIDATION)
     table = plain_table(header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

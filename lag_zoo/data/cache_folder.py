@@ -6,10 +6,8 @@ has one can try whether a path that they know is in it.
 """
 
 import hashlib
-import json
 import os
 import secrets
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,13 +17,14 @@ import torchvision
 
 import lag_zoo
 from lag_zoo.data.cache_shards import SUFFIX, Place, shard_index, verify_shard
-from lag_zoo.errors import DataError
-from lag_zoo.files import PART, write_whole
+from lag_zoo.errors import DataError, StateError
+from lag_zoo.files import PART
+from lag_zoo.state import read_state, write_state
 
 LOCK = ".lock"
 """The name of the file that a build locks."""
 
-_FORMAT = 1  # also to be raised when the field of view is found otherwise
+_FORMAT = 2  # also to be raised when the field of view is found otherwise
 _HEADER, _ORDER = "cache.json", "order.json"
 _MADE_BY = " ".join(
     (str(_FORMAT), lag_zoo.__version__, torch.__version__, torchvision.__version__, PIL.__version__)
@@ -89,9 +88,8 @@ def make_folder(folder: Path) -> None:
 def make_header(folder: Path, *, global_size: int) -> None:
     """Give the folder a header, if it has none."""
     if not (folder / _HEADER).is_file():
-        _write_json(
-            folder / _HEADER, {"format": _FORMAT, "global_size": global_size, "salt": secrets.token_hex(32)}
-        )
+        header = {"format": _FORMAT, "global_size": global_size, "salt": secrets.token_hex(32)}
+        write_state(folder / _HEADER, header, mode=0o600)
 
 
 def read_header(folder: Path, *, global_size: int | None = None) -> Header:
@@ -102,7 +100,7 @@ def read_header(folder: Path, *, global_size: int | None = None) -> Header:
     """
     if not (folder / _HEADER).is_file():
         raise DataError(f"{folder} is no frame cache: it has no {_HEADER}. build_cache makes one")
-    content = _read_json(folder / _HEADER)
+    content = _read(folder / _HEADER)
     if content.get("format") != _FORMAT:
         raise DataError(
             f"{folder} is a frame cache of format {content.get('format')}, and this version of lag_zoo reads format "
@@ -125,13 +123,13 @@ def read_order(folder: Path) -> Order | None:
     """
     if not (folder / _ORDER).is_file():
         return None
-    content = _read_json(folder / _ORDER)
+    content = _read(folder / _ORDER)
     return Order(content["frames"], content["skipped"])
 
 
 def write_order(folder: Path, order: Order) -> None:
     """Notes what a build was of."""
-    _write_json(folder / _ORDER, order._asdict())
+    write_state(folder / _ORDER, order._asdict(), mode=0o600)
 
 
 def held_frames(folder: Path) -> dict[str, tuple[str, Place]]:
@@ -147,20 +145,8 @@ def held_frames(folder: Path) -> dict[str, tuple[str, Place]]:
     return held
 
 
-def _write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Whole or not at all, with the SHA-256 of what it says."""
-    write_whole(path, json.dumps({"sha256": _digest(content), **content}), mode=0o600)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
-        if content.pop("sha256") == _digest(content):
-            return dict(content)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        pass  # said below
-    raise DataError(f"{path} is damaged: delete {path.parent} and build the cache again")
-
-
-def _digest(content: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return read_state(path)
+    except StateError as error:
+        raise DataError(f"{error}: delete {path.parent} and build the cache again") from error

@@ -12,7 +12,9 @@ from lag_zoo.errors import UnreadableImageError
 IN_MEMORY = "bytes in memory"
 """The name that messages give to a file without a path."""
 
-_MOST = 1 << 30  # bytes; 80 megapixels of 16-bit colours and alpha have 640 million
+MAX_BYTES = 1 << 30
+"""Bytes of a file above which it is refused unread; 80 megapixels of 16-bit colours and alpha have 640 million."""
+
 _CHUNK = 1 << 20
 
 
@@ -82,8 +84,10 @@ def _whole(file: SupportsRead, name: str) -> bytes:
         if not isinstance(chunk, bytes | bytearray | memoryview):
             raise _as_text(name)
         data += chunk
-        if len(data) > _MOST:
-            raise UnreadableImageError(f"{name}: an open file of more than {_MOST >> 30} GB, or without end")
+        if len(data) > MAX_BYTES:
+            raise UnreadableImageError(
+                f"{name}: an open file of more than {MAX_BYTES >> 30} GB, or without end"
+            )
     return bytes(data)
 
 

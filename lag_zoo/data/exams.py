@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags
 
-from lag_zoo.errors import DataError, InvalidConfigError
+from lag_zoo.data.images import open_image
+from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 
 _TIMES = (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized, ExifTags.Base.DateTime)
 _DEVICE = (ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.BodySerialNumber)
@@ -87,11 +88,11 @@ def exams_by_pattern(paths: Sequence[str | os.PathLike[str]], pattern: str) -> l
 
 def _taken(path: Path) -> _Taken | None:
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             exif = image.getexif()
             tags = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
-    except (OSError, UnidentifiedImageError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+    except UnreadableImageError as error:
+        raise DataError(f"{error}; so nobody knows when it was taken") from error
     for tag in _TIMES:
         try:
             time = datetime.datetime.strptime(str(tags.get(tag, "")).strip("\0 "), "%Y:%m:%d %H:%M:%S")

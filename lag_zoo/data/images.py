@@ -8,13 +8,15 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
-from lag_zoo.data.encoded import Encoded, Held, held
+from lag_zoo.data.encoded import MAX_BYTES, Encoded, Held, held
 from lag_zoo.errors import InvalidImageError, UnreadableImageError
+from lag_zoo.opening import open_regular
 from lag_zoo.views import to_pixels
 from lag_zoo.views.pixels import ADDRESS
 
@@ -24,6 +26,7 @@ SUFFIXES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif",
 MAX_PIXELS = 80_000_000
 """Pixels of a file above which it is refused unread: no scope's frame, and below the size that PIL itself warns of."""
 
+_LONGEST_SIDE = 20_000  # pixels
 _FORMATS = ("TIFF", "JPEG", "PNG", "BMP", "WEBP")
 _LYING = 5  # EXIF's orientations from here on exchange height and width
 _NO_ENDING, _HIDDEN, _LINK_ABOVE = "no ending", "hidden", "link to a folder above"
@@ -166,17 +169,16 @@ def read_image(file: str | os.PathLike[str] | Held) -> Tensor:
     lag_zoo.errors.UnreadableImageError: bytes in memory: not a TIFF, JPEG, PNG, BMP or WebP image, or damaged where \
 it says so
     """
-    source = Path(file) if isinstance(file, str | os.PathLike) else held(file)
-    name = source.name if isinstance(source, Encoded) else _shown(source)
-    if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise UnreadableImageError(
-            f"{name}: PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process, so half a picture would pass for a "
-            "whole one; unset it"
-        )
-    try:
-        return _read(source)
-    except Exception as error:  # PIL's parsers raise whatever a damaged file leads them to
-        raise UnreadableImageError(f"{name}: {_reason(source, error)}") from error
+    with open_image(file) as image:
+        wide = image.mode == "RGB" and any(";16" in str(tile.args) for tile in image.tile)  # type: ignore[attr-defined]
+        image.load()
+        pixels = to_pixels(image)
+        if wide and 0 < (top := int(pixels.max())) < 16:
+            raise InvalidImageError(
+                f"16-bit colours that reach only {top} of 255 look like 12 bits or fewer in a wider container; scale "
+                "them to their full range, or to uint8, yourself"
+            )
+    return pixels
 
 
 def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -185,13 +187,38 @@ def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     Raises:
         UnreadableImageError: no such file, or no image.
     """
-    source = Path(path)
+    with open_image(path) as image:
+        lies = image.getexif().get(ExifTags.Base.Orientation, 1) >= _LYING
+        return image.size if lies else image.size[::-1]
+
+
+@contextmanager
+def open_image(file: str | os.PathLike[str] | Held) -> Iterator[Image.Image]:
+    """Open an image file, of which only the header is read: a regular file, of one of the formats, bounded in size.
+
+    Raises:
+        UnreadableImageError: it cannot be opened; also in place of what goes wrong in the block, as in decoding.
+    """
+    source = Path(file) if isinstance(file, str | os.PathLike) else held(file)
+    name = source.name if isinstance(source, Encoded) else _shown(source)
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise UnreadableImageError(
+            f"{name}: PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process, so half a picture would pass for a "
+            "whole one; unset it"
+        )
     try:
-        with Image.open(source, formats=_FORMATS) as image:
-            lies = image.getexif().get(ExifTags.Base.Orientation, 1) >= _LYING
-            return image.size if lies else image.size[::-1]
-    except Exception as error:  # as in read_image
-        raise UnreadableImageError(f"{_shown(source)}: {_reason(source, error)}") from error
+        with _bytes_of(source) as stored, Image.open(stored, formats=_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS or max(image.size) > _LONGEST_SIDE:
+                raise Image.DecompressionBombError(f"{image.width} x {image.height}")
+            yield image
+    except Exception as error:  # PIL's parsers raise whatever a damaged file leads them to
+        raise UnreadableImageError(f"{name}: {_reason(source, error)}") from error
+
+
+def _bytes_of(source: Path | Encoded) -> io.BytesIO | io.BufferedReader:
+    if isinstance(source, Encoded):
+        return io.BytesIO(source.data)
+    return io.BufferedReader(open_regular(source, most=MAX_BYTES))
 
 
 def _shown(path: Path) -> str:
@@ -199,28 +226,12 @@ def _shown(path: Path) -> str:
     return str(path).replace(":/", "://", 1) if ADDRESS.match(str(path)) else str(path)
 
 
-def _read(source: Path | Encoded) -> Tensor:
-    if isinstance(source, Path) and source.exists() and not (source.is_file() or source.is_dir()):
-        raise OSError("a device or a pipe, and no file")  # reading it might never end
-    with Image.open(
-        io.BytesIO(source.data) if isinstance(source, Encoded) else source, formats=_FORMATS
-    ) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise Image.DecompressionBombError(f"{image.width} x {image.height}")
-        wide = image.mode == "RGB" and any(";16" in str(tile.args) for tile in image.tile)
-        image.load()
-        pixels = to_pixels(image)
-    if wide and 0 < (top := int(pixels.max())) < 16:
-        raise InvalidImageError(
-            f"16-bit colours that reach only {top} of 255 look like 12 bits or fewer in a wider container; scale them "
-            "to their full range, or to uint8, yourself"
-        )
-    return pixels
-
-
 def _reason(source: Path | Encoded, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return f"more than {MAX_PIXELS // 10**6} megapixels, which no scope delivers; not decoded ({error})"
+        return (
+            f"more than {MAX_PIXELS // 10**6} megapixels, or a side of more than {_LONGEST_SIDE:,}, which no scope "
+            f"delivers; not decoded ({error})"
+        )
     if isinstance(error, InvalidImageError):
         return str(error)
     if isinstance(source, Path):

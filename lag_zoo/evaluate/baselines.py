@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import ExifTags, Image
+from PIL import ExifTags
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from lag_zoo.data.images import read_image
+from lag_zoo.data.images import open_image, read_image
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import DataError, FieldOfViewWarning, InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate.analysis import Analysis
@@ -210,7 +210,7 @@ def _metadata(path: Path, device: str, width: int, height: int) -> np.ndarray:
     """Width, height, bytes, bytes a pixel, how hard a JPEG was compressed; and the device, as the manifest tells it and
     as the file does, as 32 marks each: those of a digest, so that any two names differ in about half of them."""
     size = path.stat().st_size
-    with Image.open(path) as image:
+    with open_image(path) as image:
         tables = getattr(image, "quantization", None) or {}
         exif = image.getexif()
     compression = float(np.mean([np.mean(table) for table in tables.values()])) if tables else 0.0

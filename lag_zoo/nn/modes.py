@@ -1,10 +1,14 @@
-"""Evaluation mode for a while: every module is put back into its own mode, also where several threads run it."""
+"""Evaluation mode: for a while, after which every module is in its own again; or of a twin, which has no other."""
 
+import copy
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from torch import nn
+
+_Module = TypeVar("_Module", bound=nn.Module)
 
 _turning = threading.Lock()
 _in_use: dict[
@@ -42,3 +46,16 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             else:
                 for module in training:
                     module.training = True
+
+
+def evaluation_twin(model: _Module) -> _Module:
+    """A network of the same parameters and buffers, in evaluation mode, whatever mode the other is put into.
+
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
+    >>> twin = evaluation_twin(net)
+    >>> twin[0].weight is net[0].weight, net.train().training, twin[1].training
+    (True, True, False)
+    """
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, dict(shared)).eval()

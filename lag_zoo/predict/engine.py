@@ -13,7 +13,7 @@ from lag_zoo.errors import InvalidConfigError
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import present_device
 from lag_zoo.nn.global_path import GlobalPath
-from lag_zoo.nn.modes import evaluating
+from lag_zoo.nn.modes import evaluation_twin
 from lag_zoo.nn.watched import channel_means
 from lag_zoo.views import Views
 
@@ -61,8 +61,8 @@ class Engine:
     """A network as it runs, at most `batch_size` views at once.
 
     Args:
-        model: as it is where nothing is asked of it; else a copy of it is made. Of a global path alone no crops are
-            looked at.
+        model: its parameters and buffers are shared where nothing is asked of it, else copied; it runs in evaluation
+            mode, whatever mode the model is put into meanwhile. Of a global path alone no crops are looked at.
         device: where it runs; `None`: where it is.
         fuse: see `LAG.fuse`.
         compile: by `torch.compile`, at the first batch; short batches are filled up, so that there is one shape.
@@ -107,7 +107,8 @@ class Engine:
             model = copy.deepcopy(model).to(target)  # the caller's own stays as it is, where it is
             if precision != "fp32":
                 model = model.to(_NUMBERS[precision])
-        self.model = model.fuse(pack=not compile) if fuse else model
+        # Nobody else puts this one into training mode.
+        self.model = model.fuse(pack=not compile) if fuse else evaluation_twin(model)
         self.batch_size = batch_size
         self.compiled = compile
         self.watch = None if compile else watch
@@ -127,7 +128,6 @@ class Engine:
                 given = _filled(given, self.batch_size)
             with (
                 torch.inference_mode(),
-                evaluating(self.model),
                 channel_means(self.model.backbone, self.watch) as seen,
             ):
                 output = self._run(given)

@@ -7,7 +7,6 @@ after which interruption, shows nowhere in it.
 
 import hashlib
 import heapq
-import json
 import os
 import shutil
 import uuid
@@ -19,8 +18,9 @@ from typing import Any
 
 from lag_zoo.data.images import find_images
 from lag_zoo.errors import InvalidConfigError, PredictionError
-from lag_zoo.files import PART, write_whole
+from lag_zoo.files import PART
 from lag_zoo.specs import Json
+from lag_zoo.state import read_state, state_line, state_lines, write_state
 
 Row = dict[str, Any]
 _RUN = "run.json"
@@ -74,14 +74,14 @@ class ResumableOutput:
         run = self.folder / _RUN
         if not run.is_file():
             self.folder.mkdir(exist_ok=True)
-            write_whole(run, json.dumps(self.about, indent=2) + "\n")
+            write_state(run, self.about)
             return
         if not resume:
             raise InvalidConfigError(
                 f"{self.folder} holds {sum(self.done())} answers to {self.count} images, of a run that was stopped: "
                 "resume it (--resume), or remove the folder"
             )
-        before = json.loads(run.read_text(encoding="utf-8"))
+        before = read_state(run)
         if other := [name for name in self.about if before.get(name) != self.about[name]]:
             said = "; ".join(f"{name} was {before.get(name)}, and is {self.about[name]}" for name in other)
             raise InvalidConfigError(f"{self.folder} holds the answers of another run: {said}")
@@ -90,7 +90,7 @@ class ResumableOutput:
         """One byte an image: 1, where it is answered."""
         marks = bytearray(self.count)
         for file in self._files():
-            for index, _ in _lines(file):
+            for index, _ in state_lines(file):
                 marks[index] = 1
         return marks
 
@@ -133,7 +133,7 @@ class ResumableOutput:
             self._own = self.folder / f"{uuid.uuid4().hex}{PART}"
         try:
             with self._own.open("a", encoding="utf-8") as file:
-                file.write(json.dumps([index, row]) + "\n")
+                file.write(state_line([index, row]))
         except FileNotFoundError as error:
             raise PredictionError(
                 f"{self.folder} is gone: somebody removed it, or another run finished the same output"
@@ -164,16 +164,7 @@ class Rows:
 
     def __iter__(self) -> Iterator[Row]:
         last = -1
-        for index, row in heapq.merge(*map(_lines, self._each), key=lambda line: line[0]):
+        for index, row in heapq.merge(*map(state_lines, self._each), key=lambda line: line[0]):
             if index != last:  # a batch that was broken off was done again
                 yield row
             last = index
-
-
-def _lines(file: Path) -> Iterator[tuple[int, Row]]:
-    """The whole lines of a part: the last is half a line where the process was killed."""
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.endswith("\n"):
-                index, row = json.loads(line)
-                yield index, row

@@ -11,7 +11,7 @@ from lag_zoo.errors import InvalidConfigError
 from lag_zoo.training.job import Job
 from lag_zoo.views.policies import mix
 
-FORMAT = 2
+FORMAT = 3
 """The layout of a checkpoint; a run that another layout wrote is not gone on with."""
 
 

@@ -1,6 +1,5 @@
 """Checks of the frames before a run begins: every file is there, can be read, and is in one split only."""
 
-import hashlib
 import os
 import warnings
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from lag_zoo.likeness import Hashes, frame_hashes
 from lag_zoo.listener import Listener
 from lag_zoo.provenance import frame_digest
 from lag_zoo.views import FieldOfView
+from lag_zoo.weights.digests import digest_of
 
 _SHOWN = 3
 
@@ -67,15 +67,20 @@ def _require_no_copies(manifest: Manifest, listener: Listener) -> None:
         for frames in alike:
             seen: dict[str, Frame] = {}
             for frame in frames:
-                with manifest.path(frame).open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-                first = seen.setdefault(digest, frame)
+                first = seen.setdefault(_digest(manifest.path(frame)), frame)
                 if first.split != frame.split:
                     raise DataError(
                         f"{manifest.source}: {first.image} ({first.split}) and {frame.image} ({frame.split}) are the "
                         "same file; a frame stands in one split (lag-zoo data check finds near-copies too)"
                     )
                 advance(1)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return digest_of(path)
+    except OSError as error:
+        raise UnreadableImageError(f"{path}: {error.strerror}") from error
 
 
 def inspect_frames(

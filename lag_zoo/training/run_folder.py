@@ -2,12 +2,11 @@
 
 From the beginning: `recipe.yaml`, `data.json` (counts), `environment.json`, `frames.txt` (digests of the frames that it
 trains on), and `skipped.txt` where some could not be read. After each epoch: `metrics.jsonl` (one line an epoch),
-`last.pt` (the checkpoint), `curves.png`, and `best/` as `lag_zoo.save_pretrained` writes it. At the end:
+`last.safetensors` (the checkpoint), `curves.png`, and `best/` as `lag_zoo.save_pretrained` writes it. At the end:
 `validation.json`, the best epoch on the frames that chose it.
 """
 
 import hashlib
-import io
 import json
 import os
 import platform
@@ -25,6 +24,8 @@ from lag_zoo.distributed import launched
 from lag_zoo.errors import InvalidConfigError, TrainingError
 from lag_zoo.files import PART, write_whole
 from lag_zoo.provenance import FRAMES, KnownFrames
+from lag_zoo.state import read_state, write_state
+from lag_zoo.training.checkpoint_file import read_checkpoint, write_checkpoint
 from lag_zoo.training.curves import draw_curves
 from lag_zoo.training.plan import StagePlan
 from lag_zoo.training.recipe import Recipe, differences
@@ -35,7 +36,7 @@ RECIPE, DATA, ENVIRONMENT, METRICS, LAST, CURVES, VALIDATION, BEST = (
     "data.json",
     "environment.json",
     "metrics.jsonl",
-    "last.pt",
+    "last.safetensors",
     "curves.png",
     "validation.json",
     "best",
@@ -67,7 +68,7 @@ class RunFolder:
         self.require_empty()
         self.path.mkdir(parents=True, exist_ok=True)
         self._write(RECIPE, recipe.to_yaml())
-        self._write(DATA, json.dumps(describe_data(manifest), indent=2) + "\n")
+        self._written(DATA, lambda path: write_state(path, describe_data(manifest)))
         self._write(ENVIRONMENT, json.dumps(_environment(device), indent=2) + "\n")
 
     def note_frames(self, known: KnownFrames, skipped: Iterable[str]) -> None:
@@ -98,8 +99,7 @@ class RunFolder:
             scratch.unlink()
         if not (self.path / LAST).is_file():
             return None
-        state: dict[str, Any] = torch.load(self.path / LAST, map_location="cpu", weights_only=True)
-        return state
+        return read_checkpoint(self.path / LAST)
 
     def require_same(self, recipe: Recipe, manifest: Manifest) -> None:
         """Refuse a folder with a run of another recipe, or on other data."""
@@ -114,16 +114,14 @@ class RunFolder:
                 f"{known} is another recipe than the one given ({said}): resume with the run's own, or name a new "
                 "folder"
             )
-        if json.loads((self.path / DATA).read_text(encoding="utf-8")) != describe_data(manifest):
+        if read_state(self.path / DATA) != describe_data(manifest):
             raise InvalidConfigError(
                 f"the data are not those of {self.path / DATA}: resume with the run's own, or name a new folder"
             )
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write the checkpoint, in place of the one before."""
-        buffer = io.BytesIO()
-        torch.save(dict(state), buffer)
-        self._write(LAST, buffer.getbuffer())
+        self._written(LAST, lambda path: write_checkpoint(path, state))
 
     def log(self, rows: list[dict[str, Any]]) -> None:
         """Write the rows of all epochs."""
@@ -137,7 +135,7 @@ class RunFolder:
 
     def note_validation(self, found: Mapping[str, Any]) -> None:
         """Write the summary of the best epoch on the validation frames."""
-        self._write(VALIDATION, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        self._written(VALIDATION, lambda path: write_state(path, found))
 
     def save_best(self, save: Callable[[Path], object]) -> None:
         """Save the best network into `best/`, by a function that takes the folder.
@@ -151,8 +149,11 @@ class RunFolder:
             raise self._unwritable(self.path / BEST, error) from error
 
     def _write(self, name: str, data: str | memoryview) -> None:
+        self._written(name, lambda path: write_whole(path, data))
+
+    def _written(self, name: str, write: Callable[[Path], object]) -> None:
         try:
-            write_whole(self.path / name, data)
+            write(self.path / name)
         except OSError as error:
             raise self._unwritable(self.path / name, error) from error
 

@@ -29,7 +29,9 @@ class Weights(NamedTuple):
     metadata: Mapping[str, str]
 
 
-def read_weights(path: Path, sha256: str | None = None, *, mapped: bool = False) -> Weights:
+def read_weights(
+    path: Path, sha256: str | None = None, *, mapped: bool = False, finite: bool = True
+) -> Weights:
     """Read a safetensors file, which is opened once: the bytes that are hashed are those that the tensors have.
 
     A file that has not changed since it was verified is not hashed again. The first time, the values are looked at
@@ -39,6 +41,7 @@ def read_weights(path: Path, sha256: str | None = None, *, mapped: bool = False)
         sha256: of the file; `None`: nobody vouches for it, and whatever it is comes back.
         mapped: the tensors are the pages of the file, read when they are looked at; `False`: a copy in memory. Of a
             mapped file that somebody rewrites in place the tensors change, and one that is cut short ends the process.
+        finite: refuses values that are not.
 
     Raises:
         WeightsNotFoundError: no such file.
@@ -46,7 +49,7 @@ def read_weights(path: Path, sha256: str | None = None, *, mapped: bool = False)
     """
     try:
         with open_regular(path) as file:
-            return _read(file, path, sha256, _map if mapped else _copy)
+            return _read(file, path, sha256, _map if mapped else _copy, finite=finite)
     except WeightsError:
         raise
     except FileNotFoundError as error:
@@ -76,10 +79,10 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], **metadata: str) ->
     path.chmod(mode)
 
 
-def _read(file: FileIO, path: Path, sha256: str | None, take: "_Take") -> Weights:
+def _read(file: FileIO, path: Path, sha256: str | None, take: "_Take", *, finite: bool) -> Weights:
     before = identity_of(file.fileno())
     noted = remembered_digest(before)
-    if noted is not None and sha256 in (None, noted):
+    if finite and noted is not None and sha256 in (None, noted):
         tensors, metadata, _ = take(file, before.size, hashed=False)
         if identity_of(file.fileno()) == before:
             return Weights(tensors, noted, metadata)
@@ -90,9 +93,10 @@ def _read(file: FileIO, path: Path, sha256: str | None, take: "_Take") -> Weight
         raise WeightsIntegrityError(
             f"{path} has the SHA-256 {found}, and {sha256} was expected: fetch or install it anew{meanwhile}"
         )
-    _require_finite(tensors, path)
-    if unchanged:
-        remember_digest(before, found)
+    if finite:  # what is remembered was looked at
+        _require_finite(tensors, path)
+        if unchanged:
+            remember_digest(before, found)
     return Weights(tensors, found, metadata)
 
 
@@ -113,7 +117,7 @@ def _copy(file: FileIO, size: int, *, hashed: bool) -> tuple[dict[str, Tensor], 
     layout, tensors = parse_head(head, size), {}
     for entry in layout.entries:
         tensor = torch.empty(entry.shape, dtype=entry.dtype)
-        _fill(_bytes_of(tensor).numpy().data, file, digest if hashed else None)
+        _fill(bytes_of(tensor).numpy().data, file, digest if hashed else None)
         tensors[entry.name] = _checked(tensor, entry)
     return tensors, layout.metadata, digest.hexdigest() if hashed else ""
 
@@ -145,8 +149,8 @@ def _fill(memory: memoryview, file: FileIO, digest: "hashlib._Hash | None" = Non
         place += count
 
 
-def _bytes_of(tensor: Tensor) -> Tensor:
-    """The bytes (n,) of a contiguous tensor, in its own memory."""
+def bytes_of(tensor: Tensor) -> Tensor:
+    """The bytes (n,) of a contiguous tensor, uint8, in its own memory."""
     return tensor.reshape(-1).view(torch.uint8)
 
 
@@ -159,7 +163,7 @@ def _pages_of(pages: mmap.mmap | bytes, entry: Entry) -> Tensor:
 
 def _checked(tensor: Tensor, entry: Entry) -> Tensor:
     """The tensor, unless it is of truth values and has bytes that are neither 0 nor 1, which torch takes for both."""
-    if tensor.dtype == torch.bool and bool((_bytes_of(tensor) > 1).any()):
+    if tensor.dtype == torch.bool and bool((bytes_of(tensor) > 1).any()):
         raise ValueError(f"{entry.name!r} has truth values that are neither 0 nor 1")
     return tensor
 

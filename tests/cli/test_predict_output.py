@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 import lag_zoo.predict.predictor as predict_module
 from lag_zoo.cli.app import app
 from lag_zoo.data.phantom import draw_frame
+from lag_zoo.state import write_state
 from tests.launch import LAUNCH
 
 BUILT_IN = "lag_tf_efficientnet_lite0_polyp"
@@ -113,7 +114,7 @@ class TestAnInterruption:
         out = frames.parent / "out.jsonl"
         parts = frames.parent / "out.jsonl.parts"
         parts.mkdir()
-        (parts / "run.json").write_text(json.dumps({"model": "another"}))
+        write_state(parts / "run.json", {"model": "another"})
         ran = run(frames, "-o", out, "--resume")
         assert "model was another" in str(ran.exception)
         assert not out.exists()

@@ -341,7 +341,7 @@ def test_a_damaged_index_is_named(tmp_path: Path, name: str, damage: object) -> 
     build_cache(plain(tmp_path / "frames", 2), tmp_path / "cache", global_size=SIZE)
     path = tmp_path / "cache" / name
     path.write_text(damage(path.read_text()))  # type: ignore[operator]
-    with pytest.raises(DataError, match=f"{name} is damaged: delete .* and build"):
+    with pytest.raises(DataError, match=f"{name} is damaged, .*: delete .* and build"):
         FrameCache(tmp_path / "cache")
 
 

@@ -21,8 +21,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from lag_zoo.data import describe_left_out, find_images, read_image
+from lag_zoo.data.exams import exams_by_time
+from lag_zoo.data.images import read_size
 from lag_zoo.data.phantom import draw_frame
-from lag_zoo.errors import UnreadableImageError
+from lag_zoo.errors import DataError, UnreadableImageError
 
 FORMATS = ["tif", "jpg", "png", "bmp", "webp"]
 
@@ -200,7 +202,7 @@ class TestHeld:
             read_image(file)
 
     def test_without_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("lag_zoo.data.encoded._MOST", 1 << 21)
+        monkeypatch.setattr("lag_zoo.data.encoded.MAX_BYTES", 1 << 21)
         with open("/dev/zero", "rb") as file, pytest.raises(UnreadableImageError, match="without end"):
             read_image(file)
 
@@ -252,11 +254,37 @@ class TestRefuses:
     def test_a_pipe_and_a_name_that_cannot_be(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.png")
         assert [path.name for path in find_images([tmp_path])] == ["pipe.png"]
-        self.refused(tmp_path / "pipe.png", "a device or a pipe, and no file")
+        self.refused(tmp_path / "pipe.png", "a pipe, and no file")
         for name in ("x" * 300 + ".png", "a\0b.png"):
             assert list(find_images([tmp_path / name])) == [tmp_path / name]
             with pytest.raises(UnreadableImageError):
                 read_image(tmp_path / name)
+
+    @pytest.mark.parametrize("size", [(60_000, 1), (1, 60_000), (12_000, 12_000)])
+    def test_a_size_that_no_scope_delivers(self, tmp_path: Path, size: tuple[int, int]) -> None:
+        """Nothing of it is decoded, not even to ask for its time or its size."""
+        path = tmp_path / "large.png"
+        Image.new("1", size).save(path)
+        self.refused(path, "which no scope delivers; not decoded")
+        with pytest.raises(UnreadableImageError, match="not decoded"):
+            read_size(path)
+        with pytest.raises(DataError, match="not decoded"):
+            exams_by_time([path])
+
+    @pytest.mark.parametrize("kind", ["a pipe", "a device", "a folder"])
+    def test_what_is_no_file_is_opened_by_nobody(self, tmp_path: Path, kind: str) -> None:
+        path = tmp_path / "frame.png"
+        if kind == "a pipe":
+            os.mkfifo(path)
+        elif kind == "a device":
+            path.symlink_to("/dev/zero")
+        else:
+            path.mkdir()
+        for read in (read_image, read_size):
+            with pytest.raises(UnreadableImageError, match=kind):
+                read(path)
+        with pytest.raises(DataError, match=kind):
+            exams_by_time([path])
 
     def test_a_missing_file(self, tmp_path: Path) -> None:
         self.refused(tmp_path / "none.jpg", "no such file")

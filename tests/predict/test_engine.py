@@ -1,6 +1,7 @@
 """How the network runs: fused, in fewer bits, compiled: close to the plain one, which stays as it was."""
 
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -31,14 +32,14 @@ def packed(model: LAG) -> bool:
 
 
 def test_a_name_is_fused_and_a_network_as_it_is(model: LAG, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Predictor(model).model is model
+    assert Predictor(model).model.head.weight is model.head.weight
     fused = Predictor(model, fuse=True)
     assert packed(fused.model)
     assert not packed(model)
     assert (chances(fused) - chances(Predictor(model))).abs().max() < 1e-5
     monkeypatch.setattr(predict_module, "create_model", lambda name, pretrained: model)
     assert packed(Predictor("a name").model)
-    assert Predictor("a name", fuse=False).model is model
+    assert Predictor("a name", fuse=False).model.head.weight is model.head.weight
 
 
 @pytest.mark.parametrize("fuse", [False, True])
@@ -107,6 +108,37 @@ def test_a_network_in_training_mode_may_be_asked_by_several_threads() -> None:
     assert all(answer == expected for answer in answers)
     assert all(torch.equal(before[key], tensor) for key, tensor in small.state_dict().items())
     assert all(module.training for module in small.modules()), "its own mode is put back"
+
+
+@pytest.mark.parametrize("fuse", [False, True])
+def test_another_thread_puts_it_into_training_mode_all_the_time(fuse: bool) -> None:
+    torch.manual_seed(0)
+    small = LAG("resnet10t", label_names=["a", "b"], global_size=64, num_crops=2, crop_size=32).eval()
+    before = {key: tensor.clone() for key, tensor in small.state_dict().items()}
+    predictor = Predictor(small, workers=0, fuse=fuse)
+    expected, done = predictor(FRAMES), threading.Event()
+
+    def disturb() -> None:
+        while not done.is_set():
+            small.train()
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    try:
+        assert all(predictor(FRAMES) == expected for _ in range(8))
+    finally:
+        done.set()
+        thread.join()
+    assert all(torch.equal(before[key], tensor) for key, tensor in small.state_dict().items())
+
+
+def test_a_predictor_follows_the_weights_of_its_network() -> None:
+    small = LAG("resnet10t", label_names=["a", "b"], global_size=64, num_crops=2, crop_size=32)
+    predictor = Predictor(small, workers=0)
+    before = predictor(FRAMES[0])[0].probabilities["a"]
+    with torch.no_grad():
+        small.head.bias += torch.tensor([3.0, 0.0])
+    assert predictor(FRAMES[0])[0].probabilities["a"] > before
 
 
 def test_one_class_that_excludes_all_others() -> None:

@@ -14,6 +14,7 @@ from lag_zoo.data.manifest import Manifest
 from lag_zoo.listener import Advance, Listener
 from lag_zoo.training import finetune, run
 from lag_zoo.training.best_network import calibrate
+from lag_zoo.training.checkpoint_file import read_checkpoint
 from tests.listening import EachEpoch
 from tests.networks import equal, small
 from tests.training.drawn_data import write_frames
@@ -79,7 +80,7 @@ def test_a_stage_that_has_found_nothing_better_yet_leaves_what_the_one_before_fo
         how: dict[str, Any] = {"recipe": RECIPE, "device": "cpu", "resume": resume}
         with pytest.raises(KeyboardInterrupt):
             finetune(None, data, tmp_path / "run", listener=StoppedAt(step), **how)
-    assert torch.load(tmp_path / "run" / "last.pt", weights_only=True)["progress"]["stage"] == 1
+    assert read_checkpoint(tmp_path / "run" / "last.safetensors")["progress"]["stage"] == 1
     best = lag_zoo.create_model(f"local-dir:{tmp_path / 'run' / 'best'}", pretrained=True)
     frames = torch.randint(40, 255, (2, 3, 99, 120), dtype=torch.uint8)
     assert torch.equal(best(frames), best.without_crops()(frames))

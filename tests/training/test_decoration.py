@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from accelerate import Accelerator
 from PIL import Image
 
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import LagZooWarning
 from lag_zoo.training import Stage, finetune, run_folder
+from lag_zoo.training.checkpoint_file import read_checkpoint
 from lag_zoo.training.curves import draw_curves
 from lag_zoo.training.display import Display
 from lag_zoo.training.plan import StagePlan
@@ -27,7 +27,7 @@ def test_a_picture_that_cannot_be_drawn(
     kept: list[int] = []
 
     def fail(*_: object, **__: object) -> bytes:
-        kept.append(torch.load(tmp_path / "run" / "last.pt", weights_only=True)["progress"]["epoch"])
+        kept.append(read_checkpoint(tmp_path / "run" / "last.safetensors")["progress"]["epoch"])
         raise ValueError("Key backend: 'module://x' is not a valid value")
 
     monkeypatch.setattr(run_folder, "draw_curves", fail)

@@ -26,6 +26,7 @@ from lag_zoo.errors import (
 from lag_zoo.evaluate import evaluate, score
 from lag_zoo.evaluate.scores import IN_TRAINING_DATA
 from lag_zoo.training import Stage, finetune, list_recipes, load_recipe
+from lag_zoo.training.checkpoint_file import read_checkpoint
 from tests.listening import EachEpoch
 from tests.networks import equal
 from tests.training.drawn_data import write_frames
@@ -47,7 +48,7 @@ class TestARun:
             "data.json",
             "environment.json",
             "metrics.jsonl",
-            "last.pt",
+            "last.safetensors",
             "curves.png",
             "frames.txt",
             "validation.json",
@@ -220,7 +221,7 @@ def test_killed_and_resumed_is_as_if_it_had_not_been(
     )
     assert run.returncode == (-signal.SIGKILL if how == "kill" else -signal.SIGINT), run.stderr
     assert "DataLoader worker" not in run.stderr
-    state = torch.load(killed / "last.pt", weights_only=True)["progress"]
+    state = read_checkpoint(killed / "last.safetensors")["progress"]
     done = 4 * state["epoch"] + state["step"]
     assert (killed / "best").is_dir() is bool(state["rows"])
     if state["rows"]:
@@ -325,7 +326,7 @@ class TestFramesThatTheRunKnows:
 
     def test_are_not_published_with_the_weights(self, whole_run: WholeRun, data: Manifest) -> None:
         listed = (whole_run.folder / "frames.txt").read_text().splitlines()
-        assert len(listed) == 1 + len(data)
+        assert len(listed) == 1 + len(data) + 1, "a remark, the frames, their checksum"
         assert not list((whole_run.folder / "best").glob("frames*"))
 
 

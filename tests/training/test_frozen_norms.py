@@ -9,6 +9,7 @@ import torch
 import lag_zoo
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.training import Recipe, Stage, finetune
+from lag_zoo.training.checkpoint_file import read_checkpoint
 from tests.networks import small
 
 RECIPE = Recipe(
@@ -51,5 +52,5 @@ def test_else_all_learn_theirs(data: Manifest, tmp_path: Path) -> None:
     model = small(global_size=32)
     before = statistics(model)
     finetune(model, data, tmp_path / "run", recipe=RECIPE, device="cpu", stages=stages, select="loss")
-    state = torch.load(tmp_path / "run" / "last.pt", weights_only=False)["model"]
+    state = read_checkpoint(tmp_path / "run" / "last.safetensors")["model"]
     assert not any(torch.equal(state[name], value) for name, value in before.items())

@@ -30,7 +30,7 @@ def test_a_disk_that_fills_up(whole_run: WholeRun, data: Manifest, disk: Path) -
             filler.write_bytes(bytes(room.f_bavail * room.f_frsize - 2_000_000))
 
     with pytest.raises(
-        TrainingError, match=r"last\.pt cannot be written: .*No space left.* is whole: make room"
+        TrainingError, match=r"last\.safetensors cannot be written: .*No space left.* is whole: make room"
     ):
         finetune(None, data, run, recipe=RECIPE, device="cpu", listener=EachEpoch(fill))
     assert not list(run.glob(".*.part"))

@@ -13,6 +13,7 @@ import torch
 from lag_zoo.data.sources import open_data
 from lag_zoo.data.tables import write_manifest
 from lag_zoo.training import Recipe
+from lag_zoo.training.checkpoint_file import read_checkpoint
 from tests.launch import LAUNCH
 from tests.training.drawn_data import with_masks, write_frames
 from tests.training.tiny import RECIPE
@@ -72,7 +73,7 @@ def test_two_processes_stop_together_and_go_on_as_if_they_had_not(tmp_path: Path
         return done.stdout
 
     assert run("stopped", "stop").count("stopped after step 6") == 2
-    state = torch.load(tmp_path / "stopped" / "last.pt", weights_only=True)
+    state = read_checkpoint(tmp_path / "stopped" / "last.safetensors")
     assert (state["progress"]["epoch"], state["progress"]["step"]) == (1, 2)
     one, other = (cpu for cpu, _ in state["random"])
     assert not torch.equal(one, other)

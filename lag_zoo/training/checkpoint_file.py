@@ -1,0 +1,87 @@
+"""The file of a checkpoint: dictionaries, lists, numbers, texts and tensors, as safetensors, with a checksum.
+
+Not as a pickle: what is read to resume a run can then run nothing, whichever torch reads it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from lag_zoo.errors import StateError, WeightsIntegrityError
+from lag_zoo.files import write_whole
+from lag_zoo.weights.files import bytes_of, read_weights, write_weights
+
+_TREE, _CHECKSUM = "tree", "checksum"
+
+
+def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+        TypeError: it holds something else than a checkpoint can.
+    """
+    tensors: dict[str, Tensor] = {}
+    tree = json.dumps(_packed(content, tensors))
+    texts = {_TREE: tree, _CHECKSUM: _checksum(tree, tensors)}
+    write_whole(path, lambda scratch: write_weights(scratch, tensors, **texts))
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint that `write_checkpoint` wrote.
+
+    Raises:
+        StateError: it is damaged, or no checkpoint.
+        WeightsNotFoundError: there is none.
+    """
+    try:
+        tensors, _, texts = read_weights(path, finite=False)
+        tree = texts[_TREE]
+        if texts[_CHECKSUM] == _checksum(tree, tensors):
+            return dict(_unpacked(json.loads(tree), tensors))
+        reason = "its checksum is another"
+    except (WeightsIntegrityError, KeyError) as error:
+        reason = str(error)
+    raise StateError(
+        f"{path} is damaged, or no checkpoint of this version of lag_zoo ({reason}): the run cannot go on from it. Its "
+        "best network so far is in best/; begin anew in another folder"
+    )
+
+
+def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """As JSON, with the tensors put aside under numbers."""
+    if isinstance(value, Tensor):
+        name = str(len(tensors))
+        tensors[name] = value.detach().cpu()
+        return {"tensor": name}
+    if isinstance(value, Mapping):
+        return {"entries": [[_packed(k, tensors), _packed(v, tensors)] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        return {type(value).__name__: [_packed(item, tensors) for item in value]}
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    raise TypeError(f"a checkpoint cannot hold {type(value).__name__}: {value!r:.80}")
+
+
+def _unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    ((kind, inside),) = value.items()
+    if kind == "tensor":
+        return tensors[inside]
+    if kind == "entries":
+        return {_unpacked(k, tensors): _unpacked(v, tensors) for k, v in inside}
+    items = [_unpacked(item, tensors) for item in inside]
+    return tuple(items) if kind == "tuple" else items
+
+
+def _checksum(tree: str, tensors: Mapping[str, Tensor]) -> str:
+    found = hashlib.sha256(tree.encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        found.update(bytes_of(tensor.contiguous()).numpy().data)
+    return found.hexdigest()
