@@ -11,7 +11,7 @@ SHARED_RULE := $(if $(SHARED),LAG_ZOO_REQUIRE_SHARED=1)
 # Stops Material for MkDocs from advertising above every build.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test check lint docs sweep wheel bench test-oldest clean
+.PHONY: demo test check lint docs sweep wheel bench audit test-oldest clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # the tests use every core as it is
 
@@ -47,6 +47,11 @@ wheel: $(VENV)/.made
 ## Every figure of docs/performance.md.
 bench: $(VENV)/.made
 	@$(BIN)/python -m benchmarks
+
+## Known vulnerabilities of what is installed, where a database of them can be reached.
+audit: $(VENV)/.made
+	@$(BIN)/python $(PIP) pip-audit
+	@$(BIN)/python tools/audit.py
 
 ## The tests with the oldest dependencies that pyproject.toml allows (5 GB more on the disk).
 test-oldest: $(VENV)-oldest/.made

@@ -7,11 +7,13 @@ What is written goes under another name beside its place, onto the disk, and onl
 import contextlib
 import csv
 import ctypes
+import glob
 import os
 import secrets
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +21,7 @@ from typing import Any, Protocol
 PART = ".part"
 """Ending of a file that is still being written."""
 
+_ABANDONED = 24 * 3600.0  # seconds after which nobody writes any more
 _LONGEST = 40  # letters of a name that its scratch repeats: names have at most 255 bytes
 
 
@@ -102,7 +105,9 @@ def write_whole_folder(target: str | os.PathLike[str], write: Callable[[Path], o
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name[:_LONGEST]}-") as scratch:
+    prefix = f".{target.name[:_LONGEST]}-"
+    _sweep(target.parent, prefix)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix, suffix=PART) as scratch:
         fresh = Path(scratch) / "new"
         fresh.mkdir()
         write(fresh)
@@ -110,6 +115,14 @@ def write_whole_folder(target: str | os.PathLike[str], write: Callable[[Path], o
             if file.is_file():
                 _flush(file)
         _replace_folder(target, fresh, Path(scratch) / "old")
+
+
+def _sweep(folder: Path, prefix: str) -> None:
+    """Remove what processes that were killed have left; what is younger than a day may still be written."""
+    for scratch in folder.glob(f"{glob.escape(prefix)}*{PART}"):
+        with contextlib.suppress(OSError):
+            if scratch.is_dir() and time.time() - scratch.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(scratch)
 
 
 def _replace_folder(target: Path, fresh: Path, old: Path) -> None:

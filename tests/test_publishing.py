@@ -132,6 +132,21 @@ def test_what_fails_midway_leaves_the_old_one(tmp_path: Path, monkeypatch: pytes
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+def test_what_killed_processes_have_left_is_swept(tmp_path: Path) -> None:
+    old, young, others = (
+        tmp_path / name for name in (".mine-old.part", ".mine-young.part", ".other-old.part")
+    )
+    for folder in (old, young, others):
+        (folder / "new").mkdir(parents=True)
+        (folder / "new" / "model.safetensors").write_bytes(b"half")
+    for folder in (old, others):
+        os.utime(folder, (0, 0))
+    lag_zoo.save_pretrained(small(), tmp_path / "mine")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mine-young.part", ".other-old.part", "mine"]
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "mine").iterdir()}
+    assert len(set(modes.values())) == 1, "one mode for all"
+
+
 def test_a_module_that_no_name_rebuilds_is_refused(tmp_path: Path) -> None:
     backbone = timm.create_model("mobilenetv3_small_050", drop_path_rate=0.1)
     assert lag_zoo.save_pretrained(lag_zoo.LAG(backbone, num_classes=2), tmp_path / "same")

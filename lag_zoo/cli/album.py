@@ -1,9 +1,11 @@
 """The album: a folder with one picture a frame, of `lag-zoo predict --pictures`."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lag_zoo.errors import LagZooError
+from lag_zoo.files import write_whole
 
 if TYPE_CHECKING:
     from lag_zoo.predict import Prediction
@@ -29,7 +31,9 @@ class Album:
             pixels = read_image(path)
             width = min(max(pixels.shape[2], _NARROWEST), _WIDEST)
             picture = prediction.draw(pixels, width=width)
-            picture.save(self.folder / f"{number:05d}_{path.stem}.jpg", quality=90, subsampling=0)
+            file = io.BytesIO()
+            picture.save(file, format="JPEG", quality=90, subsampling=0)
+            write_whole(self.folder / f"{number:05d}_{path.stem}.jpg", file.getvalue())
         except (OSError, LagZooError) as error:
             self.missing.append(f"{path}: {error}")
         else:
