@@ -17,6 +17,7 @@ from lag_zoo.weights.assembly import assemble
 from lag_zoo.weights.backbone import Prefix, given_weights, load_backbone, timm_weights
 from lag_zoo.weights.lookup import Reach, look_up, require_same_shapes
 from lag_zoo.weights.report import LoadReport
+from lag_zoo.weights.skeleton import without_memory
 from lag_zoo.weights.sources import Found
 
 _OF_THE_LABELS = ("label_names", "task", "pooling", "topk", "background")  # with a new head they are free
@@ -158,7 +159,7 @@ def create_transform(
             raise InvalidConfigError("a raw frame has nothing to draw: training=True goes with views=True")
         return FrameTransform()
     if isinstance(model, str):
-        with torch.device("meta"):  # only its settings are asked for: no memory, no random numbers
+        with without_memory():  # only its settings are asked for: no memory, no random numbers
             model = create_model(model)
     policy: Policy = "random" if training else model.config.policy
     return ViewTransform(ViewSampler.from_config(model.config, policy=policy), training=training)

@@ -35,6 +35,7 @@ from lag_zoo.weights.repository import (
     read_config,
 )
 from lag_zoo.weights.rewriting import rewrite
+from lag_zoo.weights.skeleton import without_memory
 
 _OURS = {CONFIG, WEIGHTS, GOLDEN, CARD}
 _NO_DERIVATIVES = "-nd"
@@ -144,7 +145,7 @@ def _require_rebuildable(model: LAG) -> None:
             "dict, and the code that builds it"
         )
     check_backbone(model.config)
-    with torch.device("meta"):
+    with without_memory():
         rebuilt = LAG.from_config(model.config).state_dict()
     own = model.state_dict()
     differing = sorted(

@@ -14,6 +14,7 @@ from lag_zoo.nn import LAG
 from lag_zoo.specs import LAGConfig
 from lag_zoo.weights.files import compare
 from lag_zoo.weights.proportion import require_proportion, tensors_of
+from lag_zoo.weights.skeleton import without_memory
 
 HEAD = ("head.weight", "head.bias")
 
@@ -28,7 +29,7 @@ def assemble(
         WeightsIntegrityError: one out of all proportion.
         InvalidConfigError, BackboneError: no network can be built so.
     """
-    with torch.device("meta"):
+    with without_memory():
         skeleton = LAG.from_config(
             dataclasses.replace(config, num_classes=0, label_names=None, background=None)
         )

@@ -3,7 +3,9 @@
 import hashlib
 import math
 import mmap
+import os
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -19,6 +21,8 @@ from lag_zoo.weights.digests import CHUNK, hash_of, identity_of, remember_digest
 from lag_zoo.weights.layout import LENGTH, Entry, head_length, parse_head
 
 _SHOWN = 3
+_LARGE = 1 << 18  # bytes of a tensor that another thread reads
+_THREADS = min(4, os.cpu_count() or 1)
 
 
 class Weights(NamedTuple):
@@ -109,17 +113,30 @@ class _Take(Protocol):
 
 def _copy(file: FileIO, size: int, *, hashed: bool) -> tuple[dict[str, Tensor], Mapping[str, str], str]:
     """Each tensor in memory of its own, as torch places it: where a tensor lies changes the last bit of a product."""
-    digest = hashlib.sha256()
-    file.seek(0)
-    first = _exactly(file, LENGTH)
-    head = _exactly(file, head_length(first, size))
-    digest.update(first + head)
-    layout, tensors = parse_head(head, size), {}
-    for entry in layout.entries:
+    first = bytearray(LENGTH)
+    _fill(memoryview(first), file, 0)
+    head = bytearray(head_length(bytes(first), size))
+    _fill(memoryview(head), file, LENGTH)
+    layout = parse_head(bytes(head), size)
+
+    def read(entry: Entry) -> Tensor:
         tensor = torch.empty(entry.shape, dtype=entry.dtype)
-        _fill(bytes_of(tensor).numpy().data, file, digest if hashed else None)
-        tensors[entry.name] = _checked(tensor, entry)
-    return tensors, layout.metadata, digest.hexdigest() if hashed else ""
+        _fill(_memory_of(tensor), file, entry.begin)
+        return _checked(tensor, entry)
+
+    # Memory that nobody had before is slow to touch: half the time of a large file, which cores can share.
+    with ThreadPoolExecutor(_THREADS if hasattr(os, "preadv") else 1) as pool:
+        large = {e.name: pool.submit(read, e) for e in layout.entries if e.end - e.begin > _LARGE}
+        small = {e.name: read(e) for e in layout.entries if e.name not in large}
+        tensors = {
+            e.name: small[e.name] if e.name in small else large[e.name].result() for e in layout.entries
+        }
+    if not hashed:
+        return tensors, layout.metadata, ""
+    digest = hashlib.sha256(first + head)
+    for tensor in tensors.values():
+        digest.update(_memory_of(tensor))
+    return tensors, layout.metadata, digest.hexdigest()
 
 
 def _map(file: FileIO, size: int, *, hashed: bool) -> tuple[dict[str, Tensor], Mapping[str, str], str]:
@@ -131,22 +148,23 @@ def _map(file: FileIO, size: int, *, hashed: bool) -> tuple[dict[str, Tensor], M
     return tensors, layout.metadata, hash_of(file) if hashed else ""
 
 
-def _exactly(file: FileIO, count: int) -> bytes:
-    data = bytearray(count)
-    _fill(memoryview(data), file)
-    return bytes(data)
-
-
-def _fill(memory: memoryview, file: FileIO, digest: "hashlib._Hash | None" = None) -> None:
-    """Fill memory with the next bytes of a file."""
-    place = 0
-    while place < len(memory):
-        count = file.readinto(memory[place : place + CHUNK])
+def _fill(memory: memoryview, file: FileIO, place: int) -> None:
+    """Fill memory with the bytes of a file from this place on."""
+    done = 0
+    while done < len(memory):
+        part = memory[done : done + CHUNK]
+        if hasattr(os, "preadv"):
+            count = os.preadv(file.fileno(), [part], place + done)
+        else:
+            file.seek(place + done)
+            count = file.readinto(part) or 0
         if not count:
             raise ValueError("it ends too early")
-        if digest is not None:
-            digest.update(memory[place : place + count])
-        place += count
+        done += count
+
+
+def _memory_of(tensor: Tensor) -> memoryview:
+    return bytes_of(tensor).numpy().data
 
 
 def bytes_of(tensor: Tensor) -> Tensor:

@@ -6,13 +6,13 @@ which takes none, and what it would take is counted.
 
 from collections.abc import Iterable, Iterator
 
-import torch
 from torch import Tensor, nn
 
 from lag_zoo.errors import WeightsIntegrityError
 from lag_zoo.nn import LAG
 from lag_zoo.nn.backbones import create_backbone
 from lag_zoo.specs import LAGConfig
+from lag_zoo.weights.skeleton import without_memory
 
 _MOST_BESIDE_BACKBONE = 1 << 28  # parameters; those of a zoo's LAG are a few million
 _MOST_OF_VIEWS = 1 << 29  # bytes of the views of a frame; those of a zoo's LAG are 2 MB
@@ -27,7 +27,7 @@ def require_bounded(config: LAGConfig, *, source: str) -> None:
         InvalidConfigError, BackboneError: no network can be built so.
     """
     require_small_views(config, source=source)
-    with torch.device("meta"):
+    with without_memory():
         skeleton = LAG.from_config(config)
     require_proportion(skeleton, source=source)
 
@@ -47,7 +47,7 @@ def require_proportion(skeleton: LAG, *, source: str) -> None:
     name, arguments = skeleton.config.backbone, skeleton.config.backbone_args
     if name is None or not arguments:  # then it is what timm builds under the name
         return
-    with torch.device("meta"):
+    with without_memory():
         plain = size_of(create_backbone(name))
     grown = size_of(skeleton.backbone)
     if grown > 2 * plain + _MOST_GROWTH:
