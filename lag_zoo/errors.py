@@ -26,7 +26,8 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     ├── FieldOfViewWarning                          no lit area in a frame
     ├── HubWarning                                  the Hub failed and a cached copy is used
     ├── UnusedColumnWarning                         a column of a manifest that is not read
-    ├── DoubtfulIdsWarning                          ids that may name one patient twice
+    ├── MissingValueWarning                         a word such as "unknown" that is taken as missing
+    ├── DoubtfulIdsWarning                          ids or labels that may be one, in two spellings
     ├── NearCopiesWarning                           near-copies in more than one split
     ├── UngroupedDataWarning                        frames without a patient or an examination
     ├── UnevenSplitWarning                          splits of other sizes than asked for
@@ -171,6 +172,10 @@ class UnusedColumnWarning(LagZooWarning):
 
 class NearCopiesWarning(LagZooWarning):
     """Near-copies in more than one split: what is measured on them is too good."""
+
+
+class MissingValueWarning(LagZooWarning):
+    """Words in a table that say that nothing is known, such as "nan" or "unknown", and are taken as missing."""
 
 
 class DoubtfulIdsWarning(LagZooWarning):

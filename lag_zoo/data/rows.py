@@ -2,12 +2,12 @@
 
 import csv
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lag_zoo.data.cells import plain_text, strange_letter
 from lag_zoo.data.manifest import COLUMNS, PATHS, Column
 from lag_zoo.errors import DataError, extra
 
@@ -53,7 +53,7 @@ def read_table(path: str | os.PathLike[str], *, columns: Mapping[str, Column] | 
         MissingExtraError: a Parquet file needs the extra `data`.
     """
     path = Path(path)
-    return _composed(_renamed(_parquet(path) if is_parquet(path) else _csv(path), columns or {}))
+    return _plain(_renamed(_parquet(path) if is_parquet(path) else _csv(path), columns or {}))
 
 
 def table_of(data: Any, *, source: str, columns: Mapping[str, Column] | None = None) -> Table:
@@ -79,7 +79,7 @@ def table_of(data: Any, *, source: str, columns: Mapping[str, Column] | None = N
     if len(set(lengths.values())) > 1:
         raise DataError(f"{source}: columns are equally long; got {lengths}")
     rows = [(number, list(row)) for number, row in enumerate(zip(*cells.values(), strict=True), start=1)]
-    return _composed(_renamed(Table(source, list(cells), rows), columns or {}))
+    return _plain(_renamed(Table(source, list(cells), rows), columns or {}))
 
 
 def is_parquet(path: Path) -> bool:
@@ -152,11 +152,22 @@ def _renamed(table: Table, columns: Mapping[str, Column]) -> Table:
     return table._replace(header=header)
 
 
-def _composed(table: Table) -> Table:
-    """The same texts in Unicode's composed form, so that an id with an accent is one; of files the bytes count."""
+def _plain(table: Table) -> Table:
+    """The same texts in one spelling, so that an id with an accent is one; of files the bytes count."""
+    header = [plain_text(name) for name in table.header]
+    rows = []
+    for line, row in table.rows:
+        cells = [text if name in PATHS else plain_text(text) for name, text in zip(header, row, strict=True)]
+        for name, text in zip(header, cells, strict=True):
+            if not text.isascii() or not text.isprintable():
+                _require_letters(table, line, name, text)
+        rows.append((line, cells))
+    for number, name in enumerate(header, start=1):
+        if (letter := strange_letter(name)) is not None:
+            raise DataError(f"{table.source}, line 1: the name of column {number} has {letter} in it")
+    return table._replace(header=header, rows=rows)
 
-    def cell(name: str, text: str) -> str:
-        return text if name in PATHS else unicodedata.normalize("NFC", text)
 
-    rows = [(line, [*map(cell, table.header, row)]) for line, row in table.rows]
-    return table._replace(header=[unicodedata.normalize("NFC", name) for name in table.header], rows=rows)
+def _require_letters(table: Table, line: int, name: str, text: str) -> None:
+    if name not in PATHS and (letter := strange_letter(text)) is not None:
+        raise table.error(line, name, f"{text!r} has {letter} in it, which is no letter: take it out")

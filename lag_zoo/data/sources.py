@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lag_zoo.data.folder import read_folder
-from lag_zoo.data.identities import warn_of_doubtful_ids
+from lag_zoo.data.identities import require_clear_ids
 from lag_zoo.data.manifest import Column, Manifest
 from lag_zoo.data.tables import read_manifest
 from lag_zoo.errors import DataError
@@ -22,7 +22,7 @@ def open_data(
 ) -> Manifest:
     """The frames of a data set: of a folder by label (`read_folder`), or of a manifest (`read_manifest`).
 
-    Warns of ids that may name one patient twice (`lag_zoo.data.identities`).
+    Warns of ids and labels that may be one, in two spellings (`lag_zoo.data.identities`).
 
     Args:
         path: a folder, or a manifest.
@@ -37,7 +37,7 @@ def open_data(
     path = Path(path)
     if path.suffix.lower() in _MANIFESTS:
         manifest = read_manifest(path, columns=columns, labels=labels, cohort=cohort)
-        warn_of_doubtful_ids(manifest)
+        require_clear_ids(manifest)
         return manifest
     if path.is_dir():
         if columns:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from lag_zoo.data.cells import says_nothing
 from lag_zoo.data.manifest import (
     COLUMNS,
     MODALITIES,
@@ -18,7 +19,7 @@ from lag_zoo.data.manifest import (
     Manifest,
 )
 from lag_zoo.data.rows import Table, is_parquet, read_table
-from lag_zoo.errors import DataError, InvalidConfigError, UnusedColumnWarning, extra
+from lag_zoo.errors import DataError, InvalidConfigError, MissingValueWarning, UnusedColumnWarning, extra
 from lag_zoo.files import csv_writer, write_whole
 from lag_zoo.tasks import UNKNOWN, rules_of
 
@@ -30,6 +31,7 @@ _VALUES = {
     "1.0": 1,
 }  # with a point: by spreadsheets, where others are empty
 _SUFFIXES = (".csv", ".parquet")
+_SHOWN = 3
 _SHORT = 3  # letters of a column's name that is looked for as a word
 _ALLOWED = {"modality": MODALITIES, "reference": REFERENCES}
 
@@ -46,9 +48,11 @@ def read_manifest(
     Args:
         path: the file. `image` is a path from the file's folder, or an absolute one. With a column `label` each frame
             has one of exclusive labels; else each further column is a label of its own, 0, 1 or empty (unknown).
-            `excluded` holds a reason, or only yes or no (1, 0, true, false, y, n; in any case); `age` years, `sex` f,
-            m, other or unknown; `mask` is a path like `image`; see `Frame`. Texts but paths are brought to Unicode's
-            composed form.
+            What says that nothing is known, as "nan", "unknown", "N/A", "-" or "?", is taken as empty, with a
+            `MissingValueWarning`, but for a label that `labels` names. `excluded` holds a reason, or only yes or no (1,
+            0, true, false, y, n; in any case); `age` years, `sex` f, m, other or unknown; `mask` is a path like
+            `image`; see `Frame`. Texts but paths are brought to one spelling: Unicode's composed form, without what
+            cannot be seen.
         columns: which of the file's columns is which of a manifest's, for example `{"case_id": "patient"}`.
         labels: which columns are labels, where the file has others besides; or, of exclusive labels, their order.
         cohort: the data are to be evaluated, and may lack labels: one class alone, or labels that no frame has.
@@ -87,6 +91,7 @@ def manifest_of(table: Table, label_names: Sequence[str], *, root: Path) -> Mani
     names = tuple(label_names)
     known = [name for name in COLUMNS if name in table.header]
     exclusive = "label" in table.header
+    table = _without_words_for_nothing(table, known, names, exclusive=exclusive)
     numbers = {name: number for number, name in enumerate(names)}
     frames = []
     for line, row in table.rows:
@@ -106,6 +111,34 @@ def manifest_of(table: Table, label_names: Sequence[str], *, root: Path) -> Mani
         frames=tuple(frames),
         source=table.source,
     )
+
+
+def _without_words_for_nothing(
+    table: Table, known: Sequence[str], labels: Sequence[str], *, exclusive: bool
+) -> Table:
+    """Empty the cells that say in words that nothing is known, and warn of them with their lines."""
+    own = set(labels) if exclusive else set()  # a label may be called none
+    columns = [name for name in known if name not in READERS] + (["label"] if exclusive else list(labels))
+    places = {table.header.index(name): name for name in columns}
+    found: dict[tuple[str, str], list[int]] = {}
+    rows = []
+    for line, row in table.rows:
+        cells = list(row)
+        for place, name in places.items():
+            if says_nothing(cells[place]) and not (name == "label" and cells[place] in own):
+                found.setdefault((name, cells[place]), []).append(line)
+                cells[place] = ""
+        rows.append((line, cells))
+    for (name, text), lines in found.items():
+        first = ", ".join(map(str, lines[:_SHOWN])) + (
+            f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+        )
+        warnings.warn(
+            f"{table.source}: {text!r} in the column {name} is taken as missing (line {first})",
+            MissingValueWarning,
+            stacklevel=4,
+        )
+    return table._replace(rows=rows) if found else table
 
 
 def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
@@ -184,6 +217,7 @@ def exclusive_labels(table: Table, labels: Sequence[str] | None, *, cohort: bool
     place = table.header.index("label")
     found = {row[place] for _, row in table.rows if row[place]}
     if labels is None:
+        found = {label for label in found if not says_nothing(label)}
         names = tuple(sorted(found))
     else:
         names = tuple(labels)

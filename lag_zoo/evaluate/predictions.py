@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lag_zoo.data.identities import warn_of_doubtful_ids
+from lag_zoo.data.identities import require_clear_ids
 from lag_zoo.data.manifest import COLUMNS, Manifest
 from lag_zoo.data.rows import Table
 from lag_zoo.data.tables import manifest_of, say_what_is_not_read
@@ -178,7 +178,7 @@ def read_predictions(parts: Sequence[Part], reading: Reading) -> list[Predicted]
     found = [predictions_of(part.table, reading) for part in parts]
     labels = label_names_of(parts, found, reading)
     read = [Predicted(*each, reading) for each in zip(parts, found, labels, strict=True)]
-    warn_of_doubtful_ids(read[0].manifest)
+    require_clear_ids(read[0].manifest)
     return read
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lag_zoo.data.identities import doubtful_ids, spelling_of
 from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.data.sources import open_data
-from lag_zoo.errors import DoubtfulIdsWarning
+from lag_zoo.errors import DataError, DoubtfulIdsWarning
 
 SPELLINGS = {
     "case": str.swapcase,
@@ -66,7 +66,7 @@ def test_an_examination_of_two_patients() -> None:
 
 def test_examinations_that_are_numbered_anew_for_each_patient() -> None:
     given = [(f"p{n}", str(exam)) for n in range(5) for exam in range(1, 3)]
-    assert doubtful_ids(manifest(given)) == ([], [], {})
+    assert doubtful_ids(manifest(given)) == ([], [], {}, [], [])
 
 
 class TestOpened:
@@ -79,15 +79,31 @@ class TestOpened:
         return [str(w.message) for w in caught]
 
     def test_says_what_is_doubtful(self, tmp_path: Path) -> None:
-        says = self.opened(
-            tmp_path, "image,label,patient,exam\na,x,P01,1\nb,y,p01,2\nc,x,p2,2\nd,y,p3,3\ne,y,p4,4\n"
-        )
+        says = self.opened(tmp_path, "image,label,patient\na,x,P01\nb,y,p01\nc,X,p2\nd,y,p3\n")
         assert says == [
             f"{tmp_path / 'data.csv'}: 1 ids of patients differ only in their spelling ('P01' = 'p01'): write one that "
             "is one in one way",
-            f"{tmp_path / 'data.csv'}: 1 examinations stand under more than one patient ('2' of 'p01', 'p2'): one "
-            "patient under two ids, or two examinations under one",
+            f"{tmp_path / 'data.csv'}: 1 labels differ only in their spelling ('X' = 'x'): write one that is one in "
+            "one way",
         ]
+
+    def test_refuses_an_examination_of_two_patients(self, tmp_path: Path) -> None:
+        (tmp_path / "data.csv").write_text(
+            "image,label,patient,exam\na,x,p1,1\nb,y,p1,2\nc,x,p2,2\nd,y,p3,3\ne,y,p4,4\n"
+        )
+        with pytest.raises(DataError, match=r"1 examinations stand under more .* \('2' of 'p1', 'p2'\)"):
+            open_data(tmp_path / "data.csv")
+
+    @pytest.mark.parametrize("column", ["patient", "exam"])
+    @pytest.mark.parametrize("spelling", SPELLINGS)
+    def test_refuses_one_id_in_two_splits(self, tmp_path: Path, column: str, spelling: str) -> None:
+        """Under another spelling a patient would be trained on and tested on."""
+        other = SPELLINGS[spelling]("12-1a")
+        (tmp_path / "data.csv").write_text(
+            f"image,label,{column},split\na,x,12-1a,train\nb,y,{other},test\n", encoding="utf-8"
+        )
+        with pytest.raises(DataError, match="in more than one split"):
+            open_data(tmp_path / "data.csv")
 
     def test_accents_are_the_same_id_at_once(self, tmp_path: Path) -> None:
         """A decomposed and a composed accent are one text by Unicode's own rule: nothing is left to doubt."""
