@@ -14,9 +14,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
+
+from lag_zoo.inert import spreadsheet_cell
 
 PART = ".part"
 """Ending of a file that is still being written."""
@@ -170,10 +172,27 @@ class _LineFeeds:
         return self.file.write(line.removesuffix("\r\n") + "\n")
 
 
+class _Inert:
+    """A `csv.writer` of which no cell is a formula."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def writerow(self, row: Iterable[object]) -> object:
+        return self._writer.writerow(
+            spreadsheet_cell(cell) if isinstance(cell, str) else cell for cell in row
+        )
+
+    def writerows(self, rows: Iterable[Iterable[object]]) -> None:
+        for row in rows:
+            self.writerow(row)
+
+
 def csv_writer(file: _Text) -> Any:
     """Return a `csv.writer` of lines that end in a line feed.
 
     A carriage return in a cell is quoted, or it would end the line: Python before 3.13 quotes what ends its own lines.
+    Texts that a spreadsheet would run as formulas are inert (`lag_zoo.inert`).
 
     >>> import io
     >>> text = io.StringIO(newline="")
@@ -181,4 +200,4 @@ def csv_writer(file: _Text) -> Any:
     >>> text.getvalue()
     'a,"b\\rc"\\n'
     """
-    return csv.writer(_LineFeeds(file), lineterminator="\r\n")
+    return _Inert(csv.writer(_LineFeeds(file), lineterminator="\r\n"))

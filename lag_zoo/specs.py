@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, Self, TypedDict
 from lag_zoo.bounds import Between, Count, hold
 from lag_zoo.brief import brief, shown
 from lag_zoo.errors import InvalidConfigError, did_you_mean
+from lag_zoo.inert import in_a_line
 
 SCHEMA_VERSION = 1
 
@@ -268,6 +269,11 @@ class LAGConfig(Spec):
         if self.label_names is not None:
             named = len(self.label_names)
             _require(len(set(self.label_names)) == named, f"label_names repeat: {list(self.label_names)}")
+            strange = [name for name in self.label_names if in_a_line(name) != name or not name.strip()]
+            _require(
+                not strange,
+                f"a label is a text of letters that can be seen, got {', '.join(map(ascii, strange))}",
+            )
             _require(
                 named == self.num_classes,
                 f"num_classes is {self.num_classes}, but label_names has {named}: {list(self.label_names)}",

@@ -19,7 +19,8 @@ digests = st.text("0123456789abcdef", min_size=64, max_size=64)
 ids = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=12)
 data_sets = st.builds(DatasetRef, id=ids, citation=words, licence=words)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
-labels = st.lists(words, min_size=1, max_size=5, unique=True).map(tuple)
+seen = words.filter(lambda text: text.strip() and "\n" not in text)
+labels = st.lists(seen, min_size=1, max_size=5, unique=True).map(tuple)
 json_values = st.one_of(words, st.integers(), numbers, st.booleans(), st.none())
 
 

@@ -17,6 +17,7 @@ from lag_zoo.cli.list_command import list_
 from lag_zoo.cli.predict_command import predict
 from lag_zoo.cli.push_command import push
 from lag_zoo.cli.recipes_command import recipes
+from lag_zoo.cli.sink import complain, echo
 from lag_zoo.cli.train_command import train
 from lag_zoo.cli.typed import TypedCommand
 from lag_zoo.cli.weights_commands import convert, download, verify
@@ -60,12 +61,12 @@ def run() -> None:
     try:
         app()
     except LagZooError as error:
-        sys.stderr.write(f"lag-zoo: {error}\n")
+        complain(str(error))
         sys.exit(2)
     except OSError as error:
         if error.filename is None:
             raise
-        sys.stderr.write(f"lag-zoo: {error.filename}: {error.strerror}\n")
+        complain(f"{error.filename}: {error.strerror}")
         sys.exit(2)
 
 
@@ -78,12 +79,12 @@ def _spell_out_what_cannot_be_encoded() -> None:
 
 def _print_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
     if sys.warnoptions or issubclass(category, LagZooWarning):
-        sys.stderr.write(f"lag-zoo: warning: {message}\n")
+        complain(f"warning: {message}")
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"lag_zoo {lag_zoo.__version__}")
+        echo(f"lag_zoo {lag_zoo.__version__}")
         raise typer.Exit
 
 

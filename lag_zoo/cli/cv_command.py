@@ -19,7 +19,8 @@ from lag_zoo.cli.report_options import (
     Resamples,
 )
 from lag_zoo.cli.screen import Quiet, Screen
-from lag_zoo.cli.tables import DeviceOption, console, plain_table
+from lag_zoo.cli.sink import console, echo
+from lag_zoo.cli.tables import DeviceOption, plain_table
 from lag_zoo.cli.train_command import BackboneWeights, changed_keys
 from lag_zoo.distributed import is_first
 from lag_zoo.errors import InvalidConfigError
@@ -103,7 +104,7 @@ def cv(
         )
     except KeyboardInterrupt:
         if is_first():
-            typer.echo(f"stopped; {output} is whole, and the same command goes on", err=True)
+            echo(f"stopped; {output} is whole, and the same command goes on", err=True)
         raise typer.Exit(130) from None
     if not is_first():
         return  # the first tells what all have measured
@@ -135,13 +136,13 @@ def cv(
                 table.add_row(*cells, "")
             for cells in _mean_differences(found):
                 apart.add_row(*cells)
-    typer.echo(f"{folds} folds, out of fold, by {level.value}")
+    echo(f"{folds} folds, out of fold, by {level.value}")
     console().print(table)
     if apart.row_count:
-        typer.echo()
+        echo()
         console().print(apart)
         console().print(OF_TEST_FRAMES)
-    typer.echo(f"reports: {', '.join(str(output / name / 'repeat*' / 'report.html') for name in found)}")
+    echo(f"reports: {', '.join(str(output / name / 'repeat*' / 'report.html') for name in found)}")
 
 
 OF_TEST_FRAMES = (

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from lag_zoo.cli.screen import Quiet, Screen
-from lag_zoo.cli.tables import console, plain_table
+from lag_zoo.cli.sink import console, echo
+from lag_zoo.cli.tables import plain_table
 from lag_zoo.errors import DataError, InvalidConfigError
 from lag_zoo.files import write_whole
 
@@ -106,7 +107,7 @@ def group(
         with screen.task("times in the files"):
             names = exams_by_time(manifest.paths(), gap_minutes=gap)
     write_manifest(manifest.with_column("exam", names), output)
-    typer.echo(f"{output}: {len(manifest)} frames of {len(set(names))} examinations")
+    echo(f"{output}: {len(manifest)} frames of {len(set(names))} examinations")
 
 
 @data.command()
@@ -157,7 +158,7 @@ def split(
         counts = part.label_counts().values()
         table.add_row(name, str(len(part)), str(len(set(part.groups()))), *map(str, counts))
     console().print(table)
-    typer.echo(f"written: {output}")
+    echo(f"written: {output}")
 
 
 @data.command()
@@ -185,7 +186,7 @@ def cache(
             skip_unreadable=skip_unreadable,
             progress=lambda: advance(1),
         )
-    typer.echo(f"{folder}: {len(built)} frames, {len(built.skipped)} unreadable")
+    echo(f"{folder}: {len(built)} frames, {len(built.skipped)} unreadable")
 
 
 def _tell_copies(
@@ -196,14 +197,14 @@ def _tell_copies(
     joining = [places for places in copies if len({groups[place] for place in places}) > 1]
     if joining:
         first = " = ".join(manifest.frames[place].image for place in joining[0])
-        typer.echo(
+        echo(
             f"lag-zoo: {len(joining)} groups of near-copies join {manifest.grouping or 'frame'}s, which stay together; "
             f"the first: {first}",
             err=True,
         )
     used = sum(not frame.excluded for frame in manifest.frames)
     if unread := used - sum(found is not None for found in hashes):
-        typer.echo(
+        echo(
             f"lag-zoo: {unread} of {used} frames cannot be read, and were not compared (lag-zoo data check)",
             err=True,
         )

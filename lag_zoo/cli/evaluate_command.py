@@ -20,7 +20,8 @@ from lag_zoo.cli.report_options import (
 )
 from lag_zoo.cli.results_table import called_table, raters_table, results_table
 from lag_zoo.cli.screen import Quiet, Screen
-from lag_zoo.cli.tables import DeviceOption, console
+from lag_zoo.cli.sink import console, echo
+from lag_zoo.cli.tables import DeviceOption
 from lag_zoo.cli.typed import as_typed
 from lag_zoo.errors import InvalidConfigError
 
@@ -193,9 +194,7 @@ def evaluate(
     show_report(report, output, screen)
     if card is not None:
         found = report.into_card(card, data_name=data_name, command=as_typed(context))
-        typer.echo(
-            f"written into the card of {card}: {', '.join(f'{r.metric} {r.value:.3f}' for r in found)}"
-        )
+        echo(f"written into the card of {card}: {', '.join(f'{r.metric} {r.value:.3f}' for r in found)}")
 
 
 def _card(
@@ -251,7 +250,7 @@ def show_report(report: "Report", output: Path | None, screen: Screen) -> None:
     if output is None:
         from lag_zoo.evaluate.pages import markdown
 
-        typer.echo("\n".join(page for page in (markdown(report), report.paper_table) if page))
+        echo("\n".join(page for page in (markdown(report), report.paper_table) if page))
         return
     with screen.task("writing the report"):
         names = report.save(output, listener=screen)

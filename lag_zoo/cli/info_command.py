@@ -7,7 +7,8 @@ import typer
 
 from lag_zoo.catalogue import GASTRIC, NO_GASTRIC_WEIGHTS, NOT_A_MEDICAL_DEVICE
 from lag_zoo.catalogue.builtin_backbones import backbone_weights_state, builtin_backbone
-from lag_zoo.cli.tables import console, engineering, plain_table
+from lag_zoo.cli.sink import console, echo
+from lag_zoo.cli.tables import engineering, plain_table
 from lag_zoo.registry import model_info
 from lag_zoo.specs import Measurement, ModelSpec, WeightSpec
 
@@ -27,7 +28,7 @@ def info(
     """Show one model in full: the network, its size, its licences, its weights and what was measured."""
     spec = model_info(name)
     if as_json:
-        typer.echo(spec.to_json(), nl=False)
+        echo(spec.to_json(), nl=False)
         return
     table = plain_table(header=False)
     table.add_column(no_wrap=True, style="bold")

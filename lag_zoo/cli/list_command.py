@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from lag_zoo.catalogue.builtin_backbones import backbone_weights_state
-from lag_zoo.cli.tables import console, engineering, plain_table, total_macs
+from lag_zoo.cli.sink import console, echo
+from lag_zoo.cli.tables import engineering, plain_table, total_macs
 from lag_zoo.registry import list_models, model_info
 from lag_zoo.specs import ModelSpec
 
@@ -28,10 +29,10 @@ def list_(
     specs = [model_info(name) for name in list_models(pattern, pretrained=pretrained, domain=domain)]
     specs.sort(key=lambda spec: (not spec.weights, backbone_weights_state(spec.config.backbone) != _INSIDE))
     if as_json:
-        typer.echo(json.dumps([_row(spec) for spec in specs], indent=2, ensure_ascii=False))
+        echo(json.dumps([_row(spec) for spec in specs], indent=2, ensure_ascii=False))
         return
     if not specs:
-        typer.echo("No model of the zoo is like this; `lag-zoo list` shows all.", err=True)
+        echo("No model of the zoo is like this; `lag-zoo list` shows all.", err=True)
         return
     table = plain_table()
     table.add_column("name", no_wrap=True)
@@ -46,7 +47,7 @@ def list_(
         table.add_row(row["name"], row["domain"], ", ".join(row["label_names"]), *size, _weights(row))
     console().print(table)
     trained = sum(bool(spec.weights) for spec in specs)
-    typer.echo(f"\nWith weights: {trained} of {len(specs)}. {_LEGEND}")
+    echo(f"\nWith weights: {trained} of {len(specs)}. {_LEGEND}")
 
 
 def _row(spec: ModelSpec) -> dict[str, Any]:

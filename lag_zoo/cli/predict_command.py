@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from lag_zoo.catalogue import NOT_A_MEDICAL_DEVICE
@@ -19,16 +18,17 @@ from lag_zoo.cli.prediction_table import (
     as_table,
     in_words,
     label_of,
-    printable,
     write_csv,
     write_json,
     write_jsonl,
     write_parquet,
 )
 from lag_zoo.cli.screen import Quiet, Screen
-from lag_zoo.cli.tables import DeviceOption, console, plain_table
+from lag_zoo.cli.sink import PlainConsole, complain, console, echo
+from lag_zoo.cli.tables import DeviceOption, plain_table
 from lag_zoo.distributed import is_first, processes
 from lag_zoo.errors import DataError, extra
+from lag_zoo.inert import in_a_line
 
 if TYPE_CHECKING:
     from lag_zoo.cli.album import Album
@@ -163,7 +163,7 @@ def predict(
     if album is not None:
         screen.say(album.summary())
     if answers.failed:
-        typer.echo(f"lag-zoo: {answers.failed} of {count} files failed", err=True)
+        echo(f"lag-zoo: {answers.failed} of {count} files failed", err=True)
         raise typer.Exit(1)
 
 
@@ -289,7 +289,7 @@ class _Answers:
         """An answer as a row; a failure is said on standard error too, whoever listens."""
         row = {name: value for name, value in answer.to_dict().items() if name not in BULKY}
         if "error" in row:
-            typer.echo(f"lag-zoo: {printable(row['path'])}: {printable(row['error'])}", err=True)
+            complain(f"{in_a_line(row['path'])}: {in_a_line(row['error'])}")
         elif self.album is not None:
             self.album.add(number, cast("Prediction", answer))
         return row
@@ -331,6 +331,6 @@ def _write(rows: "Rows", predictor: "Predictor", format: Format, path: Path) -> 
     with path.open("w", encoding="utf-8", newline="\n") as file:
         if format is Format.TABLE:
             table = as_table(list(rows), predictor.name, predictor.operating_points)
-            Console(file=file, width=_WIDE, highlight=False).print(table)
+            PlainConsole(file=file, width=_WIDE).print(table)
         else:
             {Format.JSON: write_json, Format.JSONL: write_jsonl, Format.CSV: write_csv}[format](rows, file)

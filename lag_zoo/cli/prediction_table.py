@@ -15,6 +15,7 @@ from rich.text import Text
 from lag_zoo.cli.tables import plain_table
 from lag_zoo.errors import extra
 from lag_zoo.files import csv_writer
+from lag_zoo.inert import in_a_line
 
 Row = Mapping[str, Any]
 BULKY = ("boxes", "crop_weights")
@@ -118,15 +119,6 @@ def in_words(points: Mapping[str, float]) -> str:
     return ", ".join(f"{label} from {point:.3f}" for label, point in points.items())
 
 
-def printable(text: str | None) -> str:
-    r"""Text, with what no terminal or file should be sent (control characters, broken encodings) escaped.
-
-    >>> printable("a\nb")
-    'a\\nb'
-    """
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text or "")
-
-
 def _labels(rows: Iterable[Row]) -> tuple[list[str], bool]:
     """The labels, and whether there is a spread, by the first row that is no failure."""
     first: Row = next((row for row in rows if "probabilities" in row), {})
@@ -137,7 +129,7 @@ def _flat(row: Row, labels: Sequence[str], spread: bool) -> dict[str, Any]:
     """A row as columns of text, numbers and truth values; `None` where there is nothing."""
     chances, sd = row.get("probabilities") or {}, row.get("spread") or {}
     return {
-        "path": printable(row["path"]),
+        "path": in_a_line(row["path"]),
         "model": row.get("model"),
         "label": label_of(row),
         **{f"p_{label}": chances.get(label) for label in labels},
@@ -145,19 +137,19 @@ def _flat(row: Row, labels: Sequence[str], spread: bool) -> dict[str, Any]:
         "coverage": row.get("coverage"),
         "in_training_data": row.get("in_training_data"),
         "warnings": "; ".join(row.get("warnings", ())),
-        "error": printable(row.get("error")),
+        "error": in_a_line(row.get("error") or ""),
     }
 
 
 def _cells(row: Row, labels: Sequence[str], spread: bool, crops: bool) -> list[str]:
-    path = printable(row["path"])
+    path = in_a_line(row["path"])
     if "error" in row:
         return [
             path,
             "",
             *("" for _ in labels),
             *([""] if crops else []),
-            f"failed: {printable(row['error'])}",
+            f"failed: {in_a_line(row['error'])}",
         ]
     chances = [f"{row['probabilities'][label]:.3f}" for label in labels]
     if spread:

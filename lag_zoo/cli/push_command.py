@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lag_zoo.cli.sink import echo
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.files import write_whole
 
@@ -75,7 +76,7 @@ def push(
     _show_replaced(folder, said)
     if repo is None or dry_run:
         weights = check_directory(folder, about=said, licence_exception=licence_exception).weights
-        typer.echo(f"{folder} can be published: it loads, its saved example holds, its card is complete")
+        echo(f"{folder} can be published: it loads, its saved example holds, its card is complete")
         _show_welcome(weights)
         return
     address = push_to_hub(
@@ -87,7 +88,7 @@ def push(
         commit_message=message,
         licence_exception=licence_exception,
     )
-    typer.echo(f"published: {address}")
+    echo(f"published: {address}")
 
 
 def _said(file: Path | None, *, training_data: Sequence[str], **options: object) -> "About":
@@ -105,7 +106,7 @@ def _write_about(file: Path, folder: Path, said: "About") -> None:
     if file.exists():
         raise InvalidConfigError(f"{file} is there already, and may hold your words: name another file")
     write_whole(file, About.of(said.onto(_told(folder))).to_yaml())
-    typer.echo(f"written: {file}. Fill it in, then: lag-zoo push {folder} REPO --about {file} --dry-run")
+    echo(f"written: {file}. Fill it in, then: lag-zoo push {folder} REPO --about {file} --dry-run")
 
 
 def _show_replaced(folder: Path, said: "About") -> None:
@@ -114,14 +115,14 @@ def _show_replaced(folder: Path, said: "About") -> None:
     for field, value in said.said.items():
         if (there := getattr(told, field)) and there != value:
             before = there if isinstance(there, str) else "; ".join(map(str, there))
-            typer.echo(f"{field}: in place of {before!r}")
+            echo(f"{field}: in place of {before!r}")
 
 
 def _show_welcome(weights: "WeightSpec") -> None:
     from lag_zoo.weights.card import WELCOME, missing
 
     for line in missing(weights, WELCOME):
-        typer.echo(f"not required, but looked for: {line}")
+        echo(f"not required, but looked for: {line}")
 
 
 def _told(folder: Path) -> "WeightSpec":

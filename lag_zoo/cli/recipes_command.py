@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from lag_zoo.cli.tables import console, plain_table
+from lag_zoo.cli.sink import console
+from lag_zoo.cli.tables import plain_table
 
 
 def recipes(

@@ -25,6 +25,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from lag_zoo.cli.sink import PlainConsole
 from lag_zoo.listener import Advance, Listener, spoken
 
 Quiet = Annotated[
@@ -43,7 +44,7 @@ class Screen(Listener):
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.console = Console(stderr=True, highlight=False, markup=False, quiet=quiet, soft_wrap=True)
+        self.console = PlainConsole(stderr=True, quiet=quiet, soft_wrap=True)
         self._bars = _Bars(self.console) if self.console.is_terminal else _Dots()
 
     def begin(self, facts: Mapping[str, str]) -> None:

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 DeviceOption = Annotated[
@@ -13,16 +12,6 @@ DeviceOption = Annotated[
         help="auto: the GPU where there is one; cpu, cuda, cuda:1. Each of several processes takes one."
     ),
 ]
-_WIDE = 200
-
-
-def console() -> Console:
-    """Standard output; wide where it is no terminal, so that no line of a pipe or a file is cut.
-
-    Text is printed as it is: a label may be called [IM].
-    """
-    own = Console(highlight=False, markup=False)
-    return own if own.is_terminal else Console(highlight=False, markup=False, width=_WIDE)
 
 
 def plain_table(*, header: bool = True) -> Table:

@@ -10,7 +10,8 @@ import typer
 from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
 from lag_zoo.cli.places import as_place
 from lag_zoo.cli.screen import Quiet, Screen
-from lag_zoo.cli.tables import DeviceOption, console, plain_table
+from lag_zoo.cli.sink import console, echo
+from lag_zoo.cli.tables import DeviceOption, plain_table
 from lag_zoo.distributed import is_first
 from lag_zoo.errors import InvalidConfigError
 
@@ -89,11 +90,11 @@ def train(
         )
     except KeyboardInterrupt:
         if is_first():
-            typer.echo(f"stopped; {output} is whole, and --resume goes on", err=True)
+            echo(f"stopped; {output} is whole, and --resume goes on", err=True)
         raise typer.Exit(130) from None
     if is_first():
         _show(output)
-        typer.echo(_next(output / "best", data, column, labels, tested="test" in manifest.splits))
+        echo(_next(output / "best", data, column, labels, tested="test" in manifest.splits))
 
 
 def changed_keys(changes: Sequence[str], **options: str | None) -> set[str]:
@@ -125,7 +126,7 @@ def _show(output: Path) -> None:
         table.add_row(name, text)
     table.add_row("its network", str(output / BEST))
     console().print(table)
-    typer.echo(_NOT_A_RESULT)
+    echo(_NOT_A_RESULT)
 
 
 def _next(best: Path, data: Path, columns: list[str] | None, labels: str | None, *, tested: bool) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lag_zoo.cli.sink import echo
 from lag_zoo.errors import InvalidConfigError
 
 
@@ -16,9 +17,7 @@ def verify(
     from lag_zoo.publishing import verify as check  # here, so that --help loads no torch
 
     apart = check(name)
-    typer.echo(
-        f"{name}: the weights are the ones vouched for; at most {apart:.2g} from the saved example's logits"
-    )
+    echo(f"{name}: the weights are the ones vouched for; at most {apart:.2g} from the saved example's logits")
 
 
 def download(
@@ -30,7 +29,7 @@ def download(
     from lag_zoo.publishing import save_pretrained
 
     folder = save_pretrained(create_model(name, pretrained=True), to)
-    typer.echo(f"{name} is in {folder}; load it with lag_zoo.create_model('local-dir:{to}', pretrained=True)")
+    echo(f"{name} is in {folder}; load it with lag_zoo.create_model('local-dir:{to}', pretrained=True)")
 
 
 def convert(
@@ -44,7 +43,7 @@ def convert(
     from lag_zoo.weights.convert import convert as bring_over
 
     keys = bring_over(old, new, None if map_ is None else _key_map(map_))
-    typer.echo(f"{new}: {len(keys)} tensors, the first {', '.join(keys[:3])}")
+    echo(f"{new}: {len(keys)} tensors, the first {', '.join(keys[:3])}")
 
 
 def _key_map(path: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from lag_zoo.data.cells import plain_text, strange_letter
 from lag_zoo.data.manifest import COLUMNS, PATHS, Column
 from lag_zoo.errors import DataError, extra
+from lag_zoo.inert import from_spreadsheet
 
 
 class Table(NamedTuple):
@@ -92,7 +93,9 @@ def _csv(path: Path) -> Table:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
+            rows = [
+                (reader.line_num, [from_spreadsheet(cell.strip()) for cell in row]) for row in reader if row
+            ]
     except FileNotFoundError as error:
         raise DataError(f"no file {path}") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:

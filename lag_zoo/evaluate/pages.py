@@ -15,6 +15,7 @@ from lag_zoo.evaluate.results import METRICS
 from lag_zoo.evaluate.sections import sections
 from lag_zoo.evaluate.summary import UNITS
 from lag_zoo.evaluate.tables import Cell, number, of_groups
+from lag_zoo.inert import in_markdown
 
 
 def markdown(report: Report) -> str:
@@ -74,23 +75,14 @@ def _environment(*, escape: bool = False) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(md=_as_markdown, md_cell=_cell_as_markdown)
+    environment.filters.update(md=in_markdown, md_cell=_cellin_markdown)
     return environment
 
 
-def _cell_as_markdown(cell: Cell) -> str:
-    rest = [f"({_as_markdown(cell.rule)})"] if cell.rule else []
-    rest += [f"**{_as_markdown(cell.remark)}**"] if cell.remark else []
-    return " ".join([_as_markdown(cell.text), *([_as_markdown(cell.more)] if cell.more else []), *rest])
-
-
-def _as_markdown(text: object) -> str:
-    r"""Escape what Markdown would take for markup, a bar included, which would part a table's columns.
-
-    >>> _as_markdown("a|b <i> *c*")
-    'a\\|b &lt;i> \\*c\\*'
-    """
-    return re.sub(r"([\\`*\[\]|])", r"\\\1", " ".join(str(text).split())).replace("<", "&lt;")
+def _cellin_markdown(cell: Cell) -> str:
+    rest = [f"({in_markdown(cell.rule)})"] if cell.rule else []
+    rest += [f"**{in_markdown(cell.remark)}**"] if cell.remark else []
+    return " ".join([in_markdown(cell.text), *([in_markdown(cell.more)] if cell.more else []), *rest])
 
 
 def _pictures(report: Report) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from lag_zoo.brief import brief
 from lag_zoo.errors import DataError, InvalidConfigError
 from lag_zoo.evaluate.units import Grouping, Level, Units, frames_as_units, pooled_units
 from lag_zoo.files import csv_writer, write_whole
+from lag_zoo.inert import from_spreadsheet
 from lag_zoo.metrics.levels import Pooling
 from lag_zoo.specs import Task
 from lag_zoo.tasks import TaskRules, rules_of, thresholds_of
@@ -423,7 +424,7 @@ class Scores:
         try:
             about = json.loads(path.with_name(path.name + _ABOUT).read_text(encoding="utf-8"))
             with path.open(newline="", encoding="utf-8") as file:
-                header, *rows = list(csv.reader(file))
+                header, *rows = [list(map(from_spreadsheet, row)) for row in csv.reader(file)]
             names = tuple(about["label_names"])
             rules = rules_of(about["task"])
 

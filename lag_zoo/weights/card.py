@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from lag_zoo.inert import without_html
 from lag_zoo.specs import Measurement, WeightSpec
 from lag_zoo.weights.repository import RepositoryConfig
 
@@ -36,8 +37,9 @@ def missing(weights: WeightSpec, fields: Mapping[str, str] = MappingProxyType(RE
 def card(config: RepositoryConfig, *, name: str) -> str:
     """The text of README.md for a repository."""
     network, weights = config.config, config.weights
-    labels = ", ".join(weights.label_names) or f"{network.num_classes} unnamed classes"
-    points = ", ".join(f"{label} from {p:g}" for label, p in weights.operating_points.items())
+    name = without_html(name)
+    labels = without_html(", ".join(weights.label_names)) or f"{network.num_classes} unnamed classes"
+    points = without_html(", ".join(f"{label} from {p:g}" for label, p in weights.operating_points.items()))
     crops = f"{network.num_crops} crops of {network.crop_size} pixels" if network.num_crops else "no crops"
     return f"""---
 {_header(config, name)}
@@ -52,7 +54,7 @@ A lag_zoo model: LAG (Yang et al., IEEE JBHI 2022) on
 
 ## Intended use
 
-{weights.intended_use or "Not stated."}
+{without_html(weights.intended_use) or "Not stated."}
 
 ## Training data
 
@@ -74,7 +76,7 @@ Operating points: {points or "none; the likeliest label is called"}. Temperature
 
 ## Licence
 
-Weights: {weights.licence or "not stated"}. What the backbone was initialised from: {weights.backbone_licence or "nothing, or not stated"}.
+Weights: {without_html(weights.licence) or "not stated"}. What the backbone was initialised from: {without_html(weights.backbone_licence) or "nothing, or not stated"}.
 
 ## How to load
 
@@ -161,17 +163,19 @@ def _n(result: Measurement) -> str:
 
 def _cell(text: str) -> str:
     """A text that stays in its cell of a Markdown table."""
-    return " ".join(text.replace("|", "\\|").split())
+    return without_html(" ".join(text.replace("|", "\\|").split()))
 
 
 def _inherited(weights: WeightSpec) -> str:
     if not weights.initialised_from:
         return "Trained from scratch, or from weights that are not stated."
-    started = f"Initialised from {', which was initialised from '.join(weights.initialised_from)}"
+    started = without_html(
+        f"Initialised from {', which was initialised from '.join(weights.initialised_from)}"
+    )
     if not weights.inherited_data:
         return f"{started}; what that was trained on is not stated."
     return f"{started}, trained on:\n\n{_listed(weights.inherited_data)}"
 
 
 def _listed(lines: Sequence[object]) -> str:
-    return "\n".join(f"- {line}" for line in lines) or "Not stated."
+    return "\n".join(f"- {without_html(str(line))}" for line in lines) or "Not stated."
