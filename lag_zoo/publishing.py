@@ -105,7 +105,7 @@ def _vouched(model: LAG, about: About | None, tag: str, digests: Mapping[str, st
         mean=config.mean or (),
         std=config.std or (),
         training_data=about.training_data,
-        initialised_from=() if report is None else (report.source, *report.initialised_from),
+        initialised_from=() if report is None else (report.public_source, *report.initialised_from),
         inherited_data=() if report is None else report.trained_on,
         licence=about.licence,
         backbone_licence=about.backbone_licence or ("" if report is None else ", ".join(report.licences)),

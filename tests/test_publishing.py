@@ -132,6 +132,27 @@ def test_what_fails_midway_leaves_the_old_one(tmp_path: Path, monkeypatch: pytes
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+@pytest.mark.parametrize("how", ["a file of a backbone", "a folder"])
+def test_no_path_of_this_machine_is_published(tmp_path: Path, how: str) -> None:
+    secret = tmp_path / "dr_mueller" / "patient_4711"
+    first = lag_zoo.save_pretrained(small(), secret / "mine")
+    if how == "a folder":
+        model = lag_zoo.create_model(f"local-dir:{first}", pretrained=True, label_names=["a", "b"])
+    else:
+        model = lag_zoo.create_model(
+            "lag_mobilenetv3_small_050",
+            num_classes=2,
+            backbone_weights=first / "model.safetensors",
+            backbone_prefix="backbone.",
+        )
+    folder = lag_zoo.save_pretrained(model, tmp_path / "second")
+    for name in ("config.json", "README.md"):
+        text = (folder / name).read_text()
+        assert "(SHA-256 " in text
+        assert "mueller" not in text
+        assert "4711" not in text
+
+
 def test_what_killed_processes_have_left_is_swept(tmp_path: Path) -> None:
     old, young, others = (
         tmp_path / name for name in (".mine-old.part", ".mine-young.part", ".other-old.part")

@@ -6,6 +6,8 @@ from pathlib import Path
 from lag_zoo.brief import brief
 from lag_zoo.specs import DatasetRef
 
+_PUBLIC = ("hf-hub:", "the built-in ")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadReport:
@@ -40,6 +42,18 @@ class LoadReport:
     replaced_labels: tuple[str, ...] | None = None
 
     __repr__ = brief
+
+    @property
+    def public_source(self) -> str:
+        """The source as a card names it: of a file or a folder of this machine its name and its digest, and no path.
+
+        >>> report = LoadReport(source="local-dir:/home/mueller/best", path=Path("x"), sha256="ab" * 32, loaded=())
+        >>> report.public_source
+        'best (SHA-256 abababababababab)'
+        """
+        if self.source.startswith(_PUBLIC):
+            return self.source
+        return f"{Path(self.source.removeprefix('local-dir:')).name} (SHA-256 {self.sha256[:16]})"
 
     def __str__(self) -> str:
         revision = f", revision {self.revision}" if self.revision else ""
