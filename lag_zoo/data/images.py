@@ -14,9 +14,10 @@ from pathlib import Path
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
+from lag_zoo.data.damage import damage_of
 from lag_zoo.data.encoded import MAX_BYTES, Encoded, Held, held
 from lag_zoo.errors import InvalidImageError, UnreadableImageError
-from lag_zoo.opening import open_regular
+from lag_zoo.opening import open_regular, read_regular
 from lag_zoo.views import to_pixels
 from lag_zoo.views.pixels import ADDRESS
 
@@ -153,7 +154,8 @@ def _is_folder(path: Path | os.DirEntry[str]) -> bool:
 def read_image(file: str | os.PathLike[str] | Held) -> Tensor:
     """The raw pixels (3, H, W) of a TIFF, JPEG, PNG, BMP or WebP file; uint8. Of several pages, the first.
 
-    Of 16-bit colours PIL gives the upper eight bits.
+    Of 16-bit colours PIL gives the upper eight bits. JPEG files with holes, or that end too early, are refused where
+    the extra `data` is installed; see `lag_zoo.data.damage`.
 
     Args:
         file: its path; its bytes; or a file open in binary mode, such as `open(path, "rb")`, `io.BytesIO` or an
@@ -169,7 +171,7 @@ def read_image(file: str | os.PathLike[str] | Held) -> Tensor:
     lag_zoo.errors.UnreadableImageError: bytes in memory: not a TIFF, JPEG, PNG, BMP or WebP image, or damaged where \
 it says so
     """
-    with open_image(file) as image:
+    with open_image(file, whole=True) as image:
         wide = image.mode == "RGB" and any(";16" in str(tile.args) for tile in image.tile)  # type: ignore[attr-defined]
         image.load()
         pixels = to_pixels(image)
@@ -193,8 +195,11 @@ def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
 
 
 @contextmanager
-def open_image(file: str | os.PathLike[str] | Held) -> Iterator[Image.Image]:
-    """Open an image file, of which only the header is read: a regular file, of one of the formats, bounded in size.
+def open_image(file: str | os.PathLike[str] | Held, *, whole: bool = False) -> Iterator[Image.Image]:
+    """Open an image file: a regular file, of one of the formats, bounded in size. It is not decoded yet.
+
+    Args:
+        whole: read all of it, and look for damage (`lag_zoo.data.damage`); else only its header is read.
 
     Raises:
         UnreadableImageError: it cannot be opened; also in place of what goes wrong in the block, as in decoding.
@@ -207,7 +212,7 @@ def open_image(file: str | os.PathLike[str] | Held) -> Iterator[Image.Image]:
             "whole one; unset it"
         )
     try:
-        with _bytes_of(source) as stored, Image.open(stored, formats=_FORMATS) as image:
+        with _bytes_of(source, whole=whole) as stored, Image.open(stored, formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS or max(image.size) > _LONGEST_SIDE:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height}")
             yield image
@@ -215,10 +220,13 @@ def open_image(file: str | os.PathLike[str] | Held) -> Iterator[Image.Image]:
         raise UnreadableImageError(f"{name}: {_reason(source, error)}") from error
 
 
-def _bytes_of(source: Path | Encoded) -> io.BytesIO | io.BufferedReader:
-    if isinstance(source, Encoded):
-        return io.BytesIO(source.data)
-    return io.BufferedReader(open_regular(source, most=MAX_BYTES))
+def _bytes_of(source: Path | Encoded, *, whole: bool) -> io.BytesIO | io.BufferedReader:
+    if isinstance(source, Path) and not whole:
+        return io.BufferedReader(open_regular(source, most=MAX_BYTES))
+    data = source.data if isinstance(source, Encoded) else read_regular(source, most=MAX_BYTES)
+    if whole and (damage := damage_of(data)) is not None:
+        raise ValueError(damage)
+    return io.BytesIO(data)
 
 
 def _shown(path: Path) -> str:
