@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from lag_zoo.data.cells import plain_text, strange_letter
 from lag_zoo.data.manifest import COLUMNS, PATHS, Column
 from lag_zoo.errors import DataError, extra
-from lag_zoo.inert import from_spreadsheet
+from lag_zoo.inert import from_spreadsheet, in_a_line
 
 
 class Table(NamedTuple):
@@ -166,11 +166,14 @@ def _plain(table: Table) -> Table:
                 _require_letters(table, line, name, text)
         rows.append((line, cells))
     for number, name in enumerate(header, start=1):
-        if (letter := strange_letter(name)) is not None:
-            raise DataError(f"{table.source}, line 1: the name of column {number} has {letter} in it")
+        if in_a_line(name) != name:
+            raise DataError(
+                f"{table.source}, line 1: the name of column {number} is no line of letters: {name!r}"
+            )
     return table._replace(header=header, rows=rows)
 
 
 def _require_letters(table: Table, line: int, name: str, text: str) -> None:
-    if name not in PATHS and (letter := strange_letter(text)) is not None:
+    letter = ("U+0000" if "\0" in text else None) if name in PATHS else strange_letter(text)
+    if letter is not None:
         raise table.error(line, name, f"{text!r} has {letter} in it, which is no letter: take it out")

@@ -21,6 +21,7 @@ from lag_zoo.data.manifest import (
 from lag_zoo.data.rows import Table, is_parquet, read_table
 from lag_zoo.errors import DataError, InvalidConfigError, MissingValueWarning, UnusedColumnWarning, extra
 from lag_zoo.files import csv_writer, write_whole
+from lag_zoo.inert import in_a_line
 from lag_zoo.tasks import UNKNOWN, rules_of
 
 _VALUES = {
@@ -215,6 +216,11 @@ def exclusive_labels(table: Table, labels: Sequence[str] | None, *, cohort: bool
         DataError: none; or, but of a cohort, fewer than two, or one of `labels` that no row has.
     """
     place = table.header.index("label")
+    for line, row in table.rows:
+        if in_a_line(row[place]) != row[place]:
+            raise table.error(
+                line, "label", f"{row[place]!r} is no label: it is more than one line of letters"
+            )
     found = {row[place] for _, row in table.rows if row[place]}
     if labels is None:
         found = {label for label in found if not says_nothing(label)}
