@@ -17,6 +17,8 @@ def plain_text(cell: str) -> str:
     >>> plain_text("\ufeffP\u200b1\u00a0"), plain_text("Ja\u0308ger") == "J\u00e4ger"
     ('P1', True)
     """
+    if cell.isascii():
+        return cell.strip()
     return unicodedata.normalize("NFC", _UNSEEN.sub("", cell)).strip().strip(_AT_THE_ENDS).strip()
 
 
