@@ -17,7 +17,7 @@ from typing import Any as _Any
 import lag_zoo as _lag_zoo
 from lag_zoo.catalogue import CATALOGUE as _CATALOGUE
 
-dependencies = ["torch", "torchvision", "timm", "huggingface_hub", "safetensors", "einops"]
+dependencies = ["torch", "torchvision", "timm", "huggingface_hub", "safetensors", "einops", "numpy", "PIL"]
 
 # Without the plugins that may be installed beside it: this lists what this folder holds.
 _SPECS = {spec.name: spec for spec in _CATALOGUE}

@@ -1,6 +1,7 @@
 """Every figure of docs/performance.md, and the page itself: `python -m benchmarks`, on an otherwise idle machine.
 
-`--rounds N` runs each case N times, to try the bench itself; `--out FILE` writes elsewhere.
+`--rounds N` runs each case N times, to try the bench itself; `--out FILE` writes elsewhere; `--section TITLE` measures
+one section anew and leaves the others of the page as they are.
 """
 
 import argparse
@@ -118,9 +119,7 @@ def page(tables: dict[str, list[Row]], more: str, *, date: datetime.date) -> str
         f"- Versions: Python {platform.python_version()}, {versions}",
         "",
     ]
-    for title, rows in tables.items():
-        heading, _, table = markdown(title, rows).partition("\n\n")
-        lines += [heading, "", SECTIONS[title][0], "", table]
+    lines += [section(title, rows) for title, rows in tables.items()]
     lines.append(more)
     goals = sum(reached(row) is not None for row in every)
     short = missed(every)
@@ -128,6 +127,33 @@ def page(tables: dict[str, list[Row]], more: str, *, date: datetime.date) -> str
     if short:
         lines += ["", "Not reached:", "", *(f"- {line}" for line in short)]
     return "\n".join(lines) + "\n"
+
+
+def section(title: str, rows: list[Row], *, date: datetime.date | None = None) -> str:
+    """A section of the page; `date`: of one that was measured apart."""
+    heading, _, table = markdown(title, rows).partition("\n\n")
+    apart = f" Measured anew on {date.isoformat()}." if date else ""
+    return "\n".join([heading, "", SECTIONS[title][0] + apart, "", table])
+
+
+def with_section(text: str, title: str, rows: list[Row], *, date: datetime.date) -> str:
+    """The page with one section measured anew, and what that makes of the goals."""
+    begin = text.index(f"## {title}\n")
+    end = text.index("\n## ", begin) + 1
+    text = text[:begin] + section(title, rows, date=date) + "\n" + text[end:]
+    before, _, _ = text.partition("## Goals\n")
+    goals, short = 0, []
+    for line in before.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 6 and (found := re.fullmatch(r"at most ([\d.]+)( ms)?", cells[5])):
+            goals += 1
+            told = cells[1] if found[2] else cells[3]
+            if float(told.removesuffix(" ms")) > float(found[1]):
+                short.append(f"{cells[0]}: {told}, goal {cells[5]}")
+    lines = ["## Goals", "", f"{goals - len(short)} of {goals} figures with a goal reach it."]
+    if short:
+        lines += ["", "Not reached:", "", *(f"- {line}" for line in short)]
+    return before + "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -138,8 +164,15 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=PAGE, help="the page to write (default: docs/performance.md)"
     )
+    parser.add_argument("--section", choices=SECTIONS, help="measure this one alone, anew")
     arguments = parser.parse_args()
     options = {} if arguments.rounds is None else {"rounds": max(2, arguments.rounds)}
+    if (title := arguments.section) is not None:
+        found = SECTIONS[title][1](**options)
+        print(markdown(title, found), flush=True)
+        text = with_section(PAGE.read_text(encoding="utf-8"), title, found, date=datetime.date.today())
+        arguments.out.write_text(text, encoding="utf-8")
+        return
     tables = {}
     for title, (_, rows) in SECTIONS.items():
         tables[title] = rows(**options)

@@ -2,7 +2,7 @@
 
 Each case is a fresh process that has imported everything before the clock starts; the peer is timm's `local-dir:` of
 the plain backbone. The file's SHA-256 was verified before, by the first load of each, which does not count; `anew`
-forgets that.
+forgets that, and `mapped` takes the file's own pages.
 """
 
 import json
@@ -26,13 +26,13 @@ GOALS = {
 
 
 def rows(*, rounds: int = 5) -> list[Row]:
-    """Four rows a backbone."""
+    """Five rows a backbone."""
     found = []
     for name, goals in GOALS.items():
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             _child("save", name, folder)
-            times: dict[str, list[dict[str, float]]] = {"ours": [], "peer": [], "anew": []}
+            times: dict[str, list[dict[str, float]]] = {"ours": [], "peer": [], "anew": [], "mapped": []}
             for number in range(rounds + 1):
                 for side, measured in times.items():
                     answer = _child(side, name, folder)
@@ -48,6 +48,13 @@ def rows(*, rounds: int = 5) -> list[Row]:
             )
             for what, goal in goals.items()
         ]
+        found.append(
+            row(
+                f"LAG on {name} from a file, built, a copy in memory / the same, mapped (`mmap=True`)",
+                [measured["built"] for measured in times["ours"]],
+                [measured["built"] for measured in times["mapped"]],
+            )
+        )
         found.append(
             row(
                 f"LAG on {name} from a file, built, its SHA-256 taken anew / the same, remembered",
@@ -99,7 +106,8 @@ def load(side: str, folder: Path) -> dict[str, float]:
     before, begun = peak(), time.perf_counter()
     with torch.inference_mode():
         if side != "peer":
-            model = lag_zoo.create_model(f"local-dir:{folder / 'ours'}", pretrained=True).eval()
+            place = f"local-dir:{folder / 'ours'}"
+            model = lag_zoo.create_model(place, pretrained=True, mmap=side == "mapped").eval()
             built = time.perf_counter() - begun
             model(views)
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import lag_zoo
 from lag_zoo.cli.prediction_table import as_table
-from lag_zoo.cli.tables import console
+from lag_zoo.cli.sink import console
 from lag_zoo.data import find_images
 from lag_zoo.drawing import side_by_side
 from lag_zoo.predict import Failure

@@ -7,7 +7,7 @@ even to the eye and which the colour-blind can read (van der Walt and Smith, 201
 label is by it.
 """
 
-import textwrap
+import bisect
 import warnings
 from collections.abc import Sequence
 
@@ -182,9 +182,12 @@ def _shrunken(mask: Tensor, pixels: int) -> Tensor:
 
 
 def _broken(line: str, size: float, width: float) -> list[str]:
-    """The line in parts that fit the width when set in the default font at this size."""
-    line = " ".join(line.split())
-    needed = ImageFont.load_default(size).getlength(line)
-    if needed <= width:
-        return [line]
-    return textwrap.wrap(line, max(1, int(0.95 * len(line) * width / needed)))
+    """The line in parts that fit the width when set in the default font at this size; at blanks, where there are."""
+    font, rest, parts = ImageFont.load_default(size), " ".join(line.split()), []
+    while font.getlength(rest) > width:
+        fitting = bisect.bisect_right(range(1, len(rest)), width, key=lambda n: font.getlength(rest[:n]))
+        end = rest.rfind(" ", 0, fitting + 1)
+        end = end if end > 0 else max(1, fitting)
+        parts.append(rest[:end].rstrip())
+        rest = rest[end:].lstrip()
+    return [*parts, rest]

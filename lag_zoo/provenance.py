@@ -8,6 +8,7 @@ in the folder of a run, beside its `best/`, and not in it: it is not published.
 
 import functools
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +27,7 @@ from lag_zoo.views import FieldOfView
 
 FRAMES = "frames.txt"
 _CHECKSUM = "# SHA-256 of the lines: "
+_OURS = re.compile(r"# SHA-256 of the lines|[0-9a-f]{16}( [0-9a-f]{72})?$")
 _LARGEST = 1 << 28  # bytes of a list
 _DIGITS = 16
 _STEP = 8  # every eighth pixel each way tells frames apart as well as all do, and costs next to nothing
@@ -125,7 +127,7 @@ def frames_behind(seen: Iterable[DatasetRef], path: Path | None = None) -> Known
 
 
 def read_frames(path: Path) -> KnownFrames:
-    """A list of frames; none where there is no such file.
+    """A list of frames; none where there is no such file, or one that is no list of ours but has its name.
 
     Raises:
         StateError: it is damaged.
@@ -137,7 +139,9 @@ def read_frames(path: Path) -> KnownFrames:
     except OSError as error:
         raise StateError(f"{path} cannot be read: {error.strerror}") from error
     lines = [line for line in text if not line.startswith("#")]
-    if not text or text[-1] != _CHECKSUM + _checksum(lines):
+    if not any(_OURS.match(line) for line in text):
+        return KnownFrames()
+    if text[-1] != _CHECKSUM + _checksum(lines):
         raise StateError(f"{path} is damaged, or not as lag_zoo wrote it: its last line is not its checksum")
     rows = (line.split() for line in lines)
     return KnownFrames({digest: int(rest[0], 16) if rest else None for digest, *rest in rows})

@@ -59,7 +59,7 @@ def state_line(content: Any) -> str:
     """Make a line of state, with its line feed; `state_lines` reads it.
 
     >>> state_line([0, {"label": "IM"}])
-    '6a0fa2eea2d12d84 [0, {"label": "IM"}]\\n'
+    '0c14db01d6be4243 [0, {"label": "IM"}]\\n'
     """
     text = json.dumps(content)
     return f"{_digest(text)[:_DIGITS]} {text}\n"

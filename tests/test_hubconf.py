@@ -106,4 +106,6 @@ def test_names_what_the_package_needs(root: Path) -> None:
     import hubconf
 
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    assert hubconf.dependencies == [d.split(">=")[0].replace("-", "_") for d in project["dependencies"]]
+    modules = {"huggingface-hub": "huggingface_hub", "pillow": "PIL"}
+    names = [d.split(">=")[0] for d in project["dependencies"]]
+    assert hubconf.dependencies == [modules.get(name, name) for name in names]

@@ -102,7 +102,7 @@ def test_lines_of_state(tmp_path_factory: pytest.TempPathFactory, rows: list[Any
 @EXAMPLES
 @given(change=damage())
 def test_a_list_of_frames(tmp_path_factory: pytest.TempPathFactory, change: Any) -> None:
-    path = tmp_path_factory.getbasetemp() / "frames.txt"
+    path = tmp_path_factory.mktemp("list") / "frames.txt"
     known = KnownFrames({f"{n:016x}": None if n % 2 else n for n in range(20)})
     path.write_text(f"# A remark.\n{known.to_text()}")
     assert read_frames(path) == known
@@ -145,3 +145,9 @@ def test_errors_of_a_cache_name_the_way_on(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="build the cache again") as caught:
         read_header(tmp_path)
     assert isinstance(caught.value, LagZooError)
+
+
+def test_a_file_of_that_name_that_is_no_list(tmp_path: Path) -> None:
+    """Somebody's list of file names beside the weights says nothing of what they were trained on."""
+    (tmp_path / "frames.txt").write_text("frames/1.png\nframes/2.png\n")
+    assert read_frames(tmp_path / "frames.txt") == KnownFrames()

@@ -23,7 +23,7 @@ def plain_text(cell: str) -> str:
 
 
 def says_nothing(cell: str) -> bool:
-    """Whether a cell says in words that nothing is known; an empty one says it without.
+    """Tell whether a cell says in words that nothing is known; an empty one says it without.
 
     >>> [says_nothing(cell) for cell in ("NaN", "N/A", "?", "", "0", "P1")]
     [True, True, True, False, False, False]

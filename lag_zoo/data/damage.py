@@ -15,7 +15,7 @@ _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _SAYS = ("Corrupt JPEG data", "Premature end of JPEG file", "Inconsistent progression sequence")
 
 FINDS_DAMAGE = importlib.util.find_spec("simplejpeg") is not None
-"""Whether the package that finds damage of JPEG files is there."""
+"""True where the package that finds damage of JPEG files is installed."""
 
 
 def damage_of(data: bytes) -> str | None:

@@ -114,7 +114,7 @@ def require_clear_ids(manifest: Manifest) -> None:
 
 
 def _across(manifest: Manifest, doubtful: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Those of the ids of patients, else examinations, whose spellings stand in more than one split."""
+    """Return those of the ids of patients, else examinations, whose spellings stand in more than one split."""
     splits: dict[str, set[str]] = {}
     for frame in manifest.frames:
         if frame.split and not frame.excluded:

@@ -1,4 +1,4 @@
-"""What a Hub may answer of a file, looked at before its client writes anything.
+"""Answers of a Hub about a file, looked at before its client writes anything.
 
 The client puts the commit and the ETag of an answer into paths of its cache as they come, and fetches as many bytes as
 come. So a Hub that is not what it should be, such as a mirror behind `HF_ENDPOINT`, could write where it likes.
@@ -59,12 +59,12 @@ def watched(most: int) -> Iterator[Asked]:
 
 
 def is_commit(text: str | None) -> bool:
-    """Whether a text is the name of a commit, 40 hexadecimal digits."""
+    """Tell whether a text is the name of a commit, 40 hexadecimal digits."""
     return text is not None and _COMMIT.fullmatch(text) is not None
 
 
 def is_digest(text: str | None) -> bool:
-    """Whether a text is a digest, as the Hub vouches for files by: 40 or 64 hexadecimal digits."""
+    """Tell whether a text is a digest, as the Hub vouches for files by: 40 or 64 hexadecimal digits."""
     return text is not None and _DIGEST.fullmatch(text) is not None
 
 
@@ -92,6 +92,6 @@ def _look(response: Any) -> None:
 
 
 def _is_followed(response: Any) -> bool:
-    """Whether this sends the client to another address of the same Hub, whose answer is the one that counts."""
+    """Tell whether this sends the client to another address of the same Hub, whose answer is the one that counts."""
     here, there = str(response.request.url), response.headers.get("Location")
     return there is not None and urlsplit(urljoin(here, there)).netloc == urlsplit(here).netloc

@@ -1,4 +1,4 @@
-"""What a network that a stranger describes may cost: bounded before any memory is taken.
+"""The cost of a network that a stranger describes, bounded before any memory is taken.
 
 A few numbers in a file of a kilobyte can ask for a hundred gigabytes. So its skeleton is built on the meta device,
 which takes none, and what it would take is counted.

@@ -137,7 +137,7 @@ class TestExcluded:
             st.one_of(
                 said(NO).map(lambda cell: (cell, "")),
                 said(YES).map(lambda cell: (cell, "excluded")),
-                reasons.map(lambda cell: (cell, cell.strip())),
+                reasons.map(lambda cell: (cell, plain_text(cell))),
             ),
             min_size=2,
             max_size=12,

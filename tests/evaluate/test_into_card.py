@@ -15,6 +15,7 @@ from lag_zoo.data import Manifest
 from lag_zoo.errors import DataError, InvalidConfigError
 from lag_zoo.evaluate import Report, Scores, evaluate, evaluate_model
 from lag_zoo.evaluate.into_card import measurements, write_into_card
+from lag_zoo.provenance import KnownFrames
 from lag_zoo.publishing import add_results
 from lag_zoo.specs import Measurement
 from lag_zoo.weights.repository import read_config
@@ -103,7 +104,7 @@ class TestTheCommand:
         from lag_zoo.provenance import frame_digest
 
         digests = [frame_digest(read_image(data.root / frame.image)) for frame in data.frames[:3]]
-        (folder.parent / "frames.txt").write_text("".join(f"{digest}\n" for digest in digests))
+        (folder.parent / "frames.txt").write_text(KnownFrames(dict.fromkeys(digests)).to_text())
         run(folder, data.root / "data.csv", "--split", "all", "--into-card")
         for result in results(folder).values():
             assert result.note.startswith(
