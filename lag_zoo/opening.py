@@ -52,9 +52,9 @@ def open_regular(path: str | os.PathLike[str], *, most: int | None = None) -> Fi
 def read_regular(path: str | os.PathLike[str], *, most: int) -> bytes:
     """Read a regular file whole; raises as `open_regular` does, also where it grows beyond `most` meanwhile."""
     with open_regular(path, most=most) as file:
-        data = bytearray()
-        while chunk := file.read(min(1 << 20, most + 1 - len(data))):
-            data += chunk
+        data = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)  # mostly all of it, without a copy
+        while len(data) <= most and (more := file.read(1 << 20)):
+            data += more
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it has more than the {most:,} bytes that are taken", os.fspath(path))
-    return bytes(data)
+    return data
