@@ -69,11 +69,17 @@ _CLAIMS = (
     ("A larger input", "plain{1}", "plain{0}"),
     ("The paper's crops", "lag{0}", "plain{0}"),
     ("The paper's crops, against the same network without them", "lag{0}", "lag{0}" + WITHOUT),
+    ("Training beside the paper's crops, without them at prediction", "lag{0}" + WITHOUT, "plain{0}"),
     ("The paper's crops, against a larger input", "lag{0}", "plain{1}"),
     ("Crops with attention", "attention{0}", "plain{0}"),
     ("Top-k pooling", "topk{0}", "plain{0}"),
     ("Top-k pooling of a larger input, against its average", "topk{1}", "plain{1}"),
     ("Crops beside top-k pooling", "topk_crops{0}", "topk{0}"),
+    (
+        "Top-k pooling with crops, against the same network without them",
+        "topk_crops{0}",
+        "topk_crops{0}" + WITHOUT,
+    ),
 )
 """What is claimed or not, of which network less which other, with the sizes of the task."""
 

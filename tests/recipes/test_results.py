@@ -71,6 +71,33 @@ def test_the_page_is_made_from_the_tables() -> None:
     assert report.PAGE.read_text(encoding="utf-8") == report.text(), "run python -m recipes.results report"
 
 
+def test_the_readme_says_what_was_measured(root: Path) -> None:
+    table = read_table("neopolyp")
+    assert table is not None
+    words = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    plain, large, crops = (measure(table, name) for name in ("plain224", "plain448", "lag224"))
+    gain, left_out = difference(table, "lag224", "plain224"), difference(table, "lag224", "lag224-without")
+    assert plain is not None
+    assert large is not None
+    assert crops is not None
+    assert gain is not None
+    assert left_out is not None
+    for text in (
+        f"from {plain.auroc.value:.3f} to {crops.auroc.value:.3f} (+{gain.value:.3f}, 95% interval {gain.low:.3f} to "
+        f"{gain.high:.3f})",
+        f"of 448 to {large.auroc.value:.3f}",
+        f"{left_out.value:.3f}, {left_out.low:.3f} to {left_out.high:.3f}",
+        f"On {len(table.images)} colonoscopy frames",
+    ):
+        assert text in words, text
+    stomach = read_table("chgastro")
+    assert stomach is not None
+    for name in ("lag224", "attention224", "plain448"):
+        less = difference(stomach, name, "plain224")
+        assert less is not None
+        assert less.low < 0 < less.high, "README says that no difference can be told"
+
+
 def test_contenders_differ_in_what_they_say_and_nothing_else() -> None:
     for task in plan.TASKS:
         plain, *others = plan.contenders(task).values()
