@@ -5,6 +5,7 @@ groups (`lag_zoo.data.refining`). Modalities and hospitals are kept in like shar
 seed gives the same split of the same manifest.
 """
 
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lag_zoo.data.dealing import Numbers, deal
-from lag_zoo.data.manifest import Manifest
+from lag_zoo.data.manifest import Column, Manifest
 from lag_zoo.data.refining import Groups, cost, refine
 from lag_zoo.errors import DataError, InvalidConfigError, UnevenSplitWarning, UngroupedDataWarning
 from lag_zoo.tasks import rules_of
@@ -127,6 +128,37 @@ def folds(manifest: Manifest, count: int, *, seed: int = 0, together: Together =
     if parts is None:
         raise hand.no_deal()
     return hand.into_manifest(parts)
+
+
+def by_column(manifest: Manifest, column: Column = "centre") -> Manifest:
+    """The manifest with `split` one part for each value of a column, such as each hospital: `centre_C1` and so on.
+
+    Tested on one part and trained on the others, a network is tested in a hospital that it has not seen.
+
+    Raises:
+        DataError: fewer than 2 values, frames without one, or a patient (else an examination) under two.
+
+    >>> from lag_zoo.data.manifest import Frame
+    >>> frames = tuple(Frame(image=f"{n}.png", labels=(n % 2,), centre="AB"[n // 4]) for n in range(8))
+    >>> by_column(Manifest(root=".", label_names=("normal", "IM"), frames=frames)).splits
+    ('centre_A', 'centre_B')
+    """
+    values = dict.fromkeys(manifest.where().column(column))
+    if "" in values:
+        lines = [frame.line for frame in manifest.where().frames if not getattr(frame, column)]
+        raise DataError(
+            f"{manifest.source}: {column} is empty on line {lines[0]} (and {len(lines) - 1} more), so nobody knows the "
+            "part of these frames: fill it, or exclude them"
+        )
+    if len(values) < 2:
+        raise DataError(
+            f"{manifest.source}: parts by {column} need at least 2 of them; it has {', '.join(values) or 'none'}"
+        )
+    names = {value: f"{column}_{re.sub('[^A-Za-z0-9.-]+', '-', value).strip('-.')}" for value in values}
+    if len(set(names.values())) < len(names):
+        names = {value: f"{column}_{number}" for number, value in enumerate(sorted(values), start=1)}
+    dealt = ["" if frame.excluded else names[getattr(frame, column)] for frame in manifest.frames]
+    return manifest.with_column("split", dealt)
 
 
 def joined(groups: np.ndarray, together: Together) -> np.ndarray:

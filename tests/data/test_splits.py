@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.data.sources import open_data
-from lag_zoo.data.splits import folds, split
+from lag_zoo.data.splits import by_column, folds, split
 from lag_zoo.errors import DataError, InvalidConfigError, UnevenSplitWarning, UngroupedDataWarning
 
 
@@ -165,3 +165,27 @@ def test_kvasir(shared: Path) -> None:
     assert sum(len(set(parts.where(split=name).groups())) for name in parts.splits) == len(
         set(manifest.groups())
     )
+
+
+def hospitals(*names: str) -> Manifest:
+    frames = [
+        Frame(image=f"{n}.png", labels=(n % 2,), patient=f"p{n // 4}", centre=names[n // 4 % len(names)])
+        for n in range(48)
+    ]
+    return Manifest(root=Path("."), label_names=("normal", "IM"), frames=tuple(frames))
+
+
+def test_a_part_for_each_hospital() -> None:
+    parts = by_column(hospitals("Z\u00fcrich (USZ)", "B/2"))
+    assert parts.splits == ("centre_B-2", "centre_Z-rich-USZ")
+    assert by_column(hospitals("a b", "a-b")).splits == ("centre_1", "centre_2")
+    with pytest.raises(DataError, match="at least 2 of them; it has A"):
+        by_column(hospitals("A"))
+    with pytest.raises(DataError, match="centre is empty on line 0"):
+        by_column(hospitals("A", ""))
+
+
+def test_a_patient_of_two_hospitals_is_refused() -> None:
+    manifest = hospitals("A", "B").with_column("patient", ["p"] * 48)
+    with pytest.raises(DataError, match="stand in more than one split"):
+        by_column(manifest)
