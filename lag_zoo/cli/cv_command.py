@@ -48,7 +48,7 @@ def cv(
         str | None, typer.Option(help="In place of every recipe's: a name, a folder, hf-hub:org/repo.")
     ] = None,
     backbone_weights: BackboneWeights = None,
-    folds: Annotated[int, typer.Option(min=2, help="How many folds.")] = 5,
+    folds: Annotated[int | None, typer.Option(min=2, help="How many folds; 5 if nothing is said.")] = None,
     by: Annotated[
         Literal["centre"] | None,
         typer.Option("--by", help="centre: a fold for each hospital, in place of --folds."),
@@ -77,6 +77,11 @@ def cv(
     labels: Labels = None,
 ) -> None:
     """Cross-validate: nested, by patient or examination; stopped, it goes on with the folds that are missing."""
+    if by and folds is not None:
+        raise InvalidConfigError(
+            f"--folds {folds} and --by {by} both say how the frames are dealt: leave one out"
+        )
+    folds = folds or 5
     screen = Screen(quiet=quiet or not is_first())
     with screen.task("starting"):
         from lag_zoo.evaluate import EvaluationOptions

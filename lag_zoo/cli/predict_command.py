@@ -310,6 +310,11 @@ def _finish(parts: "ResumableOutput", predictor: "Predictor", format: Format, ou
             "make room, and go on (--resume)"
         ) from error
     called = Counter("" if "error" in row else label_of(row) for row in parts.rows())
+    if called.total() != parts.count:
+        raise PredictionError(
+            f"{output} has {called.total()} of {parts.count} answers: some in {parts.folder} were damaged meanwhile. "
+            "The others are kept there: go on (--resume)"
+        )
     parts.remove()
     return called
 

@@ -155,7 +155,8 @@ def by_column(manifest: Manifest, column: Column = "centre") -> Manifest:
             f"{manifest.source}: parts by {column} need at least 2 of them; it has {', '.join(values) or 'none'}"
         )
     names = {value: f"{column}_{re.sub('[^A-Za-z0-9.-]+', '-', value).strip('-.')}" for value in values}
-    if len(set(names.values())) < len(names):
+    # Folders are called so, and some disks take A and a for one.
+    if len({name.casefold() for name in names.values()}) < len(names) or f"{column}_" in names.values():
         names = {value: f"{column}_{number}" for number, value in enumerate(sorted(values), start=1)}
     dealt = ["" if frame.excluded else names[getattr(frame, column)] for frame in manifest.frames]
     return manifest.with_column("split", dealt)

@@ -18,7 +18,7 @@ import torch
 
 from lag_zoo.data.facts import data_facts
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.data.near_copies import hash_frames, near_copies
+from lag_zoo.data.near_copies import hash_frames, near_copies, warn_of_near_copies
 from lag_zoo.data.splits import by_column, into_parts
 from lag_zoo.data.splits import folds as into_folds
 from lag_zoo.distributed import is_first, launched, processes
@@ -84,6 +84,8 @@ def cross_validate(
         if skip_unreadable
         else Inspection(data.where(), {}, [])
     )
+    if isinstance(folds, str) and folds != "centre":
+        raise InvalidConfigError(f"folds are a number or 'centre', got {folds!r}")
     centres = by_column(manifest) if folds == "centre" else None
     count = len(centres.splits) if centres is not None else int(folds)
     told = f"{count}, a hospital each" if centres is not None else f"{count}"
@@ -92,14 +94,19 @@ def cross_validate(
         {
             **data_facts(_without_splits(data), _without_splits(manifest)),
             **{f"recipe {name}": _in_words(recipe) for name, recipe in recipes.items()},
-            "folds": f"{told}{f', dealt {repeats} times' * (repeats > 1)}; {inner:.0%} of the rest to validate on",
+            "folds": f"{told}{f', {repeats} times' * (repeats > 1)}; {inner:.0%} of the rest to validate on",
             "device": where,
             "output": os.fspath(output),
         }
     )
     found: dict[str, list[Scores]] = {name: [] for name in recipes}
     with listener.task("looking for near-copies", len(manifest)) as advance:
-        copies = near_copies(hash_frames(manifest, progress=lambda: advance(1)))
+        hashes = hash_frames(manifest, progress=lambda: advance(1))
+        copies = near_copies(hashes)
+    if centres is not None:
+        warn_of_near_copies(centres, hashes)
+        for fold in centres.splits:  # now, not after hours of training
+            _nested(centres, fold, inner=inner, seed=0, copies=copies)
     with listener.task("folds", count * repeats * len(recipes)) as advance:
         pace = _Pace(listener, advance, count * repeats * len(recipes))
         for repeat, (name, recipe) in product(range(repeats), recipes.items()):

@@ -15,7 +15,7 @@ from lag_zoo.cli.app import app
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.sources import open_data
 from lag_zoo.data.splits import by_column, folds
-from lag_zoo.errors import InvalidConfigError, UnreadableImageError
+from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate import compare, evaluate
 from lag_zoo.training import Stage, cross_validate
 from lag_zoo.training.cross_validation import _nested
@@ -173,6 +173,17 @@ def test_each_hospital_is_left_out_in_turn(data: Manifest, tmp_path: Path) -> No
     parts = _nested(by_column(hospitals), "centre_A", inner=0.3, seed=0, copies=[(0, len(data) - 1)])
     assert {f.centre for f in parts.frames if f.split == "test"} == {"A"}
     assert {f.centre for f in parts.frames if f.split != "test"} == {"B"}
+
+
+def test_a_label_of_one_hospital_alone_is_found_before_anything_is_trained(
+    data: Manifest, tmp_path: Path
+) -> None:
+    hospitals = data.with_column("centre", [data.label_names[frame.labels[0]] for frame in data.frames])
+    with pytest.raises(DataError, match="has 0 patients"):
+        cross_validate({"short": RECIPES["short"]}, hospitals, tmp_path / "out", folds="centre", device="cpu")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InvalidConfigError, match="a number or 'centre', got 'center'"):
+        cross_validate({"short": RECIPES["short"]}, data, tmp_path / "out", folds="center")  # type: ignore[arg-type]
 
 
 def test_two_recipes_of_one_name(data: Manifest, tmp_path: Path) -> None:
