@@ -9,10 +9,14 @@ import os
 import stat
 from io import FileIO
 
+
+class UnfitFileError(OSError):
+    """Something else than a file under the name of one, or a file that is too large."""
+
+
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _KINDS = {
     stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
@@ -26,23 +30,29 @@ def open_regular(path: str | os.PathLike[str], *, most: int | None = None) -> Fi
 
     Raises:
         FileNotFoundError: there is none.
-        OSError: it is something else than a file, or has more bytes, or cannot be read; the message says what it is.
+        UnfitFileError: it is something else than a file, or has more bytes; the message says what it is.
+        OSError: the system cannot open it.
 
-    >>> open_regular("/tmp")
+    >>> open_regular(os.curdir)
     Traceback (most recent call last):
-    IsADirectoryError: [Errno 21] a folder, and no file: '/tmp'
+    lag_zoo.opening.UnfitFileError: [Errno 21] a folder, and no file: '.'
     """
-    descriptor = os.open(path, os.O_RDONLY | _NO_WAITING)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _NO_WAITING)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise UnfitFileError(errno.EINVAL, "a socket, and no file", os.fspath(path)) from error
+        raise
     try:
         state = os.fstat(descriptor)
         if stat.S_ISDIR(state.st_mode):
-            raise IsADirectoryError(errno.EISDIR, "a folder, and no file", os.fspath(path))
+            raise UnfitFileError(errno.EISDIR, "a folder, and no file", os.fspath(path))
         if not stat.S_ISREG(state.st_mode):
             kind = _KINDS.get(stat.S_IFMT(state.st_mode), "something else")
-            raise OSError(errno.EINVAL, f"{kind}, and no file", os.fspath(path))
+            raise UnfitFileError(errno.EINVAL, f"{kind}, and no file", os.fspath(path))
         if most is not None and state.st_size > most:
             reason = f"it has {state.st_size:,} bytes, and up to {most:,} are taken"
-            raise OSError(errno.EFBIG, reason, os.fspath(path))
+            raise UnfitFileError(errno.EFBIG, reason, os.fspath(path))
         return FileIO(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -56,5 +66,7 @@ def read_regular(path: str | os.PathLike[str], *, most: int) -> bytes:
         while len(data) <= most and (more := file.read(1 << 20)):
             data += more
     if len(data) > most:
-        raise OSError(errno.EFBIG, f"it has more than the {most:,} bytes that are taken", os.fspath(path))
+        raise UnfitFileError(
+            errno.EFBIG, f"it has more than the {most:,} bytes that are taken", os.fspath(path)
+        )
     return data

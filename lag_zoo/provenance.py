@@ -20,7 +20,7 @@ from torch import Tensor
 import lag_zoo.catalogue
 from lag_zoo.errors import InvalidImageError, StateError
 from lag_zoo.likeness import BITS, frame_hashes, looks_like, signs
-from lag_zoo.opening import read_regular
+from lag_zoo.opening import UnfitFileError, read_regular
 from lag_zoo.registry import list_models, model_info
 from lag_zoo.specs import DatasetRef
 from lag_zoo.views import FieldOfView
@@ -136,13 +136,16 @@ def read_frames(path: Path) -> KnownFrames:
         text = read_regular(path, most=_LARGEST).decode("ascii", errors="replace").splitlines()
     except FileNotFoundError:
         return KnownFrames()
-    except OSError as error:
+    except UnfitFileError as error:
         raise StateError(f"{path} cannot be read: {error.strerror}") from error
     lines = [line for line in text if not line.startswith("#")]
-    if not any(_OURS.match(line) for line in text):
+    if text and not any(_OURS.match(line) for line in text):
         return KnownFrames()
-    if text[-1] != _CHECKSUM + _checksum(lines):
-        raise StateError(f"{path} is damaged, or not as lag_zoo wrote it: its last line is not its checksum")
+    if not text or text[-1] != _CHECKSUM + _checksum(lines):
+        raise StateError(
+            f"{path} is damaged, or of a lag_zoo that wrote no checksum: its last line is not its checksum. Without it "
+            "nobody knows the frames that the weights beside it have seen: train again, or move it away"
+        )
     rows = (line.split() for line in lines)
     return KnownFrames({digest: int(rest[0], 16) if rest else None for digest, *rest in rows})
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from lag_zoo.errors import StateError
 from lag_zoo.files import write_whole
-from lag_zoo.opening import read_regular
+from lag_zoo.opening import UnfitFileError, read_regular
 
 _CHECKSUM = "checksum"
 _LARGEST = 1 << 30  # bytes
@@ -26,15 +26,16 @@ def write_state(path: str | os.PathLike[str], content: Mapping[str, Any], *, mod
     Raises:
         OSError: it cannot be written.
     """
-    kept = {_CHECKSUM: _digest(_text(content)), **content}
-    write_whole(path, json.dumps(kept, indent=2, ensure_ascii=False) + "\n", mode=mode)
+    as_read = json.loads(json.dumps(content))
+    kept = {_CHECKSUM: _digest(_text(as_read)), **as_read}
+    write_whole(path, json.dumps(kept, indent=2) + "\n", mode=mode)
 
 
 def read_state(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a file that `write_state` wrote.
 
     Raises:
-        FileNotFoundError: there is none.
+        OSError: there is none, or the system cannot read it.
         StateError: it is damaged, or another file.
 
     >>> import tempfile
@@ -48,9 +49,7 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Any]:
         if content.pop(_CHECKSUM) == _digest(_text(content)):
             return dict(content)
         reason = "its checksum is another"
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (UnfitFileError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
     raise StateError(f"{path} is damaged, or not as lag_zoo wrote it ({reason})")
 
@@ -79,4 +78,4 @@ def _text(content: Any) -> str:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -29,6 +29,7 @@ HOSTILE = (
     "<script>alert(1)</script>",
     "-0.5",
     "'quoted'",
+    "\uff1d1+1",
 )
 
 

@@ -200,7 +200,12 @@ def test_a_saved_example_that_does_not_hold(folder: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"frames": torch.zeros(3000, 3, 96, 96, dtype=torch.uint8)}, "up to 16,777,216 are taken"),
+        ({"frames": torch.zeros(3000, 3, 96, 96, dtype=torch.uint8)}, "up to 8 and 16,777,216 are taken"),
+        ({"frames": torch.zeros(9, 3, 1, 1, dtype=torch.uint8)}, "it has 9 frames of 27 values; up to 8"),
+        (
+            {"frames": torch.zeros(1, 3, 3000, 3000, dtype=torch.uint8)},
+            "it has 1 frames of 27,000,000 values",
+        ),
         ({"frames": torch.zeros(1, 3, 96, 96)}, "not .* uint8"),
         ({"frames": torch.zeros(0, 3, 96, 96, dtype=torch.uint8)}, "not .* uint8"),
         ({"frames": torch.zeros(3, 96, 96, dtype=torch.uint8)}, "not .* uint8"),

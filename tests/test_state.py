@@ -111,6 +111,24 @@ def test_a_list_of_frames(tmp_path_factory: pytest.TempPathFactory, change: Any)
         assert read_frames(path) == known
 
 
+def test_odd_content_is_kept_as_json_has_it(tmp_path: Path) -> None:
+    write_state(tmp_path / "a", {2: "\ud800", 10: (1, 2)})  # type: ignore[dict-item]
+    assert read_state(tmp_path / "a") == {"2": "\ud800", "10": [1, 2]}
+
+
+STRANGE = ["[]", "3", '{"entries": 3}', '{"tensor": "none"}', '{"a": 1, "b": 2}', "{", "[" * 9999]
+
+
+@pytest.mark.parametrize("tree", STRANGE)
+def test_a_strange_tree_with_the_right_checksum(tmp_path: Path, tree: str) -> None:
+    from lag_zoo.training.checkpoint_file import _checksum
+    from lag_zoo.weights.files import write_weights
+
+    write_weights(tmp_path / "a", {}, tree=tree, checksum=_checksum(tree, {}))
+    with pytest.raises(StateError):
+        read_checkpoint(tmp_path / "a")
+
+
 def test_what_a_checkpoint_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="cannot hold PosixPath"):
         write_checkpoint(tmp_path / "a", {"x": Path("y")})

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -48,7 +48,11 @@ def cv(
         str | None, typer.Option(help="In place of every recipe's: a name, a folder, hf-hub:org/repo.")
     ] = None,
     backbone_weights: BackboneWeights = None,
-    folds: Annotated[int, typer.Option(min=2, help="How many folds.")] = 5,
+    folds: Annotated[int | None, typer.Option(min=2, help="How many folds; 5 if nothing is said.")] = None,
+    by: Annotated[
+        Literal["centre"] | None,
+        typer.Option("--by", help="centre: a fold for each hospital, in place of --folds."),
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="How many deals of the folds.")] = 1,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, for every recipe.")] = None,
     cache: Annotated[Path | None, typer.Option(help="A folder for decoded frames.")] = None,
@@ -73,6 +77,11 @@ def cv(
     labels: Labels = None,
 ) -> None:
     """Cross-validate: nested, by patient or examination; stopped, it goes on with the folds that are missing."""
+    if by and folds is not None:
+        raise InvalidConfigError(
+            f"--folds {folds} and --by {by} both say how the frames are dealt: leave one out"
+        )
+    folds = folds or 5
     screen = Screen(quiet=quiet or not is_first())
     with screen.task("starting"):
         from lag_zoo.evaluate import EvaluationOptions
@@ -95,7 +104,7 @@ def cv(
             recipes,
             manifest,
             output,
-            folds=folds,
+            folds=by or folds,
             repeats=repeats,
             device=device,
             cache=cache,
@@ -110,6 +119,9 @@ def cv(
         return  # the first tells what all have measured
     table = _table("recipe", "repeat", "label", "AUROC", "95% interval", "n", "groups", "by fold")
     apart = _apart_table()
+    dealt_into = (
+        f"{len(set(manifest.where().column(by)))} hospitals left out in turn" if by else f"{folds} folds"
+    )
     for number in range(repeats):
         repeat = str(number + 1)
         with screen.task(f"intervals and tests, repeat {repeat}"):
@@ -121,9 +133,9 @@ def cv(
                 reports[first], found[first][number], manifest, runs, options, screen
             )
         for name, report in reports.items():
-            by = "" if level is Level.FRAME else f", by {level.value}"
+            unit = "" if level is Level.FRAME else f", by {level.value}"
             dealt = f", repeat {repeat}" if repeats > 1 else ""
-            title = f"{name}, {folds} folds{dealt}, out of fold{by}"
+            title = f"{name}, {dealt_into}{dealt}, out of fold{unit}"
             dataclasses.replace(report, title=title).save(output / name / f"repeat{repeat}")
             for row in report.rows:
                 measured = _cells(row.measures["auroc"])
@@ -136,7 +148,7 @@ def cv(
                 table.add_row(*cells, "")
             for cells in _mean_differences(found):
                 apart.add_row(*cells)
-    echo(f"{folds} folds, out of fold, by {level.value}")
+    echo(f"{dealt_into}, out of fold, by {level.value}")
     console().print(table)
     if apart.row_count:
         echo()

@@ -3,7 +3,7 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
@@ -117,6 +117,9 @@ def split(
     val: Annotated[float, typer.Option(help="The share of frames to validate on.")] = 0.15,
     test: Annotated[float, typer.Option(help="The share of frames to test on.")] = 0.15,
     folds: Annotated[int, typer.Option(min=0, help="So many folds instead of train, val and test.")] = 0,
+    by: Annotated[
+        Literal["centre"] | None, typer.Option("--by", help="centre: a part for each hospital instead.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another split.")] = 0,
     look: Annotated[
         bool, typer.Option("--look/--no-look", help="Read every frame, to keep near-copies together.")
@@ -143,7 +146,9 @@ def split(
         _tell_copies(manifest, hashes, copies)
     with screen.task("dealing the groups"):
         parts = (
-            splits.folds(manifest, folds, seed=seed, together=copies)
+            splits.by_column(manifest, by)
+            if by
+            else splits.folds(manifest, folds, seed=seed, together=copies)
             if folds
             else splits.split(manifest, val=val, test=test, seed=seed, together=copies)
         )

@@ -15,6 +15,7 @@ from lag_zoo.catalogue.polyp import NAME as BUILT_IN
 from lag_zoo.cli.places import as_place
 from lag_zoo.cli.prediction_table import (
     BULKY,
+    CsvLines,
     as_table,
     in_words,
     label_of,
@@ -241,21 +242,22 @@ class _Answers:
     def to_screen(
         self, predictor: "Predictor", paths: list[Path], tta: int, format: Format, count: int
     ) -> None:
-        """Answers on standard output."""
+        """Answers on standard output: as JSON lines and CSV as they come, else at the end."""
         rows = []
+        lines = CsvLines(sys.stdout, predictor.label_names, spread=tta > 1)
         with self.screen.task("frames", count) as advance:
             for number, answer in enumerate(predictor.iter(paths, tta)):
                 row = self._row(number, answer)
                 self.failed += "error" in row
                 if format is Format.JSONL:
                     write_jsonl([row], sys.stdout)
+                elif format is Format.CSV:
+                    lines.write(row)
                 else:
                     rows.append(row)
                 advance(1)
         if format is Format.JSON:
             write_json(rows, sys.stdout)
-        elif format is Format.CSV:
-            write_csv(rows, sys.stdout)
         elif format is Format.TABLE:
             console().print(as_table(rows, predictor.name, predictor.operating_points))
 
@@ -308,6 +310,11 @@ def _finish(parts: "ResumableOutput", predictor: "Predictor", format: Format, ou
             "make room, and go on (--resume)"
         ) from error
     called = Counter("" if "error" in row else label_of(row) for row in parts.rows())
+    if called.total() != parts.count:
+        raise PredictionError(
+            f"{output} has {called.total()} of {parts.count} answers: some in {parts.folder} were damaged meanwhile. "
+            "The others are kept there: go on (--resume)"
+        )
     parts.remove()
     return called
 

@@ -58,21 +58,42 @@ def write_jsonl(rows: Iterable[Row], file: TextIO) -> None:
     """The same objects, one a line."""
     for row in rows:
         file.write(json.dumps(_shown(row)) + "\n")
+        file.flush()  # whoever reads along sees it, and nothing is lost with the process
 
 
-def write_csv(rows: Iterable[Row], file: TextIO) -> None:
-    """One line a frame; `p_LABEL` is a probability, `sd_LABEL` its standard deviation over the looks (`--tta`)."""
-    labels, spread = _labels(rows)
-    writer = csv_writer(file)
-    for number, flat in enumerate(_flat(row, labels, spread) for row in rows):
-        if not number:
-            writer.writerow(flat)
+class CsvLines:
+    """Rows as lines of CSV, written as they come: of `p_LABEL` a probability, of `sd_LABEL` its standard deviation.
+
+    Args:
+        labels: of the model; `spread`: whether there are standard deviations, over the looks of `--tta`.
+    """
+
+    def __init__(self, file: TextIO, labels: Sequence[str], *, spread: bool) -> None:
+        self.file, self.labels, self.spread = file, labels, spread
+        self._writer = csv_writer(file)
+        self._begun = False
+
+    def write(self, row: Row) -> None:
+        """Write a row; the first has the header above it."""
+        flat = _flat(row, self.labels, self.spread)
+        if not self._begun:
+            self._writer.writerow(flat)
+            self._begun = True
         in_training_data = flat["in_training_data"]
         cells = {
             **flat,
             "in_training_data": "" if in_training_data is None else str(in_training_data).lower(),
         }
-        writer.writerow("" if cell is None else cell for cell in cells.values())
+        self._writer.writerow("" if cell is None else cell for cell in cells.values())
+        self.file.flush()
+
+
+def write_csv(rows: Iterable[Row], file: TextIO) -> None:
+    """One line a frame, as `CsvLines` writes them."""
+    labels, spread = _labels(rows)
+    lines = CsvLines(file, labels, spread=spread)
+    for row in rows:
+        lines.write(row)
 
 
 def write_parquet(rows: Iterable[Row], path: Path) -> None:

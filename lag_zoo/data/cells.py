@@ -3,8 +3,12 @@
 import re
 import unicodedata
 
-_UNSEEN = re.compile("[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
-_AT_THE_ENDS = "\u200c\u200d\ufe0f"  # joiners, which within a word may change how it is read
+# Unicode's default-ignorable code points, but for the joiners: https://www.unicode.org/reports/tr44/
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_AT_THE_ENDS = "\u200c\u200d"  # joiners, which within a word may change how it is read
 _NOTHING = {
     *("nan", "na", "n/a", "n.a.", "#n/a", "<na>", "null", "none", "nil"),
     *("unknown", "missing", "not available", "-", "--", "---", "?", "??", "."),

@@ -71,7 +71,7 @@ def spelling_of(name: str) -> str:
     {'p1'}
     """
     folded = plain_text(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()))
-    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", folded)
+    return re.sub(r"(?<![0-9.,])0+(?=[0-9])", "", folded)
 
 
 def doubtful_ids(manifest: Manifest) -> DoubtfulIds:

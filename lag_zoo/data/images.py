@@ -4,6 +4,7 @@ A file that cannot be read is an error that names it. It is never replaced, and 
 holds besides is counted, so that nothing is left out unsaid.
 """
 
+import errno
 import io
 import os
 from collections import Counter
@@ -215,6 +216,8 @@ def open_image(file: str | os.PathLike[str] | Held, *, whole: bool = False) -> I
         with _bytes_of(source, whole=whole) as stored, Image.open(stored, formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS or max(image.size) > _LONGEST_SIDE:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height}")
+            if isinstance(stored, io.BytesIO) and (damage := damage_of(stored.getvalue())) is not None:
+                raise ValueError(damage)
             yield image
     except Exception as error:  # PIL's parsers raise whatever a damaged file leads them to
         raise UnreadableImageError(f"{name}: {_reason(source, error)}") from error
@@ -223,10 +226,7 @@ def open_image(file: str | os.PathLike[str] | Held, *, whole: bool = False) -> I
 def _bytes_of(source: Path | Encoded, *, whole: bool) -> io.BytesIO | io.BufferedReader:
     if isinstance(source, Path) and not whole:
         return io.BufferedReader(open_regular(source, most=MAX_BYTES))
-    data = source.data if isinstance(source, Encoded) else read_regular(source, most=MAX_BYTES)
-    if whole and (damage := damage_of(data)) is not None:
-        raise ValueError(damage)
-    return io.BytesIO(data)
+    return io.BytesIO(source.data if isinstance(source, Encoded) else read_regular(source, most=MAX_BYTES))
 
 
 def _shown(path: Path) -> str:
@@ -252,7 +252,7 @@ def _reason(source: Path | Encoded, error: Exception) -> str:
                 if pattern
                 else "no such file"
             )
-        if isinstance(error, IsADirectoryError):
+        if error.__class__ is IsADirectoryError or getattr(error, "errno", None) == errno.EISDIR:
             return "a folder; lag_zoo.data.find_images([folder]) lists its images"
         if _is_folder(source):
             return f"a folder that cannot be read ({error})"

@@ -1,25 +1,31 @@
 """Splits by group: no patient (else examination) on both sides, each label on each side in like shares.
 
-The groups are dealt into small piles (`lag_zoo.data.dealing`); a split is some of these piles. The same seed gives the
-same split of the same manifest.
+The groups are dealt into small piles (`lag_zoo.data.dealing`); a split is some of these piles, bettered by exchanges of
+groups (`lag_zoo.data.refining`). Modalities and hospitals are kept in like shares too, where they are named. The same
+seed gives the same split of the same manifest.
 """
 
+import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
 from lag_zoo.data.dealing import Numbers, deal
-from lag_zoo.data.manifest import Manifest
+from lag_zoo.data.manifest import Column, Manifest
+from lag_zoo.data.refining import Groups, cost, refine
 from lag_zoo.errors import DataError, InvalidConfigError, UnevenSplitWarning, UngroupedDataWarning
 from lag_zoo.tasks import rules_of
 
 _PILES = 20  # a split's share is a multiple of one in so many, where the groups suffice
 _DEALS = 50
-_OTHERS = 5  # deals that are tried for shares that come closer
-_EVEN, _UNEVEN = 0.02, 0.1  # off the shares asked for: so near is near enough; of so far a user is warned
+_TRIED = 6  # deals, each of which is bettered
+_NEAR = 1e-6  # cost of a deal from which on no other is tried
+_UNEVEN = 0.1  # off the shares asked for, of which a user is warned
+_MOST_VALUES = 30  # of modality or hospital: more cannot be kept in like shares
+_BESIDE_LABELS = 0.2  # weight of a modality or a hospital
 
 Together = Sequence[Sequence[int]]
 
@@ -79,12 +85,8 @@ def into_parts(
     # Small piles come closest to the shares. Where a label has few groups, they may not reach every part: then larger.
     counts = sorted({min(_PILES, groups), min(_PILES, of_rarest)}, reverse=True)
     deals = (parts for count in counts for parts in hand.deals(_named(shares, count), seed))
-    best: np.ndarray | None = None
-    for parts in islice(deals, 1 + _OTHERS):
-        if best is None or _distance(parts, shares) < _distance(best, shares):
-            best = parts
-        if _distance(best, shares) <= max(_EVEN, 1 / groups):
-            break
+    wanted = {**shares, "train": 1 - sum(shares.values())}
+    best = hand.best(islice(deals, _TRIED), wanted)
     if best is None:
         raise hand.no_deal()
     return hand.into_manifest(best)
@@ -121,10 +123,43 @@ def folds(manifest: Manifest, count: int, *, seed: int = 0, together: Together =
     hand = _Hand.of(manifest, together)
     hand.groups_of_rarest(at_least=count)
     _warn_if_ungrouped(manifest)
-    parts = next(hand.deals([f"fold{number + 1}" for number in range(count)], seed), None)
+    names = [f"fold{number + 1}" for number in range(count)]
+    parts = hand.best(islice(hand.deals(names, seed), _TRIED), dict.fromkeys(names, 1 / count))
     if parts is None:
         raise hand.no_deal()
     return hand.into_manifest(parts)
+
+
+def by_column(manifest: Manifest, column: Column = "centre") -> Manifest:
+    """The manifest with `split` one part for each value of a column, such as each hospital: `centre_C1` and so on.
+
+    Tested on one part and trained on the others, a network is tested in a hospital that it has not seen.
+
+    Raises:
+        DataError: fewer than 2 values, frames without one, or a patient (else an examination) under two.
+
+    >>> from lag_zoo.data.manifest import Frame
+    >>> frames = tuple(Frame(image=f"{n}.png", labels=(n % 2,), centre="AB"[n // 4]) for n in range(8))
+    >>> by_column(Manifest(root=".", label_names=("normal", "IM"), frames=frames)).splits
+    ('centre_A', 'centre_B')
+    """
+    values = dict.fromkeys(manifest.where().column(column))
+    if "" in values:
+        lines = [frame.line for frame in manifest.where().frames if not getattr(frame, column)]
+        raise DataError(
+            f"{manifest.source}: {column} is empty on line {lines[0]} (and {len(lines) - 1} more), so nobody knows the "
+            "part of these frames: fill it, or exclude them"
+        )
+    if len(values) < 2:
+        raise DataError(
+            f"{manifest.source}: parts by {column} need at least 2 of them; it has {', '.join(values) or 'none'}"
+        )
+    names = {value: f"{column}_{re.sub('[^A-Za-z0-9.-]+', '-', value).strip('-.')}" for value in values}
+    # Folders are called so, and some disks take A and a for one.
+    if len({name.casefold() for name in names.values()}) < len(names) or f"{column}_" in names.values():
+        names = {value: f"{column}_{number}" for number, value in enumerate(sorted(values), start=1)}
+    dealt = ["" if frame.excluded else names[getattr(frame, column)] for frame in manifest.frames]
+    return manifest.with_column("split", dealt)
 
 
 def joined(groups: np.ndarray, together: Together) -> np.ndarray:
@@ -200,6 +235,45 @@ class _Hand(NamedTuple):
             parts = named[deal(strata, self.groups, len(names), seed=seed * _DEALS + number)]
             if self._each_has_each_label(parts, len(set(names))):
                 yield parts
+
+    def best(self, deals: Iterable[np.ndarray], wanted: Mapping[str, float]) -> np.ndarray | None:
+        """Of some deals, bettered, the one that comes closest to the shares that are wanted; `None`: there is none."""
+        names = [*wanted]
+        _, first, group = np.unique(self.groups, return_index=True, return_inverse=True)
+        group = group.reshape(-1)
+        groups, shares = self._to_refine(group), np.array([*wanted.values()])
+        found: list[tuple[float, np.ndarray]] = []
+        for parts in deals:
+            dealt = np.array([names.index(name) for name in parts[first]])
+            bettered = refine(dealt, groups, shares)
+            found.append((cost(bettered, groups, shares), bettered))
+            if found[-1][0] < _NEAR:
+                break
+        if not found:
+            return None
+        _, best = min(found, key=lambda each: each[0])
+        chosen: np.ndarray = np.array(names)[best][group]
+        return chosen
+
+    def _to_refine(self, group: Numbers) -> Groups:
+        """The groups with what is kept in like shares: labels, and modality and hospital where they are named."""
+        count = int(group.max()) + 1
+        labels = np.zeros((count, len(self.manifest.label_names)))
+        np.add.at(labels, (group[self.marked], self.marks), 1)
+        tables, weights = [labels], [1.0]
+        for column in ("modality", "centre"):
+            values = np.array(self.manifest.column(column))[self.used]
+            names, value = np.unique(values, return_inverse=True)
+            if 1 < len(names) <= _MOST_VALUES:
+                tables.append(np.zeros((count, len(names))))
+                np.add.at(tables[-1], (group, value.reshape(-1)), 1)
+                weights.append(_BESIDE_LABELS)
+        return Groups(
+            frames=np.bincount(group, minlength=count).astype(float),
+            counts=np.concatenate(tables, axis=1),
+            weights=np.repeat(weights, [table.shape[1] for table in tables]),
+            needed=np.arange(sum(table.shape[1] for table in tables)) < labels.shape[1],
+        )
 
     def _each_has_each_label(self, parts: np.ndarray, count: int) -> bool:
         labels = len(self.manifest.label_names)

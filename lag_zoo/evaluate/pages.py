@@ -75,11 +75,11 @@ def _environment(*, escape: bool = False) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(md=in_markdown, md_cell=_cellin_markdown)
+    environment.filters.update(md=in_markdown, md_cell=_cell_in_markdown)
     return environment
 
 
-def _cellin_markdown(cell: Cell) -> str:
+def _cell_in_markdown(cell: Cell) -> str:
     rest = [f"({in_markdown(cell.rule)})"] if cell.rule else []
     rest += [f"**{in_markdown(cell.remark)}**"] if cell.remark else []
     return " ".join([in_markdown(cell.text), *([in_markdown(cell.more)] if cell.more else []), *rest])

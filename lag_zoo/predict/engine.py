@@ -108,6 +108,7 @@ class Engine:
             if precision != "fp32":
                 model = model.to(_NUMBERS[precision])
         # Nobody else puts this one into training mode.
+        self._shared = None if fuse else model
         self.model = model.fuse(pack=not compile) if fuse else evaluation_twin(model)
         self.batch_size = batch_size
         self.compiled = compile
@@ -120,6 +121,8 @@ class Engine:
         Raises:
             BackboneError: scores of the map are asked for, and the backbone has none.
         """
+        if self._shared is not None and self._shared.pixel_mean is not self.model.pixel_mean:
+            self.model = evaluation_twin(self._shared)  # it was moved, or given other numbers
         outputs = []
         for part in zip(*(torch.split(t, self.batch_size) for t in views), strict=True):
             given = Views(*part).to(self.model.pixel_mean.device)

@@ -57,9 +57,9 @@ class Predictor:
     tensors (3, H, W).
 
     Args:
-        model: a name of the zoo, whose weights are loaded; or a network, used as it is, in evaluation mode (its own
-            mode is put back). Operating points, temperature, doubts and the light it was trained on are those of its
-            `weight_spec`, which `create_model` sets: if you train on, set that to `None`.
+        model: a name of the zoo, whose weights are loaded; or a network, whose weights are shared: a twin of it runs in
+            evaluation mode, whatever mode it is put into. Operating points, temperature, doubts and the light it was
+            trained on are those of its `weight_spec`, which `create_model` sets: if you train on, set that to `None`.
         device: where the network runs; `"auto"`: a name on the GPU where there is one, a network where it is. A
             network that is elsewhere is copied there.
         batch_size: views that pass through the network at once. Memory depends on it, and not on the number of images.

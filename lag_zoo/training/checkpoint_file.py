@@ -42,9 +42,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         tensors, _, texts = read_weights(path, finite=False)
         tree = texts[_TREE]
         if texts[_CHECKSUM] == _checksum(tree, tensors):
-            return dict(_unpacked(json.loads(tree), tensors))
-        reason = "its checksum is another"
-    except (WeightsIntegrityError, KeyError) as error:
+            content = _unpacked(json.loads(tree), tensors)
+            if isinstance(content, dict):
+                return content
+            reason = "it is no table"
+        else:
+            reason = "its checksum is another"
+    except (WeightsIntegrityError, KeyError, ValueError, TypeError, RecursionError) as error:
         reason = str(error)
     raise StateError(
         f"{path} is damaged, or no checkpoint of this version of lag_zoo ({reason}): the run cannot go on from it. Its "

@@ -11,16 +11,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from lag_zoo.data.facts import data_facts
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.data.near_copies import hash_frames, near_copies
+from lag_zoo.data.near_copies import hash_frames, near_copies, warn_of_near_copies
+from lag_zoo.data.splits import by_column, into_parts
 from lag_zoo.data.splits import folds as into_folds
-from lag_zoo.data.splits import into_parts
 from lag_zoo.distributed import is_first, launched, processes
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate.scores import Flow, Scores, counted
@@ -44,7 +44,7 @@ def cross_validate(
     data: Manifest,
     output: str | os.PathLike[str],
     *,
-    folds: int = 5,
+    folds: int | Literal["centre"] = 5,
     repeats: int = 1,
     inner: float = 0.2,
     device: torch.device | str = "auto",
@@ -61,6 +61,7 @@ def cross_validate(
     Args:
         recipes: by name.
         data: with groups; its own splits are not used.
+        folds: how many; or "centre": one for each hospital, which is tested on by a network that has not seen it.
         inner: share of the frames outside a fold that is validated on.
         repeats: how often the frames are dealt into folds anew, each time with another seed of training.
         device: as in `finetune`; so is `cache`.
@@ -83,23 +84,35 @@ def cross_validate(
         if skip_unreadable
         else Inspection(data.where(), {}, [])
     )
+    if isinstance(folds, str) and folds != "centre":
+        raise InvalidConfigError(f"folds are a number or 'centre', got {folds!r}")
+    centres = by_column(manifest) if folds == "centre" else None
+    count = len(centres.splits) if centres is not None else int(folds)
+    told = f"{count}, a hospital each" if centres is not None else f"{count}"
     where = device_fact(device_to_train_on(device), processes=launched())
     listener.begin(
         {
             **data_facts(_without_splits(data), _without_splits(manifest)),
             **{f"recipe {name}": _in_words(recipe) for name, recipe in recipes.items()},
-            "folds": f"{folds}{f', dealt {repeats} times' * (repeats > 1)}; {inner:.0%} of the rest to validate on",
+            "folds": f"{told}{f', {repeats} times' * (repeats > 1)}; {inner:.0%} of the rest to validate on",
             "device": where,
             "output": os.fspath(output),
         }
     )
     found: dict[str, list[Scores]] = {name: [] for name in recipes}
     with listener.task("looking for near-copies", len(manifest)) as advance:
-        copies = near_copies(hash_frames(manifest, progress=lambda: advance(1)))
-    with listener.task("folds", folds * repeats * len(recipes)) as advance:
-        pace = _Pace(listener, advance, folds * repeats * len(recipes))
+        hashes = hash_frames(manifest, progress=lambda: advance(1))
+        copies = near_copies(hashes)
+    if centres is not None:
+        warn_of_near_copies(centres, hashes)
+        for fold in centres.splits:  # now, not after hours of training
+            _nested(centres, fold, inner=inner, seed=0, copies=copies)
+    with listener.task("folds", count * repeats * len(recipes)) as advance:
+        pace = _Pace(listener, advance, count * repeats * len(recipes))
         for repeat, (name, recipe) in product(range(repeats), recipes.items()):
-            dealt = into_folds(manifest, folds, seed=repeat, together=copies)
+            dealt = (
+                centres if centres is not None else into_folds(manifest, count, seed=repeat, together=copies)
+            )
             seeded = recipe.changed({"seed": recipe.seed + repeat})
             place = root / name / f"repeat{repeat + 1}"
             parts = []
@@ -141,11 +154,11 @@ def _nested(
     """The manifest with this fold as `test`, and the rest split into `train` and `val` by group.
 
     Args:
-        copies: places of near-copies, which stay together; they are of one fold already.
+        copies: places of near-copies, which stay together.
     """
     rest = [number for number, frame in enumerate(dealt.frames) if frame.split != fold]
     place = {number: inside for inside, number in enumerate(rest)}
-    together = [tuple(place[number] for number in group) for group in copies if group[0] in place]
+    together = [tuple(place[number] for number in group if number in place) for group in copies]
     others = dealt.with_frames(dealt.frames[number] for number in rest)
     inside = into_parts(others, {"val": inner}, seed=seed, together=together)
     named = {frame.image: frame.split for frame in inside.frames}

@@ -96,7 +96,8 @@ class RunFolder:
         for scratch in self.path.glob(f".{BEST}-*"):  # of a process that was killed while it saved
             shutil.rmtree(scratch, ignore_errors=True)
         for scratch in self.path.glob(f".*{PART}"):
-            scratch.unlink()
+            if not scratch.is_dir():
+                scratch.unlink(missing_ok=True)
         if not (self.path / LAST).is_file():
             return None
         return read_checkpoint(self.path / LAST)

@@ -71,7 +71,7 @@ def timm_weights(backbone: str, *, cache_dir: Path | None, local_files_only: boo
             f"the weights of the backbone {backbone} cannot be had from {place} ({error.reason})",
             ways_on=_WAYS_ON,
         ) from error
-    return BackboneFile(file.path, str(place), file.revision, cfg.license or "")
+    return BackboneFile(file.path, str(place), file.revision, cfg.license or "", sha256=file.sha256)
 
 
 def given_weights(given: str | Path, *, cache_dir: Path | None, local_files_only: bool) -> BackboneFile:
@@ -89,7 +89,7 @@ def given_weights(given: str | Path, *, cache_dir: Path | None, local_files_only
         _require_safetensors(filename or _FILE)
         file = fetch_weights(place, filename or _FILE)
         source = f"{place}:{filename or _FILE}"
-        return BackboneFile(file.path, source, file.revision, stated_licence(place))
+        return BackboneFile(file.path, source, file.revision, stated_licence(place), sha256=file.sha256)
     _require_safetensors(text)
     return BackboneFile(Path(text).expanduser(), text)
 

@@ -87,7 +87,7 @@ model = lag_zoo.create_model("hf-hub:<this repository>", pretrained=True).eval()
 predictor = lag_zoo.Predictor(model)
 ```
 
-Written by lag_zoo {config.lag_zoo_version} (timm {config.timm_version}). The saved example in `golden.safetensors` is drawn, not a patient's.
+Written by lag_zoo {without_html(config.lag_zoo_version)} (timm {without_html(config.timm_version)}). The saved example in `golden.safetensors` is drawn, not a patient's.
 """
 
 

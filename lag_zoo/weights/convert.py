@@ -25,7 +25,7 @@ from lag_zoo.weights.layout import DTYPES, METADATA
 _WRAPPERS = ("state_dict", "model", "teacher", "model_state_dict", "state_dict_ema", "student")
 """Under which names training scripts keep the weights of a checkpoint, the likelier first."""
 
-_MOST_TIED = 8  # times that the same numbers may be written, under the names of layers that share them
+_MOST_TIED = 64  # times that the same numbers may be written, under the names of layers that share them
 _HOLE_IS_CLOSED = TorchVersion(torch.__version__) >= TorchVersion("2.10")
 
 

@@ -51,11 +51,13 @@ def cache_directory() -> Path:
 
 def remembered_digest(identity: Identity) -> str | None:
     """Return the SHA-256 that was noted of this very file, lately; `None`: none, or it has changed since."""
-    note = _note(identity)
+    if os.name == "nt":  # whose time of change is that of creation
+        return None
     try:
+        note = _note(identity)
         noted = note.read_text(encoding="ascii")
         old = time.time() - note.stat().st_mtime > _KEPT
-    except (OSError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError, RuntimeError):  # also where there is no home
         return None
     return noted if not old and _DIGEST.fullmatch(noted) else None
 
@@ -68,8 +70,8 @@ def remember_digest(identity: Identity, digest: str) -> None:
     """
     if time.time() - max(identity.written, identity.changed) / 1e9 < _SETTLED:
         return
-    note = _note(identity)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RuntimeError):
+        note = _note(identity)
         note.parent.mkdir(parents=True, exist_ok=True)
         write_whole(note, digest)
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lag_zoo.errors import WeightsError, WeightsIntegrityError, WeightsMismatchError, WeightsNotFoundError
-from lag_zoo.opening import open_regular
+from lag_zoo.opening import UnfitFileError, open_regular
 from lag_zoo.weights.digests import CHUNK, hash_of, identity_of, remember_digest, remembered_digest
 from lag_zoo.weights.layout import LENGTH, Entry, head_length, parse_head
 
@@ -50,6 +50,7 @@ def read_weights(
     Raises:
         WeightsNotFoundError: no such file.
         WeightsIntegrityError: other bytes, no safetensors file, or values that are not finite.
+        OSError: the system cannot read it.
     """
     try:
         with open_regular(path) as file:
@@ -58,7 +59,7 @@ def read_weights(
         raise
     except FileNotFoundError as error:
         raise WeightsNotFoundError(f"no weights file {path}") from error
-    except (OSError, ValueError, RuntimeError) as error:
+    except (UnfitFileError, ValueError, RuntimeError) as error:
         raise WeightsIntegrityError(f"{path} is not a safetensors file that can be read: {error}") from error
 
 
@@ -124,19 +125,25 @@ def _copy(file: FileIO, size: int, *, hashed: bool) -> tuple[dict[str, Tensor], 
         _fill(_memory_of(tensor), file, entry.begin)
         return _checked(tensor, entry)
 
+    if not hasattr(os, "preadv"):  # one place in the file for all threads
+        tensors = {entry.name: read(entry) for entry in layout.entries}
+        return tensors, layout.metadata, _digest(bytes(first + head), tensors) if hashed else ""
     # Memory that nobody had before is slow to touch: half the time of a large file, which cores can share.
-    with ThreadPoolExecutor(_THREADS if hasattr(os, "preadv") else 1) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool:
         large = {e.name: pool.submit(read, e) for e in layout.entries if e.end - e.begin > _LARGE}
         small = {e.name: read(e) for e in layout.entries if e.name not in large}
         tensors = {
             e.name: small[e.name] if e.name in small else large[e.name].result() for e in layout.entries
         }
-    if not hashed:
-        return tensors, layout.metadata, ""
-    digest = hashlib.sha256(first + head)
+    return tensors, layout.metadata, _digest(bytes(first + head), tensors) if hashed else ""
+
+
+def _digest(head: bytes, tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of a file: of its head, and of its tensors in their order, between which is nothing."""
+    found = hashlib.sha256(head)
     for tensor in tensors.values():
-        digest.update(_memory_of(tensor))
-    return tensors, layout.metadata, digest.hexdigest()
+        found.update(_memory_of(tensor))
+    return found.hexdigest()
 
 
 def _map(file: FileIO, size: int, *, hashed: bool) -> tuple[dict[str, Tensor], Mapping[str, str], str]:

@@ -18,6 +18,7 @@ from lag_zoo.weights.files import read_weights, write_weights
 
 TOLERANCE = 1e-3  # of logits, between machines and versions
 _WIDEST = 1e-2  # that a stranger may allow
+_MOST_FRAMES = 8
 _MOST_VALUES = 1 << 24  # of a stranger's frames
 
 
@@ -60,7 +61,9 @@ class Golden(NamedTuple):
             WeightsNotFoundError: no such file.
             WeightsIntegrityError: other bytes, no such pair, or one out of all proportion.
         """
-        tensors, _, metadata = read_weights(path, sha256, mapped=True)
+        tensors, _, metadata = read_weights(
+            path, sha256, mapped=True
+        )  # nothing is copied before it is bounded
         if (why := _objection(tensors, metadata)) is not None:
             raise WeightsIntegrityError(f"{path} is no saved example: {why}")
         frames, logits = tensors["frames"].clone(), tensors["logits"].clone()
@@ -74,8 +77,11 @@ def _objection(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> st
     frames, logits = tensors["frames"], tensors["logits"]
     if frames.ndim != 4 or frames.shape[1] != 3 or frames.dtype != torch.uint8 or not frames.numel():
         return f"its frames are {tuple(frames.shape)} {frames.dtype}, and not (B, 3, H, W) uint8"
-    if frames.numel() > _MOST_VALUES:
-        return f"its frames have {frames.numel():,} values; up to {_MOST_VALUES:,} are taken"
+    if len(frames) > _MOST_FRAMES or frames.numel() > _MOST_VALUES:
+        return (
+            f"it has {len(frames):,} frames of {frames.numel():,} values; up to {_MOST_FRAMES} and {_MOST_VALUES:,} "
+            "are taken"
+        )
     if logits.ndim != 2 or len(logits) != len(frames) or not logits.is_floating_point():
         return f"its logits are {tuple(logits.shape)} {logits.dtype}, of {len(frames)} frames"
     try:

@@ -27,11 +27,17 @@ from huggingface_hub import (
 from huggingface_hub import errors as hub_errors
 from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
-from lag_zoo.errors import HubWarning, InvalidConfigError, WeightsIntegrityError, WeightsNotFoundError
-from lag_zoo.opening import read_regular
+from lag_zoo.errors import (
+    HubWarning,
+    InvalidConfigError,
+    WeightsError,
+    WeightsIntegrityError,
+    WeightsNotFoundError,
+)
+from lag_zoo.opening import UnfitFileError, read_regular
 from lag_zoo.weights.digests import git_digest
 from lag_zoo.weights.files import verify_file
-from lag_zoo.weights.hub_answers import StrangeAnswer, is_commit, is_digest, watched
+from lag_zoo.weights.hub_answers import StrangeAnswer, asked_size, is_commit, is_digest, watched
 
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 _TRANSPORT = (hub_errors.HTTPError,)  # type: ignore[attr-defined]  # of the client's own HTTP library, which differs between its versions
@@ -47,12 +53,14 @@ _T = TypeVar("_T")
 class HubFile(NamedTuple):
     """A file of a Hub repository, in the local cache, the commit that it is of, and the digest that it has to have.
 
-    The digest is git's SHA-1 of a small file, 40 digits, or the SHA-256 of a large one, 64.
+    The digest is git's SHA-1 of a small file, 40 digits, or the SHA-256 of a large one, 64; `sha256` is that of weights
+    that were verified.
     """
 
     path: Path
     revision: str | None
     digest: str
+    sha256: str | None = None
 
 
 class Place(NamedTuple):
@@ -75,8 +83,9 @@ class _Bounded(tqdm):
     def update(self, n: float | None = 1) -> bool | None:
         # The bar goes back where a download starts anew; what came has come.
         self.received += max(0, int(n or 0))
-        if self.total and self.received > _MOST * self.total:
-            raise _EndlessDownload(f"{self.received} bytes came of a file of {self.total}")
+        size = asked_size() or self.total
+        if size and self.received > _MOST * size:
+            raise _EndlessDownload(f"{self.received} bytes came of a file of {size}")
         return super().update(n)  # type: ignore[no-any-return]
 
 
@@ -147,9 +156,10 @@ def fetch_weights(
         WeightsIntegrityError: the second copy is no better; or the first, and there is no other to be had.
         InvalidConfigError: no repository, revision or file can be named so.
     """
-    return _verified(lambda: _fetch(place, filename, most, sha256), partial(_verify_weights, sha256=sha256))[
-        0
-    ]
+    file, found = _verified(
+        lambda: _fetch(place, filename, most, sha256), partial(_verify_weights, sha256=sha256)
+    )
+    return file._replace(sha256=found)
 
 
 def fetch_text(place: Place, filename: str) -> tuple[bytes, str | None]:
@@ -177,12 +187,12 @@ def _verified(fetch: Callable[[], HubFile], verify: Callable[[HubFile], _T]) -> 
         return file, verify(file)
 
 
-def _verify_weights(file: HubFile, sha256: str | None) -> None:
-    if len(file.digest) == 40:  # small enough for git
-        _verified_bytes(file)
-        verify_file(file.path, sha256)
-    else:
-        verify_file(file.path, sha256 or file.digest)
+def _verify_weights(file: HubFile, sha256: str | None) -> str:
+    """Verify weights; their SHA-256."""
+    if len(file.digest) == 64:
+        return verify_file(file.path, sha256 or file.digest)
+    data = _verified_bytes(file)  # small enough for git
+    return verify_file(file.path, sha256 or hashlib.sha256(data).hexdigest())
 
 
 def _verified_bytes(file: HubFile) -> bytes:
@@ -196,7 +206,7 @@ def _verified_bytes(file: HubFile) -> bytes:
 def _bytes_of(path: Path) -> bytes:
     try:
         return read_regular(path, most=LARGEST_TEXT)
-    except OSError as error:
+    except UnfitFileError as error:
         raise WeightsIntegrityError(f"{path} cannot be read: {error}") from error
 
 
@@ -274,13 +284,10 @@ def _cached_in_spite_of(error: Exception, place: Place, filename: str) -> Path:
 
 
 def stated_licence(place: Place) -> str:
-    """The licence that a repository's card states; empty where it has no card or states none.
-
-    Raises: as `fetch_weights` does, but where it has no card.
-    """
+    """The licence that a repository's card states; empty where it states none, or has no card that can be verified."""
     try:
         card, _ = fetch_text(place, constants.REPOCARD_NAME)
-    except WeightsNotFoundError:
+    except WeightsError:  # nobody vouches for what it would say
         return ""
     return licence_of(card.decode("utf-8", errors="replace"))
 
@@ -306,6 +313,10 @@ def _commit_of(path: Path, filename: str) -> str | None:
 def _set_aside(path: Path, error: WeightsIntegrityError) -> Path:
     """Moves a file of the cache out of the way, so that the next download cannot take it for done."""
     real = path.resolve()
+    if real != path.absolute() and real.parent.name != "blobs":
+        raise WeightsIntegrityError(
+            f"{error}. It lies outside the cache, as {real}, and was left there"
+        ) from error
     aside = real.with_name(real.name + ".damaged")
     try:
         os.replace(real, aside)

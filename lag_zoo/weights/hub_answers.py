@@ -14,6 +14,14 @@ from urllib.parse import urljoin, urlsplit
 from huggingface_hub import constants
 from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
+try:  # which redirections the client follows is its own business, and private
+    from huggingface_hub.utils._http import _is_same_or_hub_host as _follows
+except ImportError:  # of other versions: those of the same origin
+
+    def _follows(url: str, target: str) -> bool:
+        return urlsplit(url)[:2] == urlsplit(target)[:2]
+
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -29,10 +37,12 @@ class Asked:
         most: bytes that it may have.
         digest: what the Hub vouches for: git's SHA-1 of a small file, the SHA-256 of a large one; `None`: it was not
             asked, since the cache has the file.
+        size: bytes that it has, as the Hub says.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
+        self.size: int | None = None
         self.digest: str | None = None
 
 
@@ -88,10 +98,18 @@ def _look(response: Any) -> None:
         raise StrangeAnswer(f"it does not say how large the file is, but {size[:80]!r}")
     if int(size) > asked.most:
         raise StrangeAnswer(f"the file has {int(size):,} bytes, and up to {asked.most:,} are taken")
-    asked.digest = etag
+    asked.digest, asked.size = etag, int(size)
+
+
+def asked_size() -> int | None:
+    """Return the bytes that the file has that is being fetched in this thread; `None`: nobody has said."""
+    asked = _asked.get()
+    return None if asked is None else asked.size
 
 
 def _is_followed(response: Any) -> bool:
-    """Tell whether this sends the client to another address of the same Hub, whose answer is the one that counts."""
-    here, there = str(response.request.url), response.headers.get("Location")
-    return there is not None and urlsplit(urljoin(here, there)).netloc == urlsplit(here).netloc
+    """Tell whether the client follows this redirection: then the answer after it is the one that counts."""
+    if not response.has_redirect_location:
+        return False
+    here = str(response.request.url)
+    return bool(_follows(here, urljoin(here, response.headers["Location"])))

@@ -16,6 +16,7 @@ from lag_zoo.weights.skeleton import without_memory
 
 _MOST_BESIDE_BACKBONE = 1 << 28  # parameters; those of a zoo's LAG are a few million
 _MOST_OF_VIEWS = 1 << 29  # bytes of the views of a frame; those of a zoo's LAG are 2 MB
+_MOST_OF_ALL = 1 << 33  # bytes
 _MOST_GROWTH = 1 << 30  # bytes by which a backbone may outgrow the one that its name alone stands for
 
 
@@ -30,6 +31,10 @@ def require_bounded(config: LAGConfig, *, source: str) -> None:
     with without_memory():
         skeleton = LAG.from_config(config)
     require_proportion(skeleton, source=source)
+    if (size := size_of(skeleton)) > _MOST_OF_ALL:
+        raise WeightsIntegrityError(
+            f"{source} describes a network of {size:,} bytes; up to {_MOST_OF_ALL:,} are taken of one without weights"
+        )
 
 
 def require_proportion(skeleton: LAG, *, source: str) -> None:

@@ -71,6 +71,27 @@ class TestForms:
         lines = run(frames, "--format", "jsonl").stdout.splitlines()
         assert json.loads(run(frames, "--format", "json").stdout) == [json.loads(line) for line in lines]
 
+    @pytest.mark.parametrize("format", ["csv", "jsonl"])
+    def test_an_interruption_loses_no_line(
+        self, frames: Path, format: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also where the first file is none, which has no probabilities to name columns by."""
+        (frames / "0.png").write_text("no image")
+        whole = run(frames, "--format", format, "--batch-size", "1", "--workers", "0").stdout.splitlines()
+        look = predict_module.Predictor._look
+
+        def until_the_seventh(self: object, image: Path, tta: int) -> object:
+            if Path(image).name.startswith("6"):
+                raise KeyboardInterrupt
+            return look(self, image, tta)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(predict_module.Predictor, "_look", until_the_seventh)
+        ran = run(frames, "--format", format, "--batch-size", "1", "--workers", "0")
+        assert ran.exit_code == 130
+        lines = ran.stdout.splitlines()
+        assert lines == whole[: len(lines)]
+        assert len(lines) >= 6
+
     def test_draws(self, frames: Path) -> None:
         run(frames, "-o", frames.parent / "out.csv", "--tta", "2", "--batch-size", "3")
         assert "sd_mucosa,sd_polyp" in (frames.parent / "out.csv").read_text().splitlines()[0]

@@ -30,6 +30,27 @@ def test_what_cannot_be_seen_makes_no_other_text(text: str, before: str, after: 
     assert plain_text(unicodedata.normalize("NFD", text)) == plain_text(text)
 
 
+VISIBLE = {
+    *range(0x600, 0x606),
+    0x6DD,
+    0x70F,
+    0x890,
+    0x891,
+    0x8E2,
+    0x110BD,
+    0x110CD,
+    *range(0x13430, 0x13440),
+}
+
+
+def test_every_letter_that_cannot_be_seen() -> None:
+    """All of Unicode's marks of format but those that have a shape."""
+    marks = [chr(n) for n in range(0x110000) if unicodedata.category(chr(n)) == "Cf" and n not in VISIBLE]
+    assert len(marks) > 100
+    others = ["\u034f", "\u115f", "\u3164", "\ufe00", "\ufe0f", "\uffa0", "\U000e0101"]
+    assert {plain_text(f"P1{mark}") for mark in [*marks, *others]} == {"P1"}
+
+
 def read(folder: Path, rows: list[list[str]], **options: list[str]) -> tuple[list[str], object]:
     with (folder / "data.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)

@@ -58,6 +58,19 @@ def test_any_kind_of_jpeg_is_whole(mode: str, width: int, height: int, progressi
     assert damage.damage_of(buffer.getvalue() + bytes(9)) is None, "cameras leave something behind the end"
 
 
+def test_a_size_that_no_scope_delivers_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even to look for damage: a small file may claim any size."""
+    buffer = io.BytesIO()
+    Image.new("L", (9000, 9000)).save(buffer, "JPEG", progressive=True, quality=1)
+
+    def decode(data: bytes) -> str | None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr("lag_zoo.data.images.damage_of", decode)
+    with pytest.raises(UnreadableImageError, match="not decoded"):
+        read_image(buffer.getvalue())
+
+
 def test_it_says_what_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(KINDS["a hole of 2,000 zeros"](jpeg()))

@@ -47,7 +47,7 @@ def test_against_pairs(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("P1", "P10"), ("10", "1"), ("0", "00a"), ("a b", "ab"), ("1.0", "1")]
+    ("one", "other"), [("P1", "P10"), ("10", "1"), ("0", "00a"), ("a b", "ab"), ("1.0", "1"), ("1.05", "1.5")]
 )
 def test_other_ids_are_not_doubted(one: str, other: str) -> None:
     assert doubtful_ids(manifest([(one, ""), (other, "")])).patients == []

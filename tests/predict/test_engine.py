@@ -141,6 +141,15 @@ def test_a_predictor_follows_the_weights_of_its_network() -> None:
     assert predictor(FRAMES[0])[0].probabilities["a"] > before
 
 
+def test_a_network_that_is_given_other_numbers_goes_on_answering() -> None:
+    small = LAG("resnet10t", label_names=["a", "b"], global_size=64, num_crops=2, crop_size=32)
+    predictor = Predictor(small, workers=0)
+    before = predictor(FRAMES[0])[0].probabilities["a"]
+    for change in (small.double, small.float):
+        change()
+        assert predictor(FRAMES[0])[0].probabilities["a"] == pytest.approx(before, abs=1e-5)
+
+
 def test_one_class_that_excludes_all_others() -> None:
     with pytest.raises(InvalidConfigError, match='yes or no is task="multilabel"'):
         Predictor(LAG("resnet10t", label_names=["polyp"], global_size=64))

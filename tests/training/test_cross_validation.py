@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from lag_zoo.cli.app import app
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.sources import open_data
-from lag_zoo.data.splits import folds
-from lag_zoo.errors import InvalidConfigError, UnreadableImageError
+from lag_zoo.data.splits import by_column, folds
+from lag_zoo.errors import DataError, InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate import compare, evaluate
 from lag_zoo.training import Stage, cross_validate
 from lag_zoo.training.cross_validation import _nested
@@ -155,6 +155,35 @@ def test_the_command(cv: CrossValidated) -> None:
     assert any("| IM" in line and "| plain |" in line for line in page.splitlines())
     assert any("| IM" in line and "| colour statistics |" in line for line in page.splitlines())
     assert "prevalence of 0.1" in page
+
+
+def test_each_hospital_is_left_out_in_turn(data: Manifest, tmp_path: Path) -> None:
+    """Each is tested on by a network that has not seen it; a near-copy elsewhere changes nothing."""
+    place = {patient: "AB"[number // 2 % 2] for number, patient in enumerate(sorted(set(data.groups())))}
+    hospitals = data.with_column("centre", [place[frame.patient] for frame in data.frames])
+    (scores,) = cross_validate(
+        {"short": RECIPES["short"]}, hospitals, tmp_path / "out", folds="centre", device="cpu"
+    )["short"]
+    assert set(scores.frames.fold) == {"centre_A", "centre_B"}
+    told = dict(zip(scores.frames.images, scores.frames.fold, strict=True))
+    for frame in hospitals.frames:
+        assert told[frame.image] == f"centre_{frame.centre}"
+        folder = tmp_path / "out" / "short" / "repeat1" / f"centre_{frame.centre}"
+    assert (folder / "best").is_dir()
+    parts = _nested(by_column(hospitals), "centre_A", inner=0.3, seed=0, copies=[(0, len(data) - 1)])
+    assert {f.centre for f in parts.frames if f.split == "test"} == {"A"}
+    assert {f.centre for f in parts.frames if f.split != "test"} == {"B"}
+
+
+def test_a_label_of_one_hospital_alone_is_found_before_anything_is_trained(
+    data: Manifest, tmp_path: Path
+) -> None:
+    hospitals = data.with_column("centre", [data.label_names[frame.labels[0]] for frame in data.frames])
+    with pytest.raises(DataError, match="has 0 patients"):
+        cross_validate({"short": RECIPES["short"]}, hospitals, tmp_path / "out", folds="centre", device="cpu")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InvalidConfigError, match="a number or 'centre', got 'center'"):
+        cross_validate({"short": RECIPES["short"]}, data, tmp_path / "out", folds="center")  # type: ignore[arg-type]
 
 
 def test_two_recipes_of_one_name(data: Manifest, tmp_path: Path) -> None:

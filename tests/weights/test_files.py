@@ -1,5 +1,6 @@
 """Weights files: only the bytes that were vouched for, only into the network that they belong to."""
 
+import errno
 import hashlib
 import json
 import os
@@ -241,6 +242,29 @@ def test_training_leaves_the_file_alone(file: Path, mapped: bool) -> None:
     assert file.read_bytes() == before
 
 
+def test_where_no_place_in_a_file_can_be_read_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As on Windows: then one thread reads all."""
+    tensors = {str(n): torch.full((100_000 if n % 2 else 3,), float(n)) for n in range(40)}
+    save_file(tensors, tmp_path / "a")
+    monkeypatch.delattr(os, "preadv")
+    for _ in range(5):
+        found = read_weights(tmp_path / "a")
+        assert found.sha256 == digest(tmp_path / "a")
+        assert all(same(found.tensors[key], tensors[key]) for key in tensors)
+
+
+def test_what_the_system_refuses_is_no_damage(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a good copy in the cache would be set aside because too many files are open."""
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files", str(file))
+
+    monkeypatch.setattr("lag_zoo.opening.os.open", refuse)
+    with pytest.raises(OSError, match="Too many open files") as caught:
+        read_weights(file)
+    assert not isinstance(caught.value, WeightsIntegrityError)
+
+
 @pytest.mark.parametrize("harm", ["rewritten", "cut", "removed"])
 def test_what_was_read_stays_whatever_happens_to_the_file(file: Path, harm: str) -> None:
     tensors = read_weights(file).tensors
@@ -341,7 +365,7 @@ class TestStrangeFiles:
                 server.bind(str(path))
         else:
             path.symlink_to("/dev/zero")
-        with pytest.raises(WeightsIntegrityError, match=r"and no file|No such device"):
+        with pytest.raises(WeightsIntegrityError, match="and no file"):
             read_weights(path)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import constants
@@ -52,6 +53,29 @@ def test_an_etag_that_is_no_digest(hub: FreshHub, published: str, header: str, e
     with pytest.raises(WeightsNotFoundError, match=r"ETag .* which is no digest"):
         lag_zoo.create_model(published, pretrained=True)
     assert written(hub) == before
+
+
+@pytest.mark.parametrize("address", ["/x", "https://127.0.0.1/x", "http://localhost:1/x", ""])
+def test_an_address_beside_the_answer_excuses_nothing(hub: FreshHub, published: str, address: str) -> None:
+    """The client follows redirections alone; of any other answer the ETag counts, whatever it says besides."""
+    before = written(hub)
+    hub.headers = {"ETag": quoted("../../../../outside"), "Location": address or f"{hub.url}/x"}
+    with pytest.raises(WeightsNotFoundError, match="which is no digest"):
+        lag_zoo.create_model(published, pretrained=True)
+    assert written(hub) == before
+
+
+def test_more_bytes_than_were_announced(
+    hub: FreshHub, published: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What bounds a download is the size that was asked for, and not what the answer with the bytes says."""
+    monkeypatch.setattr("tests.hub_connection.Connection.announced", lambda self, blob: announced(self, blob))
+
+    def announced(self: Any, blob: Any) -> int:
+        return 100 if self.command == "HEAD" else blob.size
+
+    with pytest.raises(WeightsNotFoundError, match=r"it never ends|Consistency check|server"):
+        lag_zoo.create_model(published, pretrained=True)
 
 
 @pytest.mark.parametrize("status", [200, 404])
