@@ -65,7 +65,7 @@ def refine(part: Numbers, groups: Groups, shares: Floats) -> Numbers:
 
 
 def cost(part: Numbers, groups: Groups, shares: Floats) -> float:
-    """How far a deal is from what is wanted: squares of what sizes and shares of categories are off, added up."""
+    """Return the distance of a deal from what is wanted: squares of what sizes and shares are off, added up."""
     return float(_State(part, groups, shares).costs.sum())
 
 
