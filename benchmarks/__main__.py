@@ -121,9 +121,13 @@ def page(tables: dict[str, list[Row]], more: str, *, date: datetime.date) -> str
     ]
     lines += [section(title, rows) for title, rows in tables.items()]
     lines.append(more)
-    goals = sum(reached(row) is not None for row in every)
-    short = missed(every)
-    lines += ["## Goals", "", f"{goals - len(short)} of {goals} figures with a goal reach it."]
+    lines.append(of_goals(sum(reached(row) is not None for row in every), missed(every)))
+    return "\n".join(lines)
+
+
+def of_goals(count: int, short: list[str]) -> str:
+    """The last section of the page: how many goals there are, and a line for each that is not reached."""
+    lines = ["## Goals", "", f"{count - len(short)} of {count} figures with a goal reach it."]
     if short:
         lines += ["", "Not reached:", "", *(f"- {line}" for line in short)]
     return "\n".join(lines) + "\n"
@@ -150,10 +154,7 @@ def with_section(text: str, title: str, rows: list[Row], *, date: datetime.date)
             told = cells[1] if found[2] else cells[3]
             if float(told.removesuffix(" ms")) > float(found[1]):
                 short.append(f"{cells[0]}: {told}, goal {cells[5]}")
-    lines = ["## Goals", "", f"{goals - len(short)} of {goals} figures with a goal reach it."]
-    if short:
-        lines += ["", "Not reached:", "", *(f"- {line}" for line in short)]
-    return before + "\n".join(lines) + "\n"
+    return before + of_goals(goals, short)
 
 
 def main() -> None:

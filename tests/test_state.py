@@ -14,6 +14,7 @@ from lag_zoo.errors import DataError, LagZooError, StateError
 from lag_zoo.provenance import KnownFrames, read_frames
 from lag_zoo.state import read_state, state_line, state_lines, write_state
 from lag_zoo.training.checkpoint_file import read_checkpoint, write_checkpoint
+from tests.attack.files import alike
 
 EXAMPLES = settings(max_examples=int(os.environ.get("LAG_ZOO_FUZZ", "100")))
 JSON = st.recursive(
@@ -46,17 +47,6 @@ def damage(draw: st.DrawFn) -> Any:
         return raw[:at] + some + raw[at:]
 
     return change
-
-
-def alike(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        same = isinstance(other, torch.Tensor) and one.dtype == other.dtype
-        return same and torch.equal(one.nan_to_num(9), other.nan_to_num(9))
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return type(one) is type(other) and all(map(alike, one, other))
-    return bool(one == other)
 
 
 @EXAMPLES

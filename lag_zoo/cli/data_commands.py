@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 import typer
 
 from lag_zoo.cli.screen import Quiet, Screen
-from lag_zoo.cli.sink import console, echo
+from lag_zoo.cli.sink import complain, console, echo
 from lag_zoo.cli.tables import plain_table
 from lag_zoo.errors import DataError, InvalidConfigError
 from lag_zoo.files import write_whole
@@ -202,17 +202,13 @@ def _tell_copies(
     joining = [places for places in copies if len({groups[place] for place in places}) > 1]
     if joining:
         first = " = ".join(manifest.frames[place].image for place in joining[0])
-        echo(
-            f"lag-zoo: {len(joining)} groups of near-copies join {manifest.grouping or 'frame'}s, which stay together; "
-            f"the first: {first}",
-            err=True,
+        complain(
+            f"{len(joining)} groups of near-copies join {manifest.grouping or 'frame'}s, which stay together; "
+            f"the first: {first}"
         )
     used = sum(not frame.excluded for frame in manifest.frames)
     if unread := used - sum(found is not None for found in hashes):
-        echo(
-            f"lag-zoo: {unread} of {used} frames cannot be read, and were not compared (lag-zoo data check)",
-            err=True,
-        )
+        complain(f"{unread} of {used} frames cannot be read, and were not compared (lag-zoo data check)")
 
 
 def opened(

@@ -25,7 +25,7 @@ from lag_zoo.cli.prediction_table import (
     write_parquet,
 )
 from lag_zoo.cli.screen import Quiet, Screen
-from lag_zoo.cli.sink import PlainConsole, complain, console, echo
+from lag_zoo.cli.sink import PlainConsole, complain, console
 from lag_zoo.cli.tables import DeviceOption, plain_table
 from lag_zoo.distributed import is_first, processes
 from lag_zoo.errors import DataError, extra
@@ -164,7 +164,7 @@ def predict(
     if album is not None:
         screen.say(album.summary())
     if answers.failed:
-        echo(f"lag-zoo: {answers.failed} of {count} files failed", err=True)
+        complain(f"{answers.failed} of {count} files failed")
         raise typer.Exit(1)
 
 

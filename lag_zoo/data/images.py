@@ -252,7 +252,7 @@ def _reason(source: Path | Encoded, error: Exception) -> str:
                 if pattern
                 else "no such file"
             )
-        if error.__class__ is IsADirectoryError or getattr(error, "errno", None) == errno.EISDIR:
+        if isinstance(error, OSError) and error.errno == errno.EISDIR:
             return "a folder; lag_zoo.data.find_images([folder]) lists its images"
         if _is_folder(source):
             return f"a folder that cannot be read ({error})"

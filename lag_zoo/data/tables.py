@@ -216,12 +216,10 @@ def exclusive_labels(table: Table, labels: Sequence[str] | None, *, cohort: bool
         DataError: none; or, but of a cohort, fewer than two, or one of `labels` that no row has.
     """
     place = table.header.index("label")
-    for line, row in table.rows:
-        if in_a_line(row[place]) != row[place]:
-            raise table.error(
-                line, "label", f"{row[place]!r} is no label: it is more than one line of letters"
-            )
     found = {row[place] for _, row in table.rows if row[place]}
+    if strange := {label for label in found if in_a_line(label) != label}:
+        line, label = next((line, row[place]) for line, row in table.rows if row[place] in strange)
+        raise table.error(line, "label", f"{label!r} is no label: it is more than one line of letters")
     if labels is None:
         found = {label for label in found if not says_nothing(label)}
         names = tuple(sorted(found))

@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import torch
-
 from lag_zoo.catalogue.builtin_backbones import BUILTIN_BACKBONES
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import DataError, InvalidConfigError, WeightsNotFoundError
@@ -11,6 +9,7 @@ from lag_zoo.factory import create_model
 from lag_zoo.nn import LAG
 from lag_zoo.registry import list_models, model_info, resolve
 from lag_zoo.training.recipe import Recipe
+from lag_zoo.weights.skeleton import without_memory
 
 BACKBONE = "backbone"
 _PLACES = ("hf-hub:", "local-dir:")
@@ -127,7 +126,7 @@ def _ways_on(recipe: Recipe) -> str:
 
 def _own_labels(recipe: Recipe) -> tuple[str, ...] | None:
     try:
-        with torch.device("meta"):
+        with without_memory():
             return create_model(recipe.model).label_names
     except InvalidConfigError:  # an architecture has none
         return None

@@ -61,11 +61,10 @@ class Golden(NamedTuple):
             WeightsNotFoundError: no such file.
             WeightsIntegrityError: other bytes, no such pair, or one out of all proportion.
         """
-        tensors, _, metadata = read_weights(
-            path, sha256, mapped=True
-        )  # nothing is copied before it is bounded
+        tensors, _, metadata = read_weights(path, sha256, mapped=True)
         if (why := _objection(tensors, metadata)) is not None:
             raise WeightsIntegrityError(f"{path} is no saved example: {why}")
+        # Now that they are bounded they may take memory.
         frames, logits = tensors["frames"].clone(), tensors["logits"].clone()
         return cls(frames, logits, float(metadata["tolerance"]))
 

@@ -216,17 +216,18 @@ def _states() -> dict[str, tuple[Callable[[Path], object], Callable[[Path], Any]
     }
 
 
-def _alike(one: Any, other: Any) -> bool:
+def alike(one: Any, other: Any) -> bool:
+    """Whether two trees of dictionaries, lists, values and tensors are the same, tensors bit for bit."""
     if isinstance(one, torch.Tensor):
         return isinstance(other, torch.Tensor) and same(one, other)
     if isinstance(one, dict):
         return (
             isinstance(other, dict)
             and one.keys() == other.keys()
-            and all(_alike(one[k], other[k]) for k in one)
+            and all(alike(one[k], other[k]) for k in one)
         )
     if isinstance(one, list | tuple):
-        return type(one) is type(other) and len(one) == len(other) and all(map(_alike, one, other))
+        return type(one) is type(other) and len(one) == len(other) and all(map(alike, one, other))
     return bool(one == other)
 
 
@@ -245,7 +246,7 @@ def states(tries: int, rng: random.Random) -> Outcome:
                 if name == "answers.part":
                     if not all(row in content for row in found):
                         raise WrongInSilence("an answer that was never given")
-                elif not _alike(found, content):
+                elif not alike(found, content):
                     raise WrongInSilence("another state")
     return outcome
 

@@ -15,7 +15,6 @@ from PIL import Image
 import lag_zoo
 from lag_zoo.data.cache import FrameCache
 from lag_zoo.data.phantom import draw_frame
-from lag_zoo.training.run_folder import BEST
 from tests.attack.outcome import Outcome, WorkLost, WrongInSilence
 from tests.networks import equal, small
 
@@ -165,6 +164,3 @@ def loading_while_saved(tries: int, rng: random.Random) -> Outcome:
             finally:
                 process.kill()
     return outcome
-
-
-__all__ = ["BEST", "caching", "loading_while_saved", "predicting", "saving"]
