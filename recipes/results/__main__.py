@@ -1,18 +1,19 @@
 """When does looking twice pay? Plain backbones, larger ones, LAGs and top-k pooling at equal training:
 
-    python -m recipes.results run SHARED OUT [PART ...]   trains and scores what OUT lacks (processes share the runs)
-    python -m recipes.results tables OUT                  puts what OUT has into recipes/results/tables
+    python -m recipes.results run SHARED OUT [PART ...]   trains and scores what the tables and OUT lack
+    python -m recipes.results tables OUT                  adds what OUT has to recipes/results/tables
     python -m recipes.results report                      makes docs/results.md from these tables
 
 SHARED has the data sets as folders: neopolyp, chgastro, kvasir_seg, polypgen. OUT is scratch: it holds frames. Parts:
 
-- a task: all its contenders with the first seed, fold by fold;
-- seeds: two more seeds of the plain backbones and of the finalists, which are the two others that were best on the
+- TASK: all its contenders with the first seed, fold by fold;
+- seeds_TASK: two more seeds of the plain backbones and of the finalists, which are the two others that were best on the
   validation frames of the first seed;
-- controls: of the contenders that are better than the plain backbone at the small size, by their intervals;
+- controls_TASK: of the contenders that are better than the plain backbone at the small size, by their intervals;
 - floors: what can be had from colours and from metadata; readouts: heads on frozen features; costs at inference.
 
-By default all, in this order. A process that is stopped leaves its run to be resumed.
+By default all, in this order. Processes that are started side by side share the runs; one that is stopped leaves its
+run to be resumed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,49 +23,49 @@ from pathlib import Path
 from recipes.commands import Parts, main
 from recipes.locks import mine
 from recipes.results import plan
-from recipes.results.collect import collect, task_rows
 from recipes.results.comparing import winners
 from recipes.results.costs import costs
 from recipes.results.data import write_folds
 from recipes.results.floors import write_floors
 from recipes.results.readouts import TASKS as READ_OUT
 from recipes.results.readouts import readouts
+from recipes.results.record import Record, collect
 from recipes.results.report import write
 from recipes.results.runs import Run, train
 from recipes.results.tables import COSTS, READOUTS, frame_rows, read_rows, table_of, write_rows
 
 
-def first_seed(task: plan.Task, out: Path) -> Iterator[Run]:
+def first_seed(task: plan.Task, record: Record) -> Iterator[Run]:
     """All contenders with the first seed, fold by fold."""
     for fold in range(1, plan.FOLDS + 1):
         for contender in plan.contenders(task).values():
             yield Run(task, contender, 0, fold)
 
 
-def more_seeds(task: plan.Task, out: Path) -> Iterator[Run]:
+def more_seeds(task: plan.Task, record: Record) -> Iterator[Run]:
     """The other seeds of the plain backbones and the finalists."""
     contenders = plan.contenders(task)
     for seed in range(1, plan.SEEDS):
         for fold in range(1, plan.FOLDS + 1):
-            for name in (*plan.plain(task), *finalists(task, out)):
+            for name in (*plan.plain(task), *finalists(task, record)):
                 yield Run(task, contenders[name], seed, fold)
 
 
-def finalists(task: plan.Task, out: Path) -> list[str]:
+def finalists(task: plan.Task, record: Record) -> list[str]:
     """Return the best contenders besides the plain ones, by their validation frames; none before all are there."""
     found: dict[str, float] = {}
-    for run in first_seed(task, out):
-        if not run.is_done(out):
+    for run in first_seed(task, record):
+        if not record.has(run):
             return []
         if run.contender.name not in plan.plain(task):
             name = run.contender.name
-            found[name] = found.get(name, 0.0) + run.about(out)["val_auroc"]
+            found[name] = found.get(name, 0.0) + float(record.about(run)["val_auroc"])
     return sorted(found, key=lambda name: -found[name])[: plan.FINALISTS]
 
 
-def controls(task: plan.Task, out: Path) -> Iterator[Run]:
+def controls(task: plan.Task, record: Record) -> Iterator[Run]:
     """The controls of the contenders that win over the plain backbone at the small size."""
-    table = table_of(task_rows(task, out))
+    table = table_of(record.task_rows(task))
     for name in winners(table, task) if table else ():
         for control in plan.controls(task, name).values():
             for fold in range(1, plan.FOLDS + 1):
@@ -72,16 +73,13 @@ def controls(task: plan.Task, out: Path) -> Iterator[Run]:
 
 
 def _train(
-    shared: Path, out: Path, task: plan.Task, runs: Callable[[plan.Task, Path], Iterator[Run]]
+    shared: Path, out: Path, task: plan.Task, runs: Callable[[plan.Task, Record], Iterator[Run]]
 ) -> None:
     write_folds(task, shared, out)
-    for one in runs(task, out):
-        train(one, out)
-
-
-def _each_task(shared: Path, out: Path, runs: Callable[[plan.Task, Path], Iterator[Run]]) -> None:
-    for task in plan.TASKS:
-        _train(shared, out, task, runs)
+    record = Record(out)
+    for one in runs(task, record):
+        if not record.has(one):
+            train(one, out)
 
 
 def _floors(shared: Path, out: Path) -> None:
@@ -108,14 +106,14 @@ def _costs(shared: Path, out: Path) -> None:
 
 def _write_once(table: str, out: Path, rows: Callable[[], Sequence[Mapping[str, object]]]) -> None:
     with mine(table, out) as free:
-        if free and not read_rows(table, out):
+        if free and not read_rows(table) and not read_rows(table, out):
             write_rows(table, rows(), out)
 
 
 PARTS: Parts = {
     **{task.name: partial(_train, task=task, runs=first_seed) for task in plan.TASKS},
-    "seeds": partial(_each_task, runs=more_seeds),
-    "controls": partial(_each_task, runs=controls),
+    **{f"seeds_{task.name}": partial(_train, task=task, runs=more_seeds) for task in plan.TASKS},
+    **{f"controls_{task.name}": partial(_train, task=task, runs=controls) for task in plan.TASKS},
     "floors": _floors,
     "readouts": _readouts,
     "costs": _costs,

@@ -124,6 +124,12 @@ def controls(task: Task, name: str) -> dict[str, Contender]:
     return {control.name: control for control in found}
 
 
+def with_controls(task: Task) -> dict[str, Contender]:
+    """Return the contenders of a task and the controls of each, by name."""
+    found = contenders(task)
+    return found | {key: control for name in found for key, control in controls(task, name).items()}
+
+
 def in_words(name: str) -> str:
     """Say what a contender is.
 

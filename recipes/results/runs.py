@@ -35,6 +35,15 @@ class Run(NamedTuple):
         """Return where it is kept."""
         return out / self.task.name / self.contender.name / f"seed{self.seed}" / f"fold{self.fold}"
 
+    def labelled(self) -> dict[str, Any]:
+        """Return what tells it from every other."""
+        return {
+            "task": self.task.name,
+            "contender": self.contender.name,
+            "seed": self.seed,
+            "fold": self.fold,
+        }
+
     def is_done(self, out: Path) -> bool:
         """Whether its scores are there."""
         return (self.folder(out) / ABOUT).is_file()
@@ -83,10 +92,7 @@ def _about(run: Run, folder: Path, cpu_seconds: int | None) -> dict[str, Any]:
     environment = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
     best = max(rows, key=lambda row: (row["val_auroc"], -row["val_loss"]))
     return {
-        "task": run.task.name,
-        "contender": run.contender.name,
-        "seed": run.seed,
-        "fold": run.fold,
+        **run.labelled(),
         "epochs": run.contender.recipe.epochs,
         "training_frames": json.loads((folder / DATA).read_text(encoding="utf-8"))["splits"]["train"],
         "val_auroc": round(best["val_auroc"], 4),

@@ -19,7 +19,7 @@ from lag_zoo.files import csv_writer, write_whole
 
 FOLDER = Path(__file__).with_name("tables")
 RUNS, COSTS, READOUTS = "runs", "costs", "readouts_{}"
-_FRAME = ("image", "group", "fold", "target")
+FRAME = ("image", "group", "fold", "target")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def table_of(rows: Sequence[Mapping[str, str]]) -> Table | None:
     """Make a table of rows as they are read; `None`: of none."""
     if not rows:
         return None
-    networks = dict.fromkeys(column for row in rows for column in row if column not in _FRAME)
+    networks = dict.fromkeys(column for row in rows for column in row if column not in FRAME)
     return Table(
         images=np.array([row["image"] for row in rows]),
         groups=np.array([row["group"] for row in rows]),

@@ -19,9 +19,9 @@ from lag_zoo.specs import LAGConfig
 from recipes.locks import mine
 from recipes.results import areas, costs, plan, readouts, report
 from recipes.results.__main__ import finalists, first_seed, more_seeds
-from recipes.results.collect import collect, every_run
 from recipes.results.comparing import difference, measure, winners
 from recipes.results.data import folder_of, opened
+from recipes.results.record import Record, collect, every_run
 from recipes.results.runs import ABOUT, WITHOUT_CROPS, Run
 from recipes.results.tables import frame_rows, read_rows, read_table, write_rows
 
@@ -129,14 +129,49 @@ def test_two_processes_are_never_at_one_run(tmp_path: Path) -> None:
 
 
 def test_finalists_are_the_best_on_validation_once_all_are_there(tmp_path: Path) -> None:
-    runs = list(first_seed(TASK, tmp_path))
+    record = Record(tmp_path / "out", tmp_path / "tables")
+    runs = list(first_seed(TASK, record))
     order = {name: number for number, name in enumerate(plan.contenders(TASK))}
     for run in runs[:-1]:
-        leave(run, tmp_path, skill=0, validated=0.5 + 0.01 * order[run.contender.name])
-    assert finalists(TASK, tmp_path) == []
-    leave(runs[-1], tmp_path, skill=0, validated=0.9)
-    assert finalists(TASK, tmp_path) == ["topk_crops224", "topk448"]
-    assert len(list(more_seeds(TASK, tmp_path))) == 2 * plan.FOLDS * 4
+        leave(run, record.out, skill=0, validated=0.5 + 0.01 * order[run.contender.name])
+    assert finalists(TASK, record) == []
+    leave(runs[-1], record.out, skill=0, validated=0.9)
+    assert finalists(TASK, record) == ["topk_crops224", "topk448"]
+    assert len(list(more_seeds(TASK, record))) == 2 * plan.FOLDS * 4
+
+
+def test_what_the_tables_have_is_not_run_again_and_stays(tmp_path: Path) -> None:
+    folder, plain = tmp_path / "tables", plan.contenders(TASK)["plain224"]
+    first, second = Run(TASK, plain, 0, 1), Run(TASK, plain, 1, 1)
+    for run, out in ((first, tmp_path / "one"), (second, tmp_path / "another")):
+        leave(run, out, skill=1)
+        collect(out, folder)
+    record = Record(tmp_path / "new", folder)
+    assert record.has(first)
+    assert record.has(second)
+    assert float(record.about(second)["val_auroc"]) == 0.8
+    assert not record.has(Run(TASK, plain, 0, 2))
+    table = read_table(TASK.name, folder)
+    assert table is not None
+    assert list(table.logits) == ["plain224/0", "plain224/1"]
+    for number, run in enumerate((first, second)):
+        scores = drawn(run, skill=1)
+        assert sorted(table.logits[f"plain224/{number}"]) == pytest.approx(
+            sorted(scores.logits[:, 1] - scores.logits[:, 0]), abs=1e-4
+        )
+
+
+def test_folds_that_were_dealt_anew_do_not_join_the_table(tmp_path: Path) -> None:
+    run = Run(TASK, plan.contenders(TASK)["plain224"], 0, 1)
+    leave(run, tmp_path / "one", skill=1)
+    collect(tmp_path / "one", tmp_path / "tables")
+    rows = read_rows(TASK.name, tmp_path / "tables")
+    rows[0]["group"] = "another"
+    write_rows(TASK.name, rows, tmp_path / "tables")
+    before = (tmp_path / "tables" / f"{TASK.name}.csv").read_bytes()
+    with pytest.raises(DataError, match="dealt anew"):
+        collect(tmp_path / "one", tmp_path / "tables")
+    assert (tmp_path / "tables" / f"{TASK.name}.csv").read_bytes() == before
 
 
 # -- AUROC within folds ----------------------------------------------------------------------------------------------
