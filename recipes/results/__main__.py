@@ -43,11 +43,12 @@ def first_seed(task: plan.Task, record: Record) -> Iterator[Run]:
 
 
 def more_seeds(task: plan.Task, record: Record) -> Iterator[Run]:
-    """The other seeds of the plain backbones and the finalists."""
+    """The other seeds of the plain backbones and the finalists; the large one, which costs most, last."""
     contenders = plan.contenders(task)
-    for seed in range(1, plan.SEEDS):
-        for fold in range(1, plan.FOLDS + 1):
-            for name in (*plan.plain(task), *finalists(task, record)):
+    small, large = plan.plain(task)
+    for name in (small, *finalists(task, record), large):
+        for seed in range(1, plan.SEEDS):
+            for fold in range(1, plan.FOLDS + 1):
                 yield Run(task, contenders[name], seed, fold)
 
 
