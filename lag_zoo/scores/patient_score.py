@@ -45,7 +45,7 @@ class PatientScore:
 
     @property
     def at_risk(self) -> bool | None:
-        """Whether the patient is at risk by the publication's cut-off; None where what is missing decides.
+        """True where the patient is at risk by the publication's cut-off; None where what is missing decides.
 
         Raises:
             InvalidConfigError: the score has no cut-off (Kimura-Takemoto).

@@ -12,7 +12,7 @@ from lag_zoo.errors import InvalidConfigError, did_you_mean
 from lag_zoo.scores.definition import Definition, Seen
 
 SUM_TOLERANCE = 0.005
-"""How far from 1 probabilities may add up: those of four grades, written with three decimals, are off by 0.002."""
+"""Distance from 1 at which probabilities may add up: four that are written with three decimals are off by 0.002."""
 
 
 def grades_of(definition: Definition, sites: Mapping[str, Any]) -> Seen:
