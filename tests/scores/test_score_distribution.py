@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -258,6 +259,11 @@ class TestJoint:
         assert together.mean.value == apart.mean.value == 5
         assert together.interval() == (0, 10)
         assert together.probabilities != apart.probabilities
+
+    def test_keys_of_the_same_grades_add_up(self) -> None:
+        """Tensors are equal and yet other keys."""
+        one, same = (torch.tensor(3), 3), (torch.tensor(3), 3)
+        assert scores.joint_distribution("olga", {one: 0.5, same: 0.25, (0, 0): 0.25}).p_at_risk.value == 0.75
 
     def test_sites_that_were_not_seen(self) -> None:
         found = scores.joint_distribution("olgim", {(3, None, 0): 0.5, (0, None, 0): 0.5})
