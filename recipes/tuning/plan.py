@@ -20,6 +20,7 @@ CANDIDATES: Mapping[str, Mapping[str, Any]] = {
     "no layer decay": {"layer_decay": None},
     "no layer decay, half the rate": {"layer_decay": None, "learning_rate": 2.5e-4},
     "no layer decay, twice the rate": {"layer_decay": None, "learning_rate": 1e-3},
+    "no layer decay, four times the rate": {"layer_decay": None, "learning_rate": 2e-3},
     "twice the rate": {"learning_rate": 1e-3},
     "twice the epochs": {"epochs": 2},
 }
