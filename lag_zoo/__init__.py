@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "About": "about",
     "CropEnsemble": "nn",
+    "ExamPrediction": "predict",
     "FieldOfView": "views",
     "LAG": "nn",
     "LAGConfig": "specs",
@@ -46,6 +47,7 @@ __all__ = [
     "About",
     "CropEnsemble",
     "DatasetRef",
+    "ExamPrediction",
     "FieldOfView",
     "LAGConfig",
     "LagZooError",
@@ -81,7 +83,7 @@ if typing.TYPE_CHECKING:
     from lag_zoo.factory import create_model, create_transform, register_with_timm
     from lag_zoo.memory import keep_freed_memory
     from lag_zoo.nn import LAG, CropEnsemble
-    from lag_zoo.predict import Prediction, Predictor, evidence
+    from lag_zoo.predict import ExamPrediction, Prediction, Predictor, evidence
     from lag_zoo.publishing import push_to_hub, save_pretrained, verify
     from lag_zoo.registry import list_models, model_info, register
     from lag_zoo.specs import DatasetRef, LAGConfig, Measurement, ModelSpec, WeightSpec

@@ -117,7 +117,9 @@ class ExamHead(nn.Module):
             raise InvalidImageError(f"examination {int((~found.any(1)).nonzero()[0])} has no frames")
         if sites is not None:
             if not self.num_sites:
-                raise InvalidImageError("the head knows no sites: leave sites out, or build it with num_sites")
+                raise InvalidImageError(
+                    "the head knows no sites: leave sites out, or build it with num_sites"
+                )
             if bool((sites >= self.num_sites).any()):
                 raise InvalidImageError(
                     f"site {int(sites.max())} of {self.num_sites}: sites are numbered from 0, and -1 is none"

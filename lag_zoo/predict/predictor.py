@@ -18,11 +18,13 @@ from lag_zoo.data.encoded import Encoded, Held, held
 from lag_zoo.data.images import describe_left_out, find_images, read_image
 from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImageError
 from lag_zoo.factory import create_model
+from lag_zoo.metrics.pooling import Pooling
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import AUTO
 from lag_zoo.predict.doubts import feature_doubts, require_fitting
 from lag_zoo.predict.engine import Engine, NetworkOutput, Precision
 from lag_zoo.predict.evidence_maps import log_odds
+from lag_zoo.predict.exam import ExamPrediction, ExamRule, FrameAnswer
 from lag_zoo.predict.labels import labels_of, labels_with_evidence
 from lag_zoo.predict.prediction import EvidenceMap, Failure, Prediction
 from lag_zoo.predict.prefetch import prefetch
@@ -175,6 +177,47 @@ class Predictor:
                 f"{self.name} has no crops, so every look is the same: leave tta={tta} out"
             )
         return self._iterate(_each(inputs, left_out), tta)
+
+    def exam_rule(self, pooling: Pooling = "maximum") -> ExamRule:
+        """Return the rule by which this predictor's answers for frames become one for an examination."""
+        return ExamRule(self.name, self.label_names, self._rules, self.operating_points, pooling)
+
+    def exam(
+        self,
+        frames: Input | Iterable[Input],
+        *,
+        sites: Sequence[str] | None = None,
+        pooling: Pooling = "maximum",
+        expected_sites: Iterable[str] = (),
+        tta: int = 0,
+    ) -> ExamPrediction:
+        """One answer for all frames of an examination, or of a patient; frames that cannot be read are listed in it.
+
+        Args:
+            frames: as `__call__` takes images; their order says nothing.
+            sites: of each frame the site, such as `"antrum"`; "" where nobody named it.
+            pooling: `maximum`, `mean`, `top3` (or another number) or `noisy-or`; see `lag_zoo.metrics.pooling`.
+            expected_sites: sites that the examination should have frames of; those without are said.
+            tta: as in `__call__`.
+
+        Raises:
+            InvalidConfigError: a pooling that there is not, or another number of sites than of frames.
+            UnreadableImageError: no frame, or none that could be read.
+
+        >>> from lag_zoo.data.phantom import draw_frame
+        >>> predictor = Predictor(LAG("mobilenetv3_small_050", label_names=["mucosa", "polyp"]))
+        >>> found = predictor.exam([draw_frame((96, 120), seed=n) for n in (0, 1)], sites=["antrum", "corpus"])
+        >>> found.frames, found.sites
+        (2, {'antrum': 1, 'corpus': 1})
+        """
+        rule = self.exam_rule(pooling)
+        answers = list(self.iter(frames, tta))
+        named = [""] * len(answers) if sites is None else list(sites)
+        if len(named) != len(answers):
+            raise InvalidConfigError(
+                f"{len(named)} sites for {len(answers)} frames: one for each is expected"
+            )
+        return rule(list(map(FrameAnswer.of, answers, named)), sites=expected_sites)
 
     def images_a_batch(self, tta: int = 0) -> int:
         """Number of images that pass the network together."""

@@ -1,4 +1,4 @@
-"""The examination's head: a set of frames of any size, weighed as torchmil weighs it, with sites that may be missing."""
+"""The examination's head: a set of frames of any size, weighed as torchmil weighs it; sites may be missing."""
 
 import pytest
 import torch
