@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torchmil.models import ABMIL
 
 from lag_zoo.errors import InvalidConfigError, InvalidImageError
-from lag_zoo.nn.exam import NO_SITE, ExamHead
+from lag_zoo.nn.exam_head import NO_SITE, ExamHead
 
 SITES = 3
 
