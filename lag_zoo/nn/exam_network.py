@@ -85,9 +85,14 @@ def frame_features(model: LAG, frames: Frames | Views) -> Tensor:
     With top-k pooling there is an input for each position of the map: of each feature the highest is taken, for what
     is to be found is at few of them.
     """
-    hidden = model.hidden(model.fused(frames).features)
-    logits = model.pooled(model.scored(hidden)) if model.num_classes else hidden.new_zeros(len(hidden), 0)
-    return torch.cat([hidden if hidden.ndim == 2 else hidden.amax(1), logits], dim=1)
+    return features_of(model, model.hidden(model.fused(frames).features))[1]
+
+
+def features_of(model: LAG, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the logits (N, C) of the classifier's input, and `frame_features`, of one pass through the network."""
+    logits = model.pooled(model.scored(hidden))
+    whole = hidden if hidden.ndim == 2 else hidden.amax(1)
+    return logits, torch.cat([whole, logits], dim=1) if model.num_classes else whole
 
 
 def site_numbers(sites: Sequence[str], config: ExamConfig) -> Tensor:

@@ -5,6 +5,7 @@ called at the same operating points, so that an evaluation at the level of patie
 examination with more frames has a higher maximum, whatever they show: compare like with like.
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,20 +28,26 @@ _LEVEL = 0.95
 
 
 class FrameAnswer(NamedTuple):
-    """What an examination takes from a frame: its path, its site, its probabilities or the error, and its doubts."""
+    """What an examination takes from a frame.
+
+    Its path and site; its probabilities, or the error; its doubts; and what a trained head reads of it.
+    """
 
     path: Path | None
     site: str
     probabilities: Mapping[str, float] | None
     warnings: tuple[str, ...] = ()
     error: str = ""
+    features: tuple[float, ...] | None = None
 
     @classmethod
-    def of(cls, answer: Prediction | Failure, site: str = "") -> "FrameAnswer":
+    def of(
+        cls, answer: Prediction | Failure, site: str = "", features: tuple[float, ...] | None = None
+    ) -> "FrameAnswer":
         """Take it from an answer of the Predictor."""
         if isinstance(answer, Failure):
             return cls(answer.path, site, None, error=str(answer.error))
-        return cls(answer.path, site, answer.probabilities, answer.warnings)
+        return cls(answer.path, site, answer.probabilities, answer.warnings, features=features)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,19 +104,49 @@ class ExamPrediction:
         }
 
 
-class ExamRule(NamedTuple):
-    """How frames become one answer: the pooling, and what the model's labels mean.
+class Answered(NamedTuple):
+    """An answer for an examination, and the frames behind it: probabilities (C,), their limits (C,), the call, and the
+    places of the frames that decided, among those that could be read."""
 
-    `positive`: of two exclusive labels the number of the one that an examination has if any frame has it.
+    probabilities: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    call: np.ndarray | np.generic
+    deciding: Sequence[int]
+
+
+class ExamRule(ABC):
+    """How the answers for frames become one for their examination.
+
+    Args:
+        model: the model's name; `pooling`: what the rule is called; `label_names`: of its answers.
+        task: their meaning.
+        operating_points: by which labels are called.
+        draws: resamples of the frames for the limits of an answer.
     """
 
-    model: str
-    label_names: tuple[str, ...]
-    task: TaskRules
-    operating_points: Mapping[str, float]
-    pooling: Pooling = "maximum"
-    draws: int = DRAWS
-    seed: int = 0
+    def __init__(
+        self,
+        model: str,
+        pooling: Pooling,
+        label_names: tuple[str, ...],
+        task: TaskRules,
+        operating_points: Mapping[str, float],
+        *,
+        draws: int = DRAWS,
+    ) -> None:
+        if draws < 1:
+            raise InvalidConfigError(f"draws is at least 1; got {draws}")
+        self.model, self.pooling, self.label_names, self.task = model, pooling, label_names, task
+        self.operating_points, self.draws = operating_points, draws
+
+    @abstractmethod
+    def answer(self, frames: Sequence[FrameAnswer], drawn: np.ndarray) -> Answered:
+        """Answer for frames that could be read, at least one.
+
+        Args:
+            drawn: (k, n) places of frames, k resamples of them.
+        """
 
     @property
     def positive(self) -> int | None:
@@ -124,54 +161,65 @@ class ExamRule(NamedTuple):
             sites: those that the examination should have frames of.
 
         Raises:
-            InvalidConfigError: a pooling that there is not, or fewer than 1 draw.
             UnreadableImageError: no frame, or none that could be read.
         """
-        require_pooling(self.pooling)
-        if self.draws < 1:
-            raise InvalidConfigError(f"draws is at least 1; got {self.draws}")
         seen = [place for place, frame in enumerate(frames) if frame.probabilities is not None]
         unreadable = {str(frame.path): frame.error for frame in frames if frame.probabilities is None}
         if not seen:
             raise UnreadableImageError(_nothing_seen(unreadable))
-        chances = np.array([list((frames[place].probabilities or {}).values()) for place in seen])
-        pooled = self._pooled(chances[None])[0]
-        low, high = np.quantile(self._drawn(chances), [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2], axis=0)
-        call = self._call(pooled)
+        drawn = np.random.default_rng(0).integers(0, len(seen), (self.draws, len(seen)))
+        found = self.answer([frames[place] for place in seen], drawn)
         counted = Counter(frames[place].site for place in seen if frames[place].site)
         unseen = tuple(dict.fromkeys(site for site in sites if site not in counted))
         doubted = sum(bool(frames[place].warnings) for place in seen)
         return ExamPrediction(
             model=self.model,
             pooling=self.pooling,
-            probabilities=self._named(pooled),
-            low=self._named(low),
-            high=self._named(high),
-            label=self.task.as_called(call, self.label_names),
+            probabilities=self._named(found.probabilities),
+            low=self._named(found.low),
+            high=self._named(found.high),
+            label=self.task.as_called(found.call, self.label_names),
             frames=len(seen),
             unreadable=unreadable,
             sites=dict(counted.most_common()),
             unseen=unseen,
-            deciding=tuple(seen[place] for place in self._deciding(chances, call)),
+            deciding=tuple(seen[place] for place in found.deciding),
             doubted=doubted,
             warnings=_warnings(len(seen), doubted, len(unreadable), unseen),
         )
+
+    def called(self, probabilities: np.ndarray) -> np.ndarray | np.generic:
+        """Call labels for probabilities (C,) at the operating points."""
+        points = whole_thresholds(thresholds_of(self.operating_points, self.label_names), self.positive)
+        found: np.ndarray | np.generic = decide(probabilities[None], points, self.task.name)[0]
+        return found
+
+    def _named(self, values: np.ndarray) -> dict[str, float]:
+        return dict(zip(self.label_names, values.tolist(), strict=True))
+
+
+class PlainRule(ExamRule):
+    """Pools the probabilities of the frames, label by label; arguments as of `ExamRule`.
+
+    Raises:
+        InvalidConfigError: a pooling that there is not.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        require_pooling(self.pooling)
+
+    def answer(self, frames: Sequence[FrameAnswer], drawn: np.ndarray) -> Answered:
+        """Answer for frames that could be read."""
+        chances = np.array([list((frame.probabilities or {}).values()) for frame in frames])
+        pooled, call = self._pooled(chances[None])[0], self.called(self._pooled(chances[None])[0])
+        return Answered(pooled, *limits_of(self._pooled(chances[drawn])), call, self._deciding(chances, call))
 
     def _pooled(self, chances: np.ndarray) -> np.ndarray:
         """Probabilities (k, n, C) of k draws of n frames -> (k, C); of two exclusive labels, by the positive one."""
         found = pool_frames(chances, by=self.pooling)
         if self.positive is not None:
             found[:, 1 - self.positive] = 1 - found[:, self.positive]
-        return found
-
-    def _drawn(self, chances: np.ndarray) -> np.ndarray:
-        rng = np.random.default_rng(self.seed)
-        return self._pooled(chances[rng.integers(0, len(chances), (self.draws, len(chances)))])
-
-    def _call(self, pooled: np.ndarray) -> np.ndarray | np.generic:
-        points = thresholds_of(self.operating_points, self.label_names)
-        limits = whole_thresholds(points, self.positive)
-        found: np.ndarray | np.generic = decide(pooled[None], limits, self.task.name)[0]
         return found
 
     def _deciding(self, chances: np.ndarray, call: np.ndarray | np.generic) -> list[int]:
@@ -182,10 +230,18 @@ class ExamRule(NamedTuple):
         else:
             called = np.asarray(call, dtype=bool)
             spoken = chances[:, called if called.any() else slice(None)].max(axis=1)
-        return [int(place) for place in np.argsort(-spoken, kind="stable")[:_DECIDING]]
+        return highest(spoken)
 
-    def _named(self, values: np.ndarray) -> dict[str, float]:
-        return dict(zip(self.label_names, values.tolist(), strict=True))
+
+def limits_of(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the limits (C,) of the central 95% of draws (k, C)."""
+    low, high = np.quantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2], axis=0)
+    return low, high
+
+
+def highest(values: np.ndarray) -> list[int]:
+    """Return the places of the highest values, at most three, the highest first."""
+    return [int(place) for place in np.argsort(-values, kind="stable")[:_DECIDING]]
 
 
 def _nothing_seen(unreadable: Mapping[str, str]) -> str:

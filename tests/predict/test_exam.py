@@ -12,7 +12,7 @@ from lag_zoo.evaluate.contrasts import contrasts_of
 from lag_zoo.evaluate.operating_points import OperatingPoints
 from lag_zoo.evaluate.options import EvaluationOptions
 from lag_zoo.evaluate.scores import Calibration, Scores
-from lag_zoo.predict.exam import ExamRule, FrameAnswer
+from lag_zoo.predict.exam import FrameAnswer, PlainRule
 from lag_zoo.tasks import rules_of
 
 TWO, THREE = ("mucosa", "polyp"), ("normal", "GA", "IM")
@@ -25,9 +25,15 @@ def frames(chances: np.ndarray, labels: tuple[str, ...], *, sites: tuple[str, ..
     ]
 
 
-def rule(labels: tuple[str, ...] = TWO, **options: object) -> ExamRule:
-    task = rules_of(str(options.pop("task", "multiclass")))
-    return ExamRule("a model", labels, task, options.pop("points", {}), **{"draws": 50, **options})  # type: ignore[arg-type]
+def rule(
+    labels: tuple[str, ...] = TWO,
+    *,
+    pooling: str = "maximum",
+    task: str = "multiclass",
+    points: dict[str, float] | None = None,
+    draws: int = 50,
+) -> PlainRule:
+    return PlainRule("a model", pooling, labels, rules_of(task), points or {}, draws=draws)
 
 
 @settings(deadline=None, max_examples=40)

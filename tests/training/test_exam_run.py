@@ -78,6 +78,30 @@ def test_what_is_saved_answers_as_what_was_trained(manifest: Manifest, trained: 
     assert lag_zoo.verify(f"local-dir:{folder / 'best'}") < 1e-3
 
 
+def test_the_predictor_answers_by_the_head_as_the_scores_do(manifest: Manifest, trained: Trained) -> None:
+    folder, *_ = trained
+    network = create_exam_model(f"local-dir:{folder / 'best'}")
+    scores = score_exams(network, manifest, workers=0)
+    predictor = lag_zoo.Predictor(network, device="cpu", workers=0)
+    for place, name in enumerate(scores.frames.images):
+        frames = [frame for frame in manifest.frames if frame.patient == name]
+        found = predictor.exam(
+            [manifest.path(frame) for frame in frames],
+            sites=[frame.anatomy for frame in frames],
+            expected_sites=["antrum", "cardia"],
+        )
+        assert found.pooling == "head"
+        assert list(found.probabilities) == list(LABELS)
+        assert found.probabilities["polyps"] == pytest.approx(scores.probabilities[place, 1], abs=1e-4)
+        assert found.low["polyps"] <= found.probabilities["polyps"] + 1e-6
+        assert "cardia" in found.unseen
+        assert len(found.deciding) == min(3, len(frames))
+    plain = predictor.exam([manifest.path(manifest.frames[0])], pooling="maximum")
+    assert list(plain.probabilities) == ["mucosa", "polyp"], "by the frame network inside"
+    with pytest.raises(InvalidConfigError, match="has no head for examinations"):
+        lag_zoo.Predictor(network.frame).exam([], pooling="head")
+
+
 def test_the_number_of_frames_stands_beside_the_head(
     trained: Trained,
 ) -> None:
