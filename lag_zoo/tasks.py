@@ -76,6 +76,14 @@ class TaskRules(ABC):
         return None
 
     @abstractmethod
+    def of_whole(self, targets: np.ndarray, label_names: Sequence[str]) -> np.ndarray:
+        """Return the target of an examination whose frames have these targets: it has a label if any of them has it.
+
+        Raises:
+            InvalidConfigError: labels of which that cannot be said.
+        """
+
+    @abstractmethod
     def of_manifest(self, labels: np.ndarray) -> np.ndarray:
         """Return the targets of a manifest's labels, (n, 1) or (n, C)."""
 
@@ -159,6 +167,18 @@ class Multiclass(TaskRules):
         # Tables name labels in alphabetical order: normal is never what two labels are about.
         return int(label_names[1].lower() != NORMAL) if len(label_names) == 2 else None
 
+    def of_whole(self, targets: np.ndarray, label_names: Sequence[str]) -> np.ndarray:
+        positive = self.positive(label_names)
+        if positive is None:
+            raise InvalidConfigError(
+                f"{len(label_names)} labels that exclude each other ({', '.join(label_names)}): an examination with "
+                "frames of several has no single one"
+            )
+        known = targets[targets != UNKNOWN]
+        if (known == positive).any():
+            return np.asarray(positive)
+        return np.asarray(1 - positive if len(known) == len(targets) else UNKNOWN)
+
     def of_manifest(self, labels: np.ndarray) -> np.ndarray:
         return np.asarray(labels[:, 0])
 
@@ -218,6 +238,10 @@ class Multilabel(TaskRules):
 
     def contrasts(self, count: int) -> list[tuple[int, int | None]]:
         return [(number, None) for number in range(count)]
+
+    def of_whole(self, targets: np.ndarray, label_names: Sequence[str]) -> np.ndarray:
+        none = np.where((targets == 0).all(axis=0), 0, UNKNOWN)
+        return np.asarray(np.where((targets == 1).any(axis=0), 1, none))
 
     def of_manifest(self, labels: np.ndarray) -> np.ndarray:
         return labels

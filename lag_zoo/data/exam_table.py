@@ -46,14 +46,18 @@ class ExamTable:
         return [place for place, own in enumerate(self.splits) if split in (None, own)]
 
 
-def exams_of(manifest: Manifest, level: ExamLevel) -> ExamTable:
+def exams_of(manifest: Manifest, level: ExamLevel, *, any_frame: bool = False) -> ExamTable:
     """Return the examinations, or patients, of a manifest; frames that are excluded are in none.
 
     Each has the label of its frames, which all have to have the same: what is said of an examination stands in each of
     its rows.
 
+    Args:
+        any_frame: labels are those of single frames, and an examination has a label if any of its frames has it.
+
     Raises:
         DataError: the manifest has no such column, or one examination stands under two labels or in two splits.
+        InvalidConfigError: `any_frame`, and more than two labels that exclude each other.
     """
     places = [place for place, frame in enumerate(manifest.frames) if not frame.excluded]
     names = [getattr(manifest.frames[place], level) for place in places]
@@ -65,9 +69,14 @@ def exams_of(manifest: Manifest, level: ExamLevel) -> ExamTable:
     found: dict[str, list[int]] = {}
     for place, name in zip(places, names, strict=True):
         found.setdefault(name, []).append(place)
-    _require_one(manifest, found, level)
+    _require_one(manifest, found, level, ("split",) if any_frame else ("labels", "split"))
     first = [manifest.frames[own[0]] for own in found.values()]
-    labels = np.array([frame.labels for frame in first], dtype=np.int64)
+    rules = rules_of(manifest.task)
+    targets = rules.of_manifest(np.array([frame.labels for frame in manifest.frames], dtype=np.int64))
+    each = [
+        rules.of_whole(targets[own], manifest.label_names) if any_frame else targets[own[0]]
+        for own in found.values()
+    ]
     by_patient = any(frame.patient for frame in first)
     return ExamTable(
         level=level,
@@ -75,14 +84,17 @@ def exams_of(manifest: Manifest, level: ExamLevel) -> ExamTable:
         groups=np.array([frame.patient if by_patient else frame.exam for frame in first]),
         splits=tuple(frame.split for frame in first),
         frames=tuple(map(tuple, found.values())),
-        targets=rules_of(manifest.task).of_manifest(labels),
+        targets=np.array(each, dtype=np.int64),
         grouping="patient" if by_patient else "exam",
     )
 
 
-def _require_one(manifest: Manifest, found: dict[str, list[int]], level: ExamLevel) -> None:
+def _require_one(
+    manifest: Manifest, found: dict[str, list[int]], level: ExamLevel, columns: Sequence[str]
+) -> None:
     """Refuse examinations whose frames say different things of them."""
-    for column, what in (("labels", "more than one label"), ("split", "more than one split")):
+    for column in columns:
+        what = f"more than one {column.removesuffix('s')}"
         several = {
             name: sorted({getattr(manifest.frames[place], column) for place in own})
             for name, own in found.items()
@@ -95,8 +107,8 @@ def _require_one(manifest: Manifest, found: dict[str, list[int]], level: ExamLev
             )
             raise DataError(
                 f"{manifest.source}: {len(several)} of {len(found)} {_WORDS[level]}s have {what} ({first}). Each row "
-                f"of an {_WORDS[level]} says the same of it: what is known of frames one by one is for a frame "
-                "network (lag-zoo train finetune)"
+                f"of one says the same of it. Where labels are of single frames, and one with it is enough, say "
+                "--any-frame (any_frame=True)"
             )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lag_zoo.data.exam_table import ExamTable, exams_of
+from lag_zoo.data.exam_table import ExamLevel, ExamTable, exams_of
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import DataError, StateError
 from lag_zoo.evaluate.scores import Calibration, Flow, FrameTable, Scores
@@ -137,6 +137,7 @@ def score_exams(
     manifest: Manifest,
     *,
     split: str | None = "test",
+    any_frame: bool = False,
     batch_size: int = 32,
     workers: int = 2,
     cache: Path | None = None,
@@ -148,6 +149,7 @@ def score_exams(
     Args:
         network: its `exam_spec` says which of both it answers for.
         split: `None`: all.
+        any_frame: as in `exams_of`.
         cache: as in `exam_features`.
 
     Raises:
@@ -158,7 +160,8 @@ def score_exams(
     manifest = manifest.with_label_names(network.config.label_names)
     if split is not None:
         manifest = manifest.with_frames(frame for frame in manifest.frames if frame.split == split)
-    exams = exams_of(manifest, "exam" if spec is None or spec.level == "exam" else "patient")
+    level: ExamLevel = "patient" if spec is not None and spec.level == "patient" else "exam"
+    exams = exams_of(manifest, level, any_frame=any_frame)
     features = exam_features(
         network.frame,
         manifest,

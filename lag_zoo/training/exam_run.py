@@ -57,6 +57,7 @@ def train_exam(
     *,
     recipe: ExamRecipe | None = None,
     level: ExamLevel = "exam",
+    any_frame: bool = False,
     device: torch.device | str = "auto",
     cache: str | os.PathLike[str] | None = None,
     skip_unreadable: bool = False,
@@ -74,7 +75,7 @@ def train_exam(
         manifest: each frame has the label of its examination, see `lag_zoo.data.exam_table.exams_of`; its anatomy is
             taken as its site.
         output: the run's folder, which may not be there.
-        level: what is answered for: examinations, or patients.
+        level: what is answered for: examinations, or patients; `any_frame` as in `exams_of`.
         device, cache, skip_unreadable: as in `lag_zoo.finetune`.
         workers: processes that read frames.
 
@@ -90,7 +91,7 @@ def train_exam(
     recipe = recipe or ExamRecipe()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidConfigError(f"{folder} is there already: name a new folder")
-    exams = exams_of(manifest, level)
+    exams = exams_of(manifest, level, any_frame=any_frame)
     for split in ("train", "val"):
         if not exams.of_split(split):
             raise DataError(
@@ -158,7 +159,7 @@ def _trained(
     targets = torch.from_numpy(exams.targets)
     weights = label_weights(targets[train], labels=len(config.label_names), task=config.task)
     rng = np.random.default_rng(recipe.seed)
-    lowest, kept = float("inf"), copy.deepcopy(head.state_dict())
+    lowest, best, kept = float("inf"), 0, copy.deepcopy(head.state_dict())
     with listener.task("training", recipe.epochs) as advance:
         for epoch in range(1, recipe.epochs + 1):
             head.train()
@@ -176,10 +177,10 @@ def _trained(
                 optimizer.step()
                 schedule.step()
             found = _val_loss(head, features, exams, config)
-            listener.epoch({"epoch": epoch, "val_loss": found})
             if found < lowest:
-                lowest, kept = found, copy.deepcopy(head.state_dict())
+                lowest, best, kept = found, epoch, copy.deepcopy(head.state_dict())
             advance(1)
+    listener.say(f"epoch {best} of {recipe.epochs} is kept: validation loss {lowest:.3f}")
     head.load_state_dict(kept)
     trained: ExamHead = accelerator.unwrap_model(head).eval()
     return trained
