@@ -42,6 +42,8 @@ _HOMES = {
     "verify": "publishing",
 }
 
+_ROOMS = ["scores"]
+
 __all__ = [
     "LAG",
     "About",
@@ -72,10 +74,12 @@ __all__ = [
     "register_with_timm",
     "reported_results",
     "save_pretrained",
+    "scores",
     "verify",
 ]
 
 if typing.TYPE_CHECKING:
+    from lag_zoo import scores
     from lag_zoo.about import About
     from lag_zoo.catalogue.reported import reported_results
     from lag_zoo.errors import LagZooError
@@ -92,6 +96,8 @@ if typing.TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> object:
+    if name in _ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,6 +26,7 @@ from lag_zoo.evaluate import (
 from lag_zoo.evaluate.report import evaluate
 from lag_zoo.metrics.intervals import Difference
 from lag_zoo.predict import Failure, Prediction
+from lag_zoo.scores import PatientScore, Range, ScoreDistribution
 from lag_zoo.training import Recipe, Stage, load_recipe
 from lag_zoo.weights.report import LoadReport
 from tests.networks import small
@@ -103,6 +104,9 @@ MADE: dict[type, Callable[[], Any]] = {
     Report: report,
     LabelResult: lambda: report().rows[0],
     Scores: scores,
+    PatientScore: lambda: lag_zoo.scores.kimura_takemoto({"antrum": 1}),
+    Range: lambda: lag_zoo.scores.olga_distribution(1, None).p_at_risk,
+    ScoreDistribution: lambda: lag_zoo.scores.eggim_distribution({"incisura": (0.1, 0.2, 0.7)}),
     Stage: lambda: Stage(epochs=3),
     type(lag_zoo.reported_results()): lag_zoo.reported_results,
 }  # fmt: skip

@@ -4,6 +4,7 @@ Blocks marked ```py are shown only: they need files that a test does not have.
 """
 
 import csv
+import doctest
 import re
 from pathlib import Path
 
@@ -93,6 +94,15 @@ def test_the_guide_to_any_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "report", "timm-report", "compared", "raters",
     }  # fmt: skip
     assert any("Fleiss' kappa" in text for text in said.values())
+
+
+def test_the_guide_to_patient_scores() -> None:
+    """Its examples print what the page says that they print."""
+    page = ROOT / "docs/guides/patient-scores.md"
+    blocks = re.findall(r"^```pycon\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    test = doctest.DocTestParser().get_doctest("".join(blocks), {}, page.name, str(page), 0)
+    assert doctest.DocTestRunner().run(test) == (0, len(test.examples))
+    assert len(test.examples) > 20
 
 
 def _write_tables(folder: Path) -> None:

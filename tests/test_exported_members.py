@@ -38,7 +38,9 @@ def test_all_is_the_public_namespace() -> None:
         getattr(lag_zoo, name)
     public = {name for name in vars(lag_zoo) if not name.startswith("_")}
     modules = {name for name in public if inspect.ismodule(getattr(lag_zoo, name))}
-    assert public - modules == set(lag_zoo.__all__)
+    offered = {"scores"}  # the one room that loads as an attribute
+    assert offered <= modules
+    assert public - (modules - offered) == set(lag_zoo.__all__)
 
 
 def test_the_package_offers_what_the_documentation_uses() -> None:

@@ -15,6 +15,7 @@ import pytest
         "import lag_zoo; assert lag_zoo.list_models(pretrained=True)",
         "import lag_zoo; lag_zoo.model_info('lag_resnet50_lci').label_names",
         "import lag_zoo; lag_zoo.reported_results()",
+        "import lag_zoo; lag_zoo.scores.eggim_distribution({'incisura': (0.2, 0.3, 0.5)})",
         "import lag_zoo.cli",
     ],
 )

@@ -19,6 +19,7 @@ CANDIDATES: Mapping[str, Mapping[str, Any]] = {
     "as it was": {},
     "no layer decay": {"layer_decay": None},
     "no layer decay, half the rate": {"layer_decay": None, "learning_rate": 2.5e-4},
+    "no layer decay, twice the rate": {"layer_decay": None, "learning_rate": 1e-3},
     "twice the rate": {"learning_rate": 1e-3},
     "twice the epochs": {"epochs": 2},
 }
