@@ -25,6 +25,7 @@ _HOMES = {
     "ViewSampler": "views",
     "Views": "views",
     "WeightSpec": "specs",
+    "create_exam_model": "factory",
     "create_model": "factory",
     "create_transform": "factory",
     "evaluate_predictions": "evaluate",
@@ -60,6 +61,7 @@ __all__ = [
     "ViewSampler",
     "Views",
     "WeightSpec",
+    "create_exam_model",
     "create_model",
     "create_transform",
     "evaluate_predictions",
@@ -84,7 +86,7 @@ if typing.TYPE_CHECKING:
     from lag_zoo.catalogue.reported import reported_results
     from lag_zoo.errors import LagZooError
     from lag_zoo.evaluate import evaluate_predictions
-    from lag_zoo.factory import create_model, create_transform, register_with_timm
+    from lag_zoo.factory import create_exam_model, create_model, create_transform, register_with_timm
     from lag_zoo.memory import keep_freed_memory
     from lag_zoo.nn import LAG, CropEnsemble
     from lag_zoo.predict import ExamPrediction, Prediction, Predictor, evidence

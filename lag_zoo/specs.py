@@ -347,6 +347,7 @@ class ExamConfig(Spec):
         label_names: of the examination, one an output.
         task: as in `LAGConfig`.
         in_features: numbers that the frame network gives for a frame.
+        log_odds: how many of these, the last ones, are log-odds of the frame network's labels.
         sites: names of the sites that frames may be of, such as antrum and corpus; empty: the head is not told.
         width: features of a frame that are weighed and summed.
         attention_width: of the layer behind the weights.
@@ -357,6 +358,7 @@ class ExamConfig(Spec):
     label_names: tuple[str, ...]
     task: Task = "multiclass"
     in_features: Annotated[int, Between(1, 1_000_000)]
+    log_odds: Annotated[int, Between(0, 100_000)] = 0
     sites: tuple[str, ...] = ()
     width: Annotated[int, Between(1, 65536)] = 128
     attention_width: Annotated[int, Between(1, 65536)] = 64

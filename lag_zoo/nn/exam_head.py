@@ -1,7 +1,8 @@
 """Many frames, one answer: the head that reads an examination.
 
-Frames of an examination are a set: any number of them, in any order, and most show nothing. Gated attention weighs
-them and sums their features; the logits are read from the sum. Where frames are known to be of a site, such as the
+Frames of an examination are a set: any number of them, in any order, and most show nothing. The head starts from what
+plain rules know, the highest and the mean log-odds of the frame network's labels. To that it adds what gated attention
+finds, which weighs the frames and sums their features. Where frames are known to be of a site, such as the
 antrum, the head is told so, and in training it is at times shown an examination without one of its sites, for in
 practice sites are missing.
 
@@ -14,6 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from lag_zoo.errors import InvalidConfigError, InvalidImageError
+
+_SUMMARIES = 3
+_HIGHEST = 3
+_CERTAIN = 10.0  # log-odds beyond which a frame is not believed
 
 NO_SITE = -1
 """The site of a frame that nobody named."""
@@ -32,6 +37,8 @@ class ExamHead(nn.Module):
     Args:
         in_features: of a frame.
         num_classes: logits of an examination.
+        log_odds: how many of the features, the last ones, are log-odds of the frame network's labels; 0: none, and
+            there is attention alone.
         width: features of a frame that are weighed and summed.
         attention_width: of the layer behind the weights.
         num_sites: sites that frames may be of; 0: the head knows none.
@@ -51,17 +58,20 @@ class ExamHead(nn.Module):
         in_features: int,
         num_classes: int,
         *,
+        log_odds: int = 0,
         width: int = 128,
         attention_width: int = 64,
         num_sites: int = 0,
         site_dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        if min(in_features, num_classes, width, attention_width) < 1 or num_sites < 0:
+        if min(in_features, num_classes, width, attention_width) < 1 or min(num_sites, log_odds) < 0:
             raise InvalidConfigError(
-                f"in_features, num_classes, width and attention_width are at least 1 and num_sites is at least 0; got "
-                f"{in_features}, {num_classes}, {width}, {attention_width} and {num_sites}"
+                "in_features, num_classes, width and attention_width are at least 1, num_sites and log_odds at least "
+                f"0; got {in_features}, {num_classes}, {width}, {attention_width}, {num_sites} and {log_odds}"
             )
+        if log_odds > in_features:
+            raise InvalidConfigError(f"{log_odds} of {in_features} features cannot be log-odds")
         if not 0 <= site_dropout < 1:
             raise InvalidConfigError(f"site_dropout is a probability below 1; got {site_dropout!r}")
         self.in_features, self.num_classes, self.num_sites = in_features, num_classes, num_sites
@@ -73,6 +83,9 @@ class ExamHead(nn.Module):
         self.gate = nn.Linear(width, attention_width)
         self.score = nn.Linear(attention_width, 1, bias=False)
         self.classifier = nn.Linear(width, num_classes)
+        self.plain = nn.Linear(_SUMMARIES * log_odds, num_classes) if log_odds else None
+        if self.plain is not None:
+            nn.init.zeros_(self.classifier.weight)  # so that it begins with the plain rules
         if self.site is not None:
             nn.init.zeros_(self.site.weight)  # a site says nothing until that is learnt
 
@@ -100,7 +113,11 @@ class ExamHead(nn.Module):
             projected = projected + self.site(torch.where(numbers < 0, self.num_sites, numbers))
         scores = self.score(self.value(projected).tanh() * self.gate(projected).sigmoid())[..., 0]
         weights = scores.masked_fill(~present, float("-inf")).softmax(1)
-        return ExamOutput(self.classifier((weights[..., None] * projected).sum(1)), weights)
+        logits = self.classifier((weights[..., None] * projected).sum(1))
+        if self.plain is not None:
+            known = features[..., -self.plain.in_features // _SUMMARIES :]
+            logits = logits + self.plain(_summaries(known, present))
+        return ExamOutput(logits, weights)
 
     def _held(self, features: Tensor, present: Tensor | None, sites: Tensor | None) -> Tensor:
         if features.ndim != 3 or features.shape[2] != self.in_features:
@@ -132,3 +149,16 @@ class ExamHead(nn.Module):
         numbers = torch.where(sites < 0, self.num_sites, sites)
         left = present & ~dropped.gather(1, numbers)
         return torch.where(left.any(1, keepdim=True), left, present)
+
+
+def _summaries(log_odds: Tensor, present: Tensor) -> Tensor:
+    """Of log-odds (E, N, L) the highest, the mean of the three highest, and the mean of all frames: (E, 3 L)."""
+    absent = ~present[..., None]
+    known = log_odds.clamp(-_CERTAIN, _CERTAIN)
+    count = present.sum(1)[:, None]
+    most = min(_HIGHEST, known.shape[1])
+    top = known.masked_fill(absent, -torch.inf).topk(most, dim=1).values
+    there = top.isfinite()
+    mean_of_top = top.masked_fill(~there, 0).sum(1) / there.sum(1)
+    mean = known.masked_fill(absent, 0).sum(1) / count
+    return torch.cat([top[:, 0], mean_of_top, mean], dim=1)

@@ -1,6 +1,6 @@
 """The network of an examination: a frame network, and the head that reads its features of all frames."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.nn.exam_head import NO_SITE, ExamHead, ExamOutput
 from lag_zoo.nn.lag import LAG
-from lag_zoo.specs import ExamConfig
+from lag_zoo.specs import ExamConfig, Task
 from lag_zoo.views import Views
 from lag_zoo.views.pixels import Frames
 
@@ -67,6 +67,7 @@ def head_of(config: ExamConfig) -> ExamHead:
     return ExamHead(
         config.in_features,
         len(config.label_names),
+        log_odds=config.log_odds,
         width=config.width,
         attention_width=config.attention_width,
         num_sites=len(config.sites),
@@ -80,7 +81,7 @@ def frame_width(model: LAG) -> int:
 
 
 def frame_features(model: LAG, frames: Frames | Views) -> Tensor:
-    """Return what an examination's head reads of frames (N, F): the classifier's input, and the logits behind it.
+    """Return what an examination's head reads of frames (N, F): the classifier's input, then each label's log-odds.
 
     With top-k pooling there is an input for each position of the map: of each feature the highest is taken, for what
     is to be found is at few of them.
@@ -92,7 +93,21 @@ def features_of(model: LAG, hidden: Tensor) -> tuple[Tensor, Tensor]:
     """Return the logits (N, C) of the classifier's input, and `frame_features`, of one pass through the network."""
     logits = model.pooled(model.scored(hidden))
     whole = hidden if hidden.ndim == 2 else hidden.amax(1)
-    return logits, torch.cat([whole, logits], dim=1) if model.num_classes else whole
+    if not model.num_classes:
+        return logits, whole
+    return logits, torch.cat([whole, _LOG_ODDS[model.config.task](logits)], dim=1)
+
+
+def _against_the_others(logits: Tensor) -> Tensor:
+    own = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
+    return logits - logits[:, None, :].masked_fill(own, -torch.inf).logsumexp(-1)
+
+
+_LOG_ODDS: Mapping[Task, Callable[[Tensor], Tensor]] = {
+    "multiclass": _against_the_others,
+    "multilabel": lambda logits: logits,
+}
+"""Log-odds of each label, of logits (N, C), as `lag_zoo.tasks.TaskRules.evidence` has them."""
 
 
 def site_numbers(sites: Sequence[str], config: ExamConfig) -> Tensor:

@@ -27,7 +27,7 @@ class ExamRecipe(Spec):
     epochs: Annotated[int, Between(1, 100_000)] = 60
     batch_size: Annotated[int, Between(1, 100_000)] = 16
     learning_rate: Annotated[float, Between(1e-8, 1)] = 1e-3
-    weight_decay: Annotated[float, Between(0, 10)] = 0.05
+    weight_decay: Annotated[float, Between(0, 10)] = 1.0
     width: Annotated[int, Between(1, 65536)] = 128
     attention_width: Annotated[int, Between(1, 65536)] = 64
     site_dropout: Annotated[float, Between(0, 0.9)] = 0.1

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import expit
 
 import lag_zoo
 from lag_zoo.data.exam_table import ExamLevel, ExamTable, exams_of
@@ -104,6 +105,7 @@ def train_exam(
         label_names=manifest.label_names,
         task=manifest.task,
         in_features=frame_width(frame),
+        log_odds=frame.num_classes,
         sites=tuple(sorted({f.anatomy for f in manifest.frames if f.anatomy and f.split == "train"})),
         width=recipe.width,
         attention_width=recipe.attention_width,
@@ -120,7 +122,7 @@ def train_exam(
             progress=lambda: advance(1),
         )
     with extra("train"), own_random(recipe.seed, where):
-        head = _trained(features, exams, config, recipe, where, listener)
+        head = train_head(features, exams, config, recipe, where, listener)
     spec = _calibrated(head, features, exams, config, level)
     network = ExamNetwork(frame, config, head.cpu() if where.type == "cpu" else head).eval()
     network.exam_spec = spec
@@ -136,7 +138,7 @@ def train_exam(
     return network, measured
 
 
-def _trained(
+def train_head(
     features: ExamFeatures,
     exams: ExamTable,
     config: ExamConfig,
@@ -242,13 +244,10 @@ def _plain_rules(
         return
     weights = frame.weight_spec
     temperature = 1.0 if weights is None else weights.temperature
-    rules, labels = rules_of(config.task), frame.num_classes
-    logits = features.features[:, -labels:].astype(np.float64) / temperature
+    labels = frame.num_classes
+    chances = expit(features.features[:, -labels:].astype(np.float64) / temperature)
     for pooling in POOLINGS:
-        each = [
-            pool_frames(rules.probabilities(logits[features.seen(exams, place)]), by=pooling)
-            for place in places
-        ]
+        each = [pool_frames(chances[features.seen(exams, place)], by=pooling) for place in places]
         yield pooling, np.array(each)
 
 

@@ -114,3 +114,18 @@ def test_sites_need_a_head_that_knows_them() -> None:
 def test_sizes_are_held(options: dict[str, float]) -> None:
     with pytest.raises(InvalidConfigError):
         ExamHead(8, 2, **options)  # type: ignore[arg-type]
+
+
+def test_the_head_begins_with_the_plain_rules() -> None:
+    model = ExamHead(8, 2, log_odds=2, width=16, attention_width=4).eval()
+    features = torch.randn(3, 5, 8)
+    present = torch.tensor([[True] * 5, [True] * 2 + [False] * 3, [True] + [False] * 4])
+    logits = model(features, present).logits
+    for row, count in enumerate((5, 2, 1)):
+        known = features[row, :count, -2:]
+        highest = known.sort(0, descending=True).values[:3]
+        summary = torch.cat([highest[0], highest.mean(0), known.mean(0)])
+        assert torch.allclose(logits[row], model.plain(summary) + model.classifier.bias, atol=1e-5)  # type: ignore[misc]
+    certain = features.clone()
+    certain[..., -2:] = 1e30
+    assert model(certain, present).logits.isfinite().all(), "a frame that is certain is not believed without end"

@@ -205,7 +205,7 @@ def test_a_head_finds_the_one_frame_that_an_average_dilutes() -> None:
     from lag_zoo.listener import Listener
     from lag_zoo.metrics.ranking import auroc
     from lag_zoo.specs import ExamConfig
-    from lag_zoo.training.exam_run import _trained
+    from lag_zoo.training.exam_run import train_head
 
     rng = np.random.default_rng(0)
     exams, size, width = 160, 20, 12
@@ -226,7 +226,7 @@ def test_a_head_finds_the_one_frame_that_an_average_dilutes() -> None:
     recipe = ExamRecipe(epochs=40, learning_rate=5e-3)
     features = ExamFeatures(manifest, values)
     torch.manual_seed(0)
-    head = _trained(features, table, config, recipe, torch.device("cpu"), Listener())
+    head = train_head(features, table, config, recipe, torch.device("cpu"), Listener())
     tested = table.of_split("test")
     logits = exam_logits(head, features, table, tested, config)
     found = auroc(logits[:, 1] - logits[:, 0], truth[tested] == 1)
