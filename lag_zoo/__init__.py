@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "About": "about",
     "CropEnsemble": "nn",
+    "ExamPrediction": "predict",
     "FieldOfView": "views",
     "LAG": "nn",
     "LAGConfig": "specs",
@@ -24,6 +25,7 @@ _HOMES = {
     "ViewSampler": "views",
     "Views": "views",
     "WeightSpec": "specs",
+    "create_exam_model": "factory",
     "create_model": "factory",
     "create_transform": "factory",
     "evaluate_predictions": "evaluate",
@@ -48,6 +50,7 @@ __all__ = [
     "About",
     "CropEnsemble",
     "DatasetRef",
+    "ExamPrediction",
     "FieldOfView",
     "LAGConfig",
     "LagZooError",
@@ -58,6 +61,7 @@ __all__ = [
     "ViewSampler",
     "Views",
     "WeightSpec",
+    "create_exam_model",
     "create_model",
     "create_transform",
     "evaluate_predictions",
@@ -82,10 +86,10 @@ if typing.TYPE_CHECKING:
     from lag_zoo.catalogue.reported import reported_results
     from lag_zoo.errors import LagZooError
     from lag_zoo.evaluate import evaluate_predictions
-    from lag_zoo.factory import create_model, create_transform, register_with_timm
+    from lag_zoo.factory import create_exam_model, create_model, create_transform, register_with_timm
     from lag_zoo.memory import keep_freed_memory
     from lag_zoo.nn import LAG, CropEnsemble
-    from lag_zoo.predict import Prediction, Predictor, evidence
+    from lag_zoo.predict import ExamPrediction, Prediction, Predictor, evidence
     from lag_zoo.publishing import push_to_hub, save_pretrained, verify
     from lag_zoo.registry import list_models, model_info, register
     from lag_zoo.specs import DatasetRef, LAGConfig, Measurement, ModelSpec, WeightSpec

@@ -10,11 +10,14 @@ import torch
 from lag_zoo.errors import InvalidConfigError, WeightsMismatchError
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import present_device
+from lag_zoo.nn.exam_network import ExamNetwork
 from lag_zoo.specs import ConfigFields, LAGConfig, Policy, WeightSpec, as_tuple, require_known_fields
 from lag_zoo.timm_bridge import register_names
 from lag_zoo.views import FrameTransform, ViewSampler, ViewTransform
 from lag_zoo.weights.assembly import assemble
 from lag_zoo.weights.backbone import Prefix, given_weights, load_backbone, timm_weights
+from lag_zoo.weights.exam_files import EXAM, EXAM_WEIGHTS, load_exam, parse_exam, read_exam_spec
+from lag_zoo.weights.hub import fetch_text, fetch_weights
 from lag_zoo.weights.lookup import Reach, look_up, require_same_shapes
 from lag_zoo.weights.report import LoadReport
 from lag_zoo.weights.skeleton import without_memory
@@ -87,6 +90,47 @@ def create_model(
     if own_backbone:
         _load_backbone(model, backbone_weights, backbone_prefix, reach)
     return model.to(device=device, dtype=dtype)
+
+
+def create_exam_model(
+    place: str,
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    device: torch.device | str | None = None,
+) -> ExamNetwork:
+    """The network of examinations at a place, in evaluation mode; what is vouched for is its `exam_spec`.
+
+    Args:
+        place: `local-dir:path`, such as the `best` of `lag-zoo train exam`, or `hf-hub:org/repo[@revision]`. The frame
+            network inside it can also be had alone, by `create_model`.
+        cache_dir, revision, local_files_only, device: as in `create_model`.
+
+    Raises:
+        InvalidConfigError: no place.
+        WeightsNotFoundError: no weights there, or those of a frame network alone.
+        WeightsIntegrityError: bytes with another SHA-256 than the specification's.
+        WeightsMismatchError: the head is none of this frame network's.
+    """
+    reach = Reach(revision, None if cache_dir is None else Path(cache_dir), local_files_only)
+    where = reach.place(place)
+    options = {"cache_dir": cache_dir, "local_files_only": local_files_only}
+    if isinstance(where, Path):
+        frame = create_model(place, pretrained=True, **options)  # type: ignore[arg-type]
+        spec = read_exam_spec(where, source=place)
+        path = where / EXAM_WEIGHTS
+    else:
+        text, commit = fetch_text(where, EXAM)
+        spec = parse_exam(text, source=place)
+        pinned = where._replace(revision=commit or where.revision)
+        frame = create_model(str(pinned), pretrained=True, **options)  # type: ignore[arg-type]
+        path = fetch_weights(pinned, EXAM_WEIGHTS, spec.files[EXAM_WEIGHTS]).path
+    report = frame.load_report
+    head = load_exam(path, spec, frame_sha256="" if report is None else report.sha256, source=place)
+    network = ExamNetwork(frame, spec.config, head).eval()
+    network.exam_spec = spec
+    return network.to(None if device is None else present_device(device))
 
 
 def _loaded(name: str, found: Found, fields: ConfigFields) -> LAG:

@@ -19,9 +19,11 @@ from lag_zoo.errors import InvalidConfigError, PublishError, WeightsError, Weigh
 from lag_zoo.factory import create_model
 from lag_zoo.files import write_whole_folder
 from lag_zoo.nn import LAG
+from lag_zoo.nn.exam_network import ExamNetwork
 from lag_zoo.specs import Measurement, WeightSpec
 from lag_zoo.weights.card import card, missing
 from lag_zoo.weights.digests import digest_of
+from lag_zoo.weights.exam_files import EXAM, EXAM_WEIGHTS, write_exam
 from lag_zoo.weights.files import read_weights, write_weights
 from lag_zoo.weights.golden import Golden, answers
 from lag_zoo.weights.repository import (
@@ -37,13 +39,17 @@ from lag_zoo.weights.repository import (
 from lag_zoo.weights.rewriting import rewrite
 from lag_zoo.weights.skeleton import without_memory
 
-_OURS = {CONFIG, WEIGHTS, GOLDEN, CARD}
+_OURS = {CONFIG, WEIGHTS, GOLDEN, CARD, EXAM, EXAM_WEIGHTS}
 _NO_DERIVATIVES = "-nd"
 _SPDX = re.compile(r"[A-Za-z0-9.+-]+")
 
 
 def save_pretrained(
-    model: LAG, directory: str | os.PathLike[str], *, about: About | None = None, tag: str = "own"
+    model: LAG | ExamNetwork,
+    directory: str | os.PathLike[str],
+    *,
+    about: About | None = None,
+    tag: str = "own",
 ) -> Path:
     """Writes a network as a repository: `config.json`, `model.safetensors`, `golden.safetensors`, `README.md`.
 
@@ -52,7 +58,8 @@ def save_pretrained(
     says; what else the network was started from is named, with the data sets behind that and its licence.
 
     Args:
-        model: any LAG that its configuration can rebuild.
+        model: any LAG that its configuration can rebuild; or the network of examinations, of which `exam.json` and
+            `exam.safetensors` are written too.
         directory: the folder to write.
         about: what the card has to say; publishing asks for it.
         tag: a name for these weights.
@@ -69,12 +76,16 @@ def save_pretrained(
     """
     target = Path(directory).expanduser().absolute()
     _require_replaceable(target)
-    _require_rebuildable(model)
-    write_whole_folder(target, lambda folder: _write(model, folder, about, tag, name=target.name))
+    frame = model.frame if isinstance(model, ExamNetwork) else model
+    _require_rebuildable(frame)
+    exam = model if isinstance(model, ExamNetwork) else None
+    write_whole_folder(target, lambda folder: _write(frame, folder, about, tag, name=target.name, exam=exam))
     return target
 
 
-def _write(model: LAG, folder: Path, about: About | None, tag: str, *, name: str) -> None:
+def _write(
+    model: LAG, folder: Path, about: About | None, tag: str, *, name: str, exam: ExamNetwork | None
+) -> None:
     state = {key: tensor.cpu() for key, tensor in model.state_dict().items()}
     write_weights(folder / WEIGHTS, state)
     frames = draw_frame((96, 96), seed=0)[None]
@@ -87,7 +98,8 @@ def _write(model: LAG, folder: Path, about: About | None, tag: str, *, name: str
         timm_version=version("timm"),
     )
     (folder / CONFIG).write_text(config_json(config, model.pretrained_cfg), encoding="utf-8")
-    (folder / CARD).write_text(card(config, name=name), encoding="utf-8")
+    spec = None if exam is None else write_exam(folder, exam.head, exam.config, exam.exam_spec)
+    (folder / CARD).write_text(card(config, name=name, exam=spec), encoding="utf-8")
 
 
 def _vouched(model: LAG, about: About | None, tag: str, digests: Mapping[str, str]) -> WeightSpec:
@@ -269,7 +281,7 @@ def add_results(
 
 
 def push_to_hub(
-    model: LAG | str | os.PathLike[str],
+    model: LAG | ExamNetwork | str | os.PathLike[str],
     repo: str,
     *,
     about: About | None = None,
@@ -295,7 +307,7 @@ def push_to_hub(
         WeightsError: the folder does not load, or its saved example does not hold.
         PublishError: the Hub refuses or cannot be reached; the message says why.
     """
-    if isinstance(model, LAG):
+    if isinstance(model, LAG | ExamNetwork):
         with tempfile.TemporaryDirectory() as scratch:
             return push_to_hub(
                 save_pretrained(model, Path(scratch) / repo.rpartition("/")[2], about=about),

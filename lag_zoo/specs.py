@@ -340,6 +340,54 @@ def require_known_fields(fields: Iterable[str], caller: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExamConfig(Spec):
+    """All that defines the head of an examination network, beside the frame network that it stands on.
+
+    Attributes:
+        label_names: of the examination, one an output.
+        task: as in `LAGConfig`.
+        in_features: numbers that the frame network gives for a frame.
+        log_odds: how many of these, the last ones, are log-odds of the frame network's labels.
+        sites: names of the sites that frames may be of, such as antrum and corpus; empty: the head is not told.
+        width: features of a frame that are weighed and summed.
+        attention_width: of the layer behind the weights.
+        site_dropout: in training, the probability with which the frames of a site are left out.
+        schema_version: the version of this layout.
+    """
+
+    label_names: tuple[str, ...]
+    task: Task = "multiclass"
+    in_features: Annotated[int, Between(1, 1_000_000)]
+    log_odds: Annotated[int, Between(0, 100_000)] = 0
+    sites: tuple[str, ...] = ()
+    width: Annotated[int, Between(1, 65536)] = 128
+    attention_width: Annotated[int, Between(1, 65536)] = 64
+    site_dropout: Annotated[float, Between(0, 0.9)] = 0.1
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        self._hold_types()
+        _require(
+            self.schema_version == SCHEMA_VERSION,
+            f"schema version {self.schema_version!r} is not {SCHEMA_VERSION}, which this lag_zoo reads",
+        )
+        hold(type(self), vars(self))
+        _require(
+            0 < len(self.label_names) <= 1000,
+            f"an examination has 1 to 1000 labels, got {len(self.label_names)}",
+        )
+        _require(len(self.sites) <= 1000, f"an examination has at most 1000 sites, got {len(self.sites)}")
+        for what in ("label_names", "sites"):
+            names = getattr(self, what)
+            _require(len(set(names)) == len(names), f"{what} repeat: {list(names)}")
+            strange = [name for name in names if in_a_line(name) != name or not name.strip()]
+            _require(
+                not strange,
+                f"{what} are texts of letters that can be seen, got {', '.join(map(ascii, strange))}",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measurement(Spec):
     """One measurement by this repository's own code, with its data, interval and command.
 

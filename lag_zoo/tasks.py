@@ -17,8 +17,13 @@ from lag_zoo.specs import Task
 UNKNOWN = -1
 """The target of a label that nobody gave."""
 
+NORMAL = "normal"
+"""The name, in any case, of the label that is no finding."""
+
 DEFAULT_THRESHOLD = 0.5
 """The probability from which a label that excludes no other is called, where no operating point is set."""
+
+_HAIR = 2.0**-51  # as far as two probabilities that add up to 1 may be off by rounding
 
 
 class TaskRules(ABC):
@@ -65,6 +70,18 @@ class TaskRules(ABC):
     @abstractmethod
     def contrasts(self, count: int) -> list[tuple[int, int | None]]:
         """Return the contrasts of `count` labels by number: a label against another, or against the rest (`None`)."""
+
+    def positive(self, label_names: Sequence[str]) -> int | None:
+        """Return the number of the label that an examination has if any frame has it; `None`: each label is so."""
+        return None
+
+    @abstractmethod
+    def of_whole(self, targets: np.ndarray, label_names: Sequence[str]) -> np.ndarray:
+        """Return the target of an examination whose frames have these targets: it has a label if any of them has it.
+
+        Raises:
+            InvalidConfigError: labels of which that cannot be said.
+        """
 
     @abstractmethod
     def of_manifest(self, labels: np.ndarray) -> np.ndarray:
@@ -146,6 +163,22 @@ class Multiclass(TaskRules):
             return rest
         return rest + [(one, other) for one in range(count) for other in range(one + 1, count)]
 
+    def positive(self, label_names: Sequence[str]) -> int | None:
+        # Tables name labels in alphabetical order: normal is never what two labels are about.
+        return int(label_names[1].lower() != NORMAL) if len(label_names) == 2 else None
+
+    def of_whole(self, targets: np.ndarray, label_names: Sequence[str]) -> np.ndarray:
+        positive = self.positive(label_names)
+        if positive is None:
+            raise InvalidConfigError(
+                f"{len(label_names)} labels that exclude each other ({', '.join(label_names)}): an examination with "
+                "frames of several has no single one"
+            )
+        known = targets[targets != UNKNOWN]
+        if (known == positive).any():
+            return np.asarray(positive)
+        return np.asarray(1 - positive if len(known) == len(targets) else UNKNOWN)
+
     def of_manifest(self, labels: np.ndarray) -> np.ndarray:
         return np.asarray(labels[:, 0])
 
@@ -205,6 +238,10 @@ class Multilabel(TaskRules):
 
     def contrasts(self, count: int) -> list[tuple[int, int | None]]:
         return [(number, None) for number in range(count)]
+
+    def of_whole(self, targets: np.ndarray, label_names: Sequence[str]) -> np.ndarray:
+        none = np.where((targets == 0).all(axis=0), 0, UNKNOWN)
+        return np.asarray(np.where((targets == 1).any(axis=0), 1, none))
 
     def of_manifest(self, labels: np.ndarray) -> np.ndarray:
         return labels
@@ -271,6 +308,24 @@ def decide(probabilities: np.ndarray, operating_points: np.ndarray, task: str) -
             f"{probabilities.shape} and {points.shape}"
         )
     return rules_of(task).decide(probabilities, points)
+
+
+def whole_thresholds(thresholds: np.ndarray, positive: int | None) -> np.ndarray:
+    """Return the thresholds (..., C) by which whole examinations are called, of those for frames.
+
+    Where one of two exclusive labels is positive, that label's alone: its own, else where the other is not called, else
+    0.5. A frame on the line of the other is the other's, so the positive one's line is a hair above it.
+
+    >>> whole_thresholds(np.array([0.3, np.nan]), positive=1).round(2)
+    array([nan, 0.7])
+    """
+    if positive is None:
+        return thresholds
+    own, other = thresholds[..., positive], thresholds[..., 1 - positive]
+    found = np.where(np.isnan(own), np.where(np.isnan(other), DEFAULT_THRESHOLD, 1 - other + _HAIR), own)
+    whole = np.full_like(thresholds, np.nan)
+    whole[..., positive] = found
+    return whole
 
 
 def thresholds_of(operating_points: Mapping[str, float], label_names: Sequence[str]) -> np.ndarray:

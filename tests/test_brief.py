@@ -63,12 +63,22 @@ def prediction() -> Prediction:
     )  # fmt: skip
 
 
+def exam_prediction() -> lag_zoo.ExamPrediction:
+    many = dict.fromkeys(LABELS, 0.01)
+    return lag_zoo.ExamPrediction(
+        model=BUILT_IN, pooling="maximum", probabilities=many, low=many, high=many, label=LABELS[0], frames=9,
+        unreadable={f"{n}.png": "It is damaged." for n in range(99)}, sites={f"site {n}": 1 for n in range(99)},
+        unseen=("antrum",) * 20, deciding=(1, 2, 3), doubted=3, warnings=("It is dark.",) * 20,
+    )  # fmt: skip
+
+
 def views() -> lag_zoo.Views:
     return small().views(torch.full((2, 3, 200, 240), 99, dtype=torch.uint8))
 
 
 MADE: dict[type, Callable[[], Any]] = {
     lag_zoo.About: lambda: lag_zoo.About(training_data=(lag_zoo.DatasetRef("a", "A data set, " * 20),) * 20),
+    lag_zoo.ExamPrediction: exam_prediction,
     lag_zoo.FieldOfView: lambda: lag_zoo.find_field_of_view(torch.full((50, 3, 99, 99), 99, dtype=torch.uint8)),
     lag_zoo.LAGConfig: lambda: lag_zoo.LAGConfig(backbone="x", num_classes=100, label_names=LABELS),
     lag_zoo.Measurement: lambda: lag_zoo.model_info(BUILT_IN).measured_results[0],

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
+from lag_zoo.cli.exam_command import EXAM, train_exam_head
 from lag_zoo.cli.places import as_place
+from lag_zoo.cli.report_options import Level
 from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.sink import console, echo
 from lag_zoo.cli.tables import DeviceOption, plain_table
@@ -31,7 +33,10 @@ _NOT_A_RESULT = (
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe that comes with lag_zoo (lag-zoo recipes), or a YAML file.")
+        str,
+        typer.Argument(
+            help="A recipe that comes with lag_zoo (lag-zoo recipes), or a YAML file; `exam`: a head for examinations."
+        ),
     ],
     data: Source,
     output: Annotated[Path, typer.Option("--output", "-o", file_okay=False, help="The run's folder.")],
@@ -56,6 +61,16 @@ def train(
         Path | None, typer.Option(help="A folder for decoded frames; each epoch then reads them from there.")
     ] = None,
     device: DeviceOption = "auto",
+    level: Annotated[
+        Level | None, typer.Option(help="Of the recipe exam: what is answered for, exam or patient.")
+    ] = None,
+    any_frame: Annotated[
+        bool,
+        typer.Option(
+            "--any-frame",
+            help="Of the recipe exam: labels are of single frames, and an examination has one if any of them has.",
+        ),
+    ] = False,
     quiet: Quiet = False,
     column: Columns = None,
     labels: Labels = None,
@@ -64,6 +79,29 @@ def train(
 
     On several GPUs or machines, or CPUs with --device cpu: accelerate launch --multi_gpu -m lag_zoo.cli train ...
     """
+    if recipe == EXAM:
+        if resume or backbone_weights is not None:
+            raise InvalidConfigError(
+                "the recipe exam trains no backbone, and takes minutes: leave --resume and --backbone-weights out "
+                "(--cache keeps the features of the frames)"
+            )
+        train_exam_head(
+            data,
+            output,
+            model=model,
+            level=level or Level.EXAM,
+            any_frame=any_frame,
+            changes=set_ or (),
+            skip_unreadable=skip_unreadable,
+            cache=cache,
+            device=device,
+            quiet=quiet,
+            columns=column,
+            labels=labels,
+        )
+        return
+    if level is not None or any_frame:
+        raise InvalidConfigError(f"--level and --any-frame go with the recipe {EXAM}, not with {recipe}")
     said = changed_keys(set_ or (), model=model, backbone_weights=backbone_weights)
     screen = Screen(quiet=quiet or not is_first())
     with screen.task("starting"):

@@ -64,18 +64,27 @@ def read_manifest(
     """
     path = Path(path)
     table = read_table(path, columns=columns)
-    if "image" not in table.header:
-        raise DataError(
-            f"{path} has no column image; its columns are {', '.join(table.header)}{_hint(table)}"
-        )
-    if not table.rows:
-        raise DataError(f"{path} has a header and no frames")
+    require_images(table)
     exclusive = "label" in table.header
     find = exclusive_labels if exclusive else label_columns
     names = find(table, labels, cohort=cohort)
     manifest = manifest_of(table, names, root=path.parent)
     say_what_is_not_read(table, () if exclusive else names, sure=labels is not None)
     return manifest if labels is None else manifest.with_label_names(labels)
+
+
+def require_images(table: Table) -> None:
+    """Refuse a table without a column image, or without rows.
+
+    Raises:
+        DataError: it is one.
+    """
+    if "image" not in table.header:
+        raise DataError(
+            f"{table.source} has no column image; its columns are {', '.join(table.header)}{_hint(table)}"
+        )
+    if not table.rows:
+        raise DataError(f"{table.source} has a header and no frames")
 
 
 def manifest_of(table: Table, label_names: Sequence[str], *, root: Path) -> Manifest:

@@ -12,15 +12,13 @@ from lag_zoo.evaluate.options import AUTO, STORED, EvaluationOptions
 from lag_zoo.evaluate.scores import IN_TRAINING_DATA, Scores
 from lag_zoo.evaluate.units import Units
 from lag_zoo.metrics.thresholds import choose_threshold, number_or_rule
-from lag_zoo.tasks import DEFAULT_THRESHOLD, decide
+from lag_zoo.tasks import DEFAULT_THRESHOLD, decide, whole_thresholds
 
 OF_EACH_FOLD = "of each fold, from its inner validation frames"
 UNSET = "0.5: none is stored"
 AS_CALLED = "as called"
 TRAINED_ON = ("train", "val")
 """Splits whose frames a network trained on the same manifest has seen, or was chosen by."""
-
-_HAIR = 2.0**-51  # as far as two probabilities that add up to 1 may be off by rounding
 
 
 class OperatingPoint(NamedTuple):
@@ -121,8 +119,7 @@ class OperatingPoints:
             names = units.label_names
             if units.positive is not None:
                 other = 1 - contrast.number
-                # Called where the other is not. A frame on the line is the other's, so the line is a hair above it.
-                each = np.where(np.isnan(each), 1 - limits[:, other] + _HAIR, each)
+                each = whole_thresholds(limits, contrast.number)[:, contrast.number]
                 rule = f"{rule} for {names[other]}: where that is not called"
             else:
                 each = np.where(np.isnan(each), DEFAULT_THRESHOLD, each)

@@ -5,7 +5,7 @@ from typing import get_args
 
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate.units import Level
-from lag_zoo.metrics.levels import Pooling, require_pooling
+from lag_zoo.metrics.pooling import Pooling, require_pooling
 from lag_zoo.metrics.thresholds import number_or_rule
 
 AUTO = "auto"

@@ -20,7 +20,7 @@ from lag_zoo.evaluate.scores import Flow, Scores
 from lag_zoo.evaluate.summary import summary
 from lag_zoo.evaluate.units import Level
 from lag_zoo.listener import Listener
-from lag_zoo.metrics.levels import Pooling
+from lag_zoo.metrics.pooling import Pooling
 from lag_zoo.specs import Measurement
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from lag_zoo.errors import DataError, InvalidConfigError
 from lag_zoo.evaluate.units import Grouping, Level, Units, frames_as_units, pooled_units
 from lag_zoo.files import csv_writer, write_whole
 from lag_zoo.inert import from_spreadsheet
-from lag_zoo.metrics.levels import Pooling
+from lag_zoo.metrics.pooling import Pooling
 from lag_zoo.specs import Task
 from lag_zoo.tasks import TaskRules, rules_of, thresholds_of
 

@@ -1,6 +1,6 @@
 """Scoring: a network's logits of the frames of a manifest, by the engine that predictions run on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -105,8 +105,10 @@ def score(
     )
     logits = np.zeros((len(chosen), lag.num_classes))
     seen, of_training = np.zeros(len(chosen), bool), np.zeros(len(chosen), bool)
-    frames = _Frames(chosen, sampler, skip_unreadable, known)
-    for batch in as_raised(_loader(frames, batch_size, workers)):
+    batches = view_batches(
+        chosen, sampler, known, batch_size=batch_size, workers=workers, skip_unreadable=skip_unreadable
+    )
+    for batch in batches:
         if batch.views is not None:
             logits[batch.numbers] = engine(batch.views).logits.numpy()
             seen[batch.numbers], of_training[batch.numbers] = True, batch.known
@@ -123,6 +125,29 @@ def score(
         calibration=_calibration(model),
         flow=flow_of(manifest, chosen, split, seen),
     )
+
+
+def view_batches(
+    manifest: Manifest,
+    sampler: ViewSampler,
+    known: KnownFrames,
+    *,
+    batch_size: int,
+    workers: int,
+    skip_unreadable: bool,
+) -> Iterator[Batch]:
+    """Yield the views of all frames of a manifest, batch by batch, in its order.
+
+    Args:
+        known: the frames that are marked as known from training.
+        workers: processes that read frames.
+        skip_unreadable: leave out frames that cannot be read; by default they are an error.
+
+    Raises:
+        UnreadableImageError: a frame that cannot be read.
+    """
+    frames = _Frames(manifest, sampler, skip_unreadable, known)
+    yield from as_raised(_loader(frames, batch_size, workers))
 
 
 def _loader(frames: _Frames, batch_size: int, workers: int) -> "torch.utils.data.DataLoader[Batch]":

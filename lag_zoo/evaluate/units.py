@@ -7,7 +7,8 @@ import numpy as np
 
 from lag_zoo.brief import brief
 from lag_zoo.errors import InvalidConfigError
-from lag_zoo.metrics.levels import Pooling, pool
+from lag_zoo.metrics.levels import pool
+from lag_zoo.metrics.pooling import Pooling
 from lag_zoo.tasks import UNKNOWN, TaskRules
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 Level = Literal["frame", "exam", "patient"]
 Grouping = Literal["patient", "exam"]
-
-NORMAL = "normal"
-"""The name, in any case, of the label that is no finding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,13 +144,12 @@ def pooled_units(scores: "Scores", level: Level, pooling: Pooling, positive: str
 
 def _positive(scores: "Scores", asked: str | None) -> int | None:
     names = scores.label_names
-    of_two = scores.rules.exclusive and len(names) == 2
+    usual = scores.rules.positive(names)
     if asked is None:
-        # Tables name labels in alphabetical order: normal is never what a report of two labels is about.
-        return int(names[1].lower() != NORMAL) if of_two else None
+        return usual
     if asked not in names:
         raise InvalidConfigError(f"no label {asked!r} to be the positive one; there are {', '.join(names)}")
-    if not of_two:
+    if usual is None:
         raise InvalidConfigError(
             f"a positive label is for two labels that exclude each other; here are {len(names)} labels "
             f"({scores.task}), and each has a row of its own"

@@ -4,18 +4,12 @@ An examination has the label if any of its frames has. The more frames it has, t
 show; so the association between number of frames and label is reported with it.
 """
 
-import re
 from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
 
-from lag_zoo.errors import InvalidConfigError
-
-Pooling = str
-"""`maximum`, `mean`, `top3` (or another number) or `noisy-or`."""
-
-_TOP = re.compile(r"top([1-9]\d*)")
+from lag_zoo.metrics.pooling import Pooling, pool_frames, require_pooling
 
 
 class Pooled(NamedTuple):
@@ -51,22 +45,10 @@ def pool(probabilities: np.ndarray, truth: np.ndarray, groups: np.ndarray, *, by
     parts = [probabilities[place == number] for number in range(len(names))]
     return Pooled(
         names,
-        np.array([_pooled(part, by) for part in parts]),
+        np.array([float(pool_frames(part[:, None], by=by)[0]) for part in parts]),
         np.array([bool(truth[place == number].any()) for number in range(len(names))]),
         np.array([len(part) for part in parts]),
     )
-
-
-def require_pooling(by: str) -> None:
-    """Refuse what is no way to pool frames.
-
-    Raises:
-        InvalidConfigError: with those that there are.
-    """
-    if by not in ("maximum", "mean", "noisy-or") and not _TOP.fullmatch(by):
-        raise InvalidConfigError(
-            f"no way {by!r} to pool frames; there are maximum, mean, top3 (or another number) and noisy-or"
-        )
 
 
 def frames_and_label(pooled: Pooled) -> Association:
@@ -75,13 +57,3 @@ def frames_and_label(pooled: Pooled) -> Association:
         return Association(float("nan"), float("nan"))
     found = scipy.stats.spearmanr(pooled.frames, pooled.truth)
     return Association(float(found.statistic), float(found.pvalue))
-
-
-def _pooled(probabilities: np.ndarray, by: Pooling) -> float:
-    if by == "maximum":
-        return float(probabilities.max())
-    if top := _TOP.fullmatch(by):
-        return float(np.sort(probabilities)[-int(top[1]) :].mean())
-    if by == "noisy-or":
-        return float(1 - np.prod(1 - probabilities))
-    return float(probabilities.mean())

@@ -4,7 +4,8 @@ A model here is a research demonstration, not a medical device.
 """
 
 from lag_zoo.predict.evidence_maps import evidence
+from lag_zoo.predict.exam import ExamPrediction
 from lag_zoo.predict.prediction import Failure, Prediction
 from lag_zoo.predict.predictor import Predictor
 
-__all__ = ["Failure", "Prediction", "Predictor", "evidence"]
+__all__ = ["ExamPrediction", "Failure", "Prediction", "Predictor", "evidence"]

@@ -12,6 +12,7 @@ from torch import Tensor
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import present_device
+from lag_zoo.nn.exam_network import features_of, frame_features
 from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.nn.modes import evaluation_twin
 from lag_zoo.nn.watched import channel_means
@@ -27,13 +28,15 @@ _NUMBERS: dict[Precision, torch.dtype] = {
 
 class NetworkOutput(NamedTuple):
     """Logits (B, C), the crops' weights (B, N) where the fusion has weights, and where they were asked for the scores
-    of the map (B, C, h, w) and the means of a layer's channels (B, K): float64, on the CPU.
+    of the map (B, C, h, w), the means of a layer's channels (B, K), and what the head of an examination reads (B, F):
+    float64, on the CPU.
     """
 
     logits: Tensor
     weights: Tensor | None = None
     scores: Tensor | None = None
     means: Tensor | None = None
+    features: Tensor | None = None
 
     def split(self, counts: Sequence[int]) -> list["NetworkOutput"]:
         """Return the output in parts of so many views."""
@@ -68,6 +71,7 @@ class Engine:
         compile: by `torch.compile`, at the first batch; short batches are filled up, so that there is one shape.
         precision: of weights and features.
         with_scores: give the scores of the map too, from the same pass.
+        with_features: give what the head of an examination reads too (`lag_zoo.nn.exam_network.frame_features`).
         watch: a layer of the backbone, by its name, whose channels' means are wanted too; of a compiled network there
             are none.
 
@@ -86,9 +90,10 @@ class Engine:
         compile: bool,
         precision: Precision,
         with_scores: bool = False,
+        with_features: bool = False,
         watch: str | None = None,
     ) -> None:
-        self.with_scores = with_scores
+        self.with_scores, self.with_features = with_scores, with_features
         self.with_crops = not isinstance(model, GlobalPath)
         model = model.lag if isinstance(model, GlobalPath) else model
         if precision not in _NUMBERS:
@@ -139,11 +144,13 @@ class Engine:
 
     def _forward(self, views: Views) -> NetworkOutput:
         if self.with_scores:
-            return NetworkOutput(*self.model.outputs(views, with_crops=self.with_crops))
+            features = frame_features(self.model, views) if self.with_features else None
+            return NetworkOutput(*self.model.outputs(views, with_crops=self.with_crops), features=features)
         if not self.with_crops:
             return NetworkOutput(self.model.forward_global(views))
         fused = self.model.fused(views)
-        return NetworkOutput(self.model.forward_head(fused.features), fused.weights)
+        logits, features = features_of(self.model, self.model.hidden(fused.features))
+        return NetworkOutput(logits, fused.weights, features=features if self.with_features else None)
 
 
 def _filled(views: Views, size: int) -> Views:

@@ -18,11 +18,15 @@ from lag_zoo.data.encoded import Encoded, Held, held
 from lag_zoo.data.images import describe_left_out, find_images, read_image
 from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImageError
 from lag_zoo.factory import create_model
+from lag_zoo.metrics.pooling import Pooling
 from lag_zoo.nn import LAG
 from lag_zoo.nn.devices import AUTO
+from lag_zoo.nn.exam_network import ExamNetwork
 from lag_zoo.predict.doubts import feature_doubts, require_fitting
 from lag_zoo.predict.engine import Engine, NetworkOutput, Precision
 from lag_zoo.predict.evidence_maps import log_odds
+from lag_zoo.predict.exam import ExamPrediction, ExamRule, FrameAnswer, PlainRule
+from lag_zoo.predict.exam_head_rule import HEAD, HeadRule
 from lag_zoo.predict.labels import labels_of, labels_with_evidence
 from lag_zoo.predict.prediction import EvidenceMap, Failure, Prediction
 from lag_zoo.predict.prefetch import prefetch
@@ -50,6 +54,7 @@ class _Seen(NamedTuple):
 
 
 _Image = Path | Encoded | ImageLike | Failure  # on its way to the network
+_Answer = tuple[Prediction | Failure, tuple[float, ...] | None]
 
 
 class Predictor:
@@ -60,6 +65,7 @@ class Predictor:
         model: a name of the zoo, whose weights are loaded; or a network, whose weights are shared: a twin of it runs in
             evaluation mode, whatever mode it is put into. Operating points, temperature, doubts and the light it was
             trained on are those of its `weight_spec`, which `create_model` sets: if you train on, set that to `None`.
+            Of the network of examinations the frame network inside answers for frames, and its head for `exam`.
         device: where the network runs; `"auto"`: a name on the GPU where there is one, a network where it is. A
             network that is elsewhere is copied there.
         batch_size: views that pass through the network at once. Memory depends on it, and not on the number of images.
@@ -85,7 +91,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: LAG | str,
+        model: LAG | ExamNetwork | str,
         *,
         device: torch.device | str = AUTO,
         batch_size: int = 8,
@@ -95,8 +101,10 @@ class Predictor:
         workers: int | None = None,
         evidence: bool | Sequence[str] = False,
     ) -> None:
-        if not isinstance(model, str | LAG):
+        if not isinstance(model, str | LAG | ExamNetwork):
             raise InvalidConfigError(f"a model is a name or a LAG; got {type(model).__name__}")
+        self._exam = model if isinstance(model, ExamNetwork) else None
+        model = model.frame if isinstance(model, ExamNetwork) else model
         if batch_size < 1:
             raise InvalidConfigError(f"batch_size must be at least 1, got {batch_size}")
         if workers is not None and workers < 0:
@@ -127,6 +135,7 @@ class Predictor:
             compile=compile,
             precision=precision,
             with_scores=bool(self.evidence),
+            with_features=self._exam is not None,
             watch=None if self.doubts is None or self.doubts.features is None else self.doubts.features.layer,
         )
         self.model = self._engine.model
@@ -168,6 +177,12 @@ class Predictor:
         Args:
             left_out: counts what is left out in folders, as `lag_zoo.data.find_images` does.
         """
+        return (answer for answer, _ in self.iter_with_features(inputs, tta, left_out=left_out))
+
+    def iter_with_features(
+        self, inputs: Input | Iterable[Input], tta: int = 0, *, left_out: Counter[str] | None = None
+    ) -> Iterator[tuple[Prediction | Failure, tuple[float, ...] | None]]:
+        """The same, each with what the head of an examination reads of it; `None`: there is no head, or a failure."""
         if tta < 0 or tta == 1:
             raise InvalidConfigError(f"tta is 0, or at least 2 for a spread; got {tta}")
         if tta and not self.model.config.num_crops:
@@ -176,11 +191,68 @@ class Predictor:
             )
         return self._iterate(_each(inputs, left_out), tta)
 
+    def exam_rule(self, pooling: Pooling = "maximum") -> ExamRule:
+        """Return the rule by which this predictor's answers for frames become one for an examination.
+
+        Raises:
+            InvalidConfigError: a pooling that there is not, or `head`, and the model has none.
+        """
+        if pooling != HEAD:
+            return PlainRule(self.name, pooling, self.label_names, self._rules, self.operating_points)
+        if self._exam is None:
+            raise InvalidConfigError(
+                f"{self.name} has no head for examinations: Predictor(lag_zoo.create_exam_model(place)), or pool by "
+                "maximum, mean, top3 or noisy-or"
+            )
+        return HeadRule(self.name, self._exam)
+
+    def exam(
+        self,
+        frames: Input | Iterable[Input],
+        *,
+        sites: Sequence[str] | None = None,
+        pooling: Pooling | None = None,
+        expected_sites: Iterable[str] = (),
+        tta: int = 0,
+    ) -> ExamPrediction:
+        """One answer for all frames of an examination, or of a patient; frames that cannot be read are listed in it.
+
+        Args:
+            frames: as `__call__` takes images; their order says nothing.
+            sites: of each frame the site, such as `"antrum"`; "" where nobody named it.
+            pooling: `maximum`, `mean`, `top3` (or another number) or `noisy-or`, see `lag_zoo.metrics.pooling`; `head`:
+                that of an examination network. By default `head` of such a network, else `maximum`.
+            expected_sites: sites that the examination should have frames of; those without are said.
+            tta: as in `__call__`.
+
+        Raises:
+            InvalidConfigError: a pooling that there is not, or another number of sites than of frames.
+            UnreadableImageError: no frame, or none that could be read.
+
+        >>> from lag_zoo.data.phantom import draw_frame
+        >>> predictor = Predictor(LAG("mobilenetv3_small_050", label_names=["mucosa", "polyp"]))
+        >>> found = predictor.exam([draw_frame((96, 120), seed=n) for n in (0, 1)], sites=["antrum", "corpus"])
+        >>> found.frames, found.sites
+        (2, {'antrum': 1, 'corpus': 1})
+        """
+        rule = self.exam_rule(pooling or ("maximum" if self._exam is None else HEAD))
+        answers = list(self.iter_with_features(frames, tta))
+        named = [""] * len(answers) if sites is None else list(sites)
+        if len(named) != len(answers):
+            raise InvalidConfigError(
+                f"{len(named)} sites for {len(answers)} frames: one for each is expected"
+            )
+        given = [
+            FrameAnswer.of(answer, site, features)
+            for (answer, features), site in zip(answers, named, strict=True)
+        ]
+        return rule(given, sites=expected_sites)
+
     def images_a_batch(self, tta: int = 0) -> int:
         """Number of images that pass the network together."""
         return max(1, self.batch_size // max(1, tta))
 
-    def _iterate(self, images: Iterable[_Image], tta: int) -> Iterator[Prediction | Failure]:
+    def _iterate(self, images: Iterable[_Image], tta: int) -> Iterator[_Answer]:
         # A batch is so many images, whatever becomes of them: an answer then never depends on what failed before it.
         size = self.images_a_batch(tta)
         look = partial(self._look, tta=tta)
@@ -207,11 +279,16 @@ class Predictor:
         doubts = tuple(frame_doubts(pixels, field, views, self.modality, self.doubts))
         return _Seen(path, views, coverage, doubts, in_training_data)
 
-    def _answers(self, pending: Sequence[_Seen | Failure]) -> Iterator[Prediction | Failure]:
+    def _answers(self, pending: Sequence[_Seen | Failure]) -> Iterator[_Answer]:
         seen = [item for item in pending if not isinstance(item, Failure)]
         outputs = iter(self._outputs([item.views for item in seen]))
         for item in pending:
-            yield item if isinstance(item, Failure) else self._prediction(item, next(outputs))
+            if isinstance(item, Failure):
+                yield item, None
+                continue
+            output = next(outputs)
+            features = None if output.features is None else tuple(output.features.mean(0).tolist())
+            yield self._prediction(item, output), features
 
     def _outputs(self, views: Sequence[Views]) -> list[NetworkOutput]:
         """Of each frame the output for all its looks."""

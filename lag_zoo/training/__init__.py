@@ -4,18 +4,31 @@ import importlib
 import typing
 
 _HOMES = {
+    "ExamRecipe": "exam_recipe",
     "Recipe": "recipe",
     "Stage": "recipe",
     "cross_validate": "cross_validation",
     "finetune": "finetuning",
     "list_recipes": "recipe_file",
     "load_recipe": "recipe_file",
+    "train_exam": "exam_run",
 }
 
-__all__ = ["Recipe", "Stage", "cross_validate", "finetune", "list_recipes", "load_recipe"]
+__all__ = [
+    "ExamRecipe",
+    "Recipe",
+    "Stage",
+    "cross_validate",
+    "finetune",
+    "list_recipes",
+    "load_recipe",
+    "train_exam",
+]
 
 if typing.TYPE_CHECKING:
     from lag_zoo.training.cross_validation import cross_validate
+    from lag_zoo.training.exam_recipe import ExamRecipe
+    from lag_zoo.training.exam_run import train_exam
     from lag_zoo.training.finetuning import finetune
     from lag_zoo.training.recipe import Recipe, Stage
     from lag_zoo.training.recipe_file import list_recipes, load_recipe

@@ -8,6 +8,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from lag_zoo.inert import without_html
 from lag_zoo.specs import Measurement, WeightSpec
+from lag_zoo.weights.exam_files import ExamSpec
 from lag_zoo.weights.repository import RepositoryConfig
 
 NOT_A_DEVICE = (
@@ -34,8 +35,8 @@ def missing(weights: WeightSpec, fields: Mapping[str, str] = MappingProxyType(RE
     return [f"{field} is empty: {how}" for field, how in fields.items() if not getattr(weights, field)]
 
 
-def card(config: RepositoryConfig, *, name: str) -> str:
-    """The text of README.md for a repository."""
+def card(config: RepositoryConfig, *, name: str, exam: ExamSpec | None = None) -> str:
+    """The text of README.md for a repository; `exam`: of the head that it holds besides."""
     network, weights = config.config, config.weights
     name = without_html(name)
     labels = without_html(", ".join(weights.label_names)) or f"{network.num_classes} unnamed classes"
@@ -70,7 +71,7 @@ Modality: {weights.modality or "not stated"}.
 
 Operating points: {points or "none; the likeliest label is called"}. Temperature: {weights.temperature:g}.
 
-## Limits
+{_examinations(exam)}## Limits
 
 {_listed(weights.limits)}
 
@@ -88,6 +89,27 @@ predictor = lag_zoo.Predictor(model)
 ```
 
 Written by lag_zoo {without_html(config.lag_zoo_version)} (timm {without_html(config.timm_version)}). The saved example in `golden.safetensors` is drawn, not a patient's.
+"""
+
+
+def _examinations(exam: ExamSpec | None) -> str:
+    if exam is None:
+        return ""
+    level = {"exam": "an examination", "patient": "a patient"}[exam.level]
+    labels = without_html(", ".join(exam.config.label_names))
+    points = without_html(", ".join(f"{label} from {p:g}" for label, p in exam.operating_points.items()))
+    sites = without_html(", ".join(exam.config.sites)) or "it is told none"
+    return f"""## Examinations
+
+A head reads the features of all frames of {level}, by gated attention (Ilse et al., ICML 2018), and tells: {labels}
+({exam.config.task}). Sites: {sites}. `lag_zoo.create_exam_model("hf-hub:<this repository>")` loads it.
+
+{_results(exam.results)}
+
+Operating points: {points or "none; the likeliest label is called"}. Temperature: {exam.temperature:g}.
+
+{_listed(exam.limits)}
+
 """
 
 

@@ -16,6 +16,7 @@ from lag_zoo.errors import InvalidConfigError
 from lag_zoo.files import write_whole_folder
 from lag_zoo.specs import WeightSpec
 from lag_zoo.weights.card import card
+from lag_zoo.weights.exam_files import EXAM, read_exam_spec
 from lag_zoo.weights.repository import CARD, CONFIG, RepositoryConfig, config_json_again, read_config
 
 
@@ -40,10 +41,11 @@ def rewrite(
     text = (folder / CARD).read_text(encoding="utf-8") if (folder / CARD).is_file() else ""
     told = _title(_read(text).text) if text else folder.name
     title = name if name is not None and told == folder.name else told
+    exam = read_exam_spec(folder, source=str(folder)) if (folder / EXAM).is_file() else None
     config = config_json_again((folder / CONFIG).read_text(encoding="utf-8"), after)
-    readme = card(after, name=title)
+    readme = card(after, name=title, exam=exam)
     if text:
-        readme = changed_card(text, card(before, name=told), readme)
+        readme = changed_card(text, card(before, name=told, exam=exam), readme)
 
     def write(fresh: Path) -> None:
         shutil.copytree(folder, fresh, copy_function=shutil.copyfile, dirs_exist_ok=True)
