@@ -36,9 +36,10 @@ from recipes.results.tables import COSTS, READOUTS, frame_rows, read_rows, table
 
 
 def first_seed(task: plan.Task, record: Record) -> Iterator[Run]:
-    """All contenders with the first seed, fold by fold."""
-    for fold in range(1, plan.FOLDS + 1):
-        for contender in plan.contenders(task).values():
+    """All contenders with the first seed; the large ones, which cost most, last."""
+    every = plan.contenders(task).values()
+    for contender in sorted(every, key=lambda one: one.recipe.fields["global_size"]):
+        for fold in range(1, plan.FOLDS + 1):
             yield Run(task, contender, 0, fold)
 
 

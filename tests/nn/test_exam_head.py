@@ -128,4 +128,6 @@ def test_the_head_begins_with_the_plain_rules() -> None:
         assert torch.allclose(logits[row], model.plain(summary) + model.classifier.bias, atol=1e-5)  # type: ignore[misc]
     certain = features.clone()
     certain[..., -2:] = 1e30
-    assert model(certain, present).logits.isfinite().all(), "a frame that is certain is not believed without end"
+    assert model(certain, present).logits.isfinite().all(), (
+        "a frame that is certain is not believed without end"
+    )
