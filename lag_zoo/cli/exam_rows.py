@@ -15,6 +15,7 @@ from lag_zoo.inert import in_a_line
 
 if TYPE_CHECKING:
     from lag_zoo.data import Manifest
+    from lag_zoo.data.exam_table import ExamLevel
     from lag_zoo.predict.exam import ExamRule
 
 Row = Mapping[str, Any]
@@ -29,9 +30,13 @@ class Exams:
         sites: those that each of them should have frames of.
     """
 
-    def __init__(self, manifest: "Manifest", by: str, rule: "ExamRule", sites: Sequence[str] = ()) -> None:
+    def __init__(
+        self, manifest: "Manifest", by: "ExamLevel", rule: "ExamRule", sites: Sequence[str] = ()
+    ) -> None:
+        from lag_zoo.data.exam_table import unit_names
+
         self.by, self.rule, self.sites = by, rule, tuple(sites)
-        self.names = tuple(getattr(frame, by) for frame in manifest.frames)
+        self.names = tuple(unit_names(manifest, by))
         self._sites = tuple(frame.anatomy for frame in manifest.frames)
 
     def __len__(self) -> int:

@@ -60,15 +60,15 @@ def exams_of(manifest: Manifest, level: ExamLevel, *, any_frame: bool = False) -
         InvalidConfigError: `any_frame`, and more than two labels that exclude each other.
     """
     places = [place for place, frame in enumerate(manifest.frames) if not frame.excluded]
-    names = [getattr(manifest.frames[place], level) for place in places]
-    if not any(names):
+    names = unit_names(manifest, level)
+    if not any(names[place] for place in places):
         raise DataError(
             f"{manifest.source} has no column {level}: it says which frames belong together. If another one is it, say "
             f"--column NAME={level}"
         )
     found: dict[str, list[int]] = {}
-    for place, name in zip(places, names, strict=True):
-        found.setdefault(name, []).append(place)
+    for place in places:
+        found.setdefault(names[place], []).append(place)
     _require_one(manifest, found, level, ("split",) if any_frame else ("labels", "split"))
     first = [manifest.frames[own[0]] for own in found.values()]
     rules = rules_of(manifest.task)
@@ -87,6 +87,25 @@ def exams_of(manifest: Manifest, level: ExamLevel, *, any_frame: bool = False) -
         targets=np.array(each, dtype=np.int64),
         grouping="patient" if by_patient else "exam",
     )
+
+
+def unit_names(manifest: Manifest, level: ExamLevel) -> list[str]:
+    """Return the name of each frame's patient or examination; an examination is one within its patient.
+
+    Examinations that are numbered anew for each patient are called by both.
+
+    >>> from pathlib import Path
+    >>> from lag_zoo.data.manifest import Frame
+    >>> frames = [Frame(image=f"{n}", labels=(0,), patient=f"p{n}", exam="1") for n in (1, 2)]
+    >>> unit_names(Manifest(root=Path(), label_names=("a",), frames=tuple(frames)), "exam")
+    ['p1 1', 'p2 1']
+    """
+    if level == "patient":
+        return [frame.patient for frame in manifest.frames]
+    pairs = {(frame.patient, frame.exam) for frame in manifest.frames if not frame.excluded}
+    if len({exam for _, exam in pairs}) == len(pairs):
+        return [frame.exam for frame in manifest.frames]
+    return [f"{frame.patient} {frame.exam}" for frame in manifest.frames]
 
 
 def _require_one(

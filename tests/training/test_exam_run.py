@@ -20,6 +20,7 @@ from lag_zoo.errors import (
     WeightsMismatchError,
 )
 from lag_zoo.evaluate import evaluate
+from lag_zoo.evaluate.exam_run import evaluate_exam_model
 from lag_zoo.evaluate.exam_scoring import exam_features, score_exams
 from lag_zoo.factory import create_exam_model
 from lag_zoo.nn.exam_network import ExamNetwork
@@ -69,7 +70,9 @@ def test_what_is_saved_answers_as_what_was_trained(manifest: Manifest, trained: 
     assert np.array_equal(one.logits, other.logits)
     assert one.frames.images == tuple(f"p{n}" for n in range(24) if n // 2 % 4 == 3)
     assert one.calibration.temperature == network.exam_spec.temperature  # type: ignore[union-attr]
-    assert evaluate(one, n_resamples=50).rows[0].n == 6
+    report = evaluate_exam_model(folder / "best", manifest, workers=0, device="cpu", n_resamples=50)
+    assert (report.level, report.rows[0].n, report.rows[0].label) == ("patient", 6, "polyps")
+    assert report.rows[0].measures["auroc"] == evaluate(one, n_resamples=50).rows[0].measures["auroc"]
     card = (folder / "best" / "README.md").read_text()
     assert "## Examinations" in card
     assert "antrum, corpus" in card
