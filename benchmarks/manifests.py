@@ -4,13 +4,20 @@ Rows have a label, a patient of five frames and a split. The peers do less: `csv
 check nothing of what they read, and scikit-learn's `StratifiedGroupKFold` deals the same groups into the same twenty
 piles. How each grows with the rows is told by the exponent of a power law, from the fewest rows to the most: 1 is
 linear.
+
+Memory is measured in fresh processes, of 100,000 and of 1,000,000 rows: what each step adds to the process's peak, less
+what everything imported takes. `python -m benchmarks --section Manifests` measures it alone.
 """
 
 import argparse
 import csv
+import json
 import math
 import statistics
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,10 +25,12 @@ from pathlib import Path
 import pyarrow.csv
 from sklearn.model_selection import StratifiedGroupKFold
 
+from benchmarks.memory import peak
 from benchmarks.timing import Row, interleaved, markdown, row
 from lag_zoo.data import Manifest, read_manifest, split, write_manifest
 
 ROWS = (10_000, 30_000, 100_000)
+_MEASURED = (100_000, 1_000_000)
 _FRAMES = 5  # of a patient
 _PILES = 20
 
@@ -77,10 +86,62 @@ def rows_of(rows: int, times: dict[str, list[float]]) -> list[Row]:
     return [row(f"{rows:,} rows: {ours} / {peer}", times[ours], times[peer]) for ours, peer in pairs]
 
 
+def rows(*, rounds: int = 1) -> list[Row]:
+    """The peak of memory in bytes a row, and processor time; once, since memory hardly strays."""
+    del rounds
+    found = []
+    for count in _MEASURED:
+        ours, (peer,) = (_measured(what, count) for what in ("ours", "csv.DictReader"))
+        for step, (memory, seconds) in zip(
+            ("read", "read and split", "read, split and write"), ours, strict=True
+        ):
+            title = f"{count:,} rows: {step} / csv.DictReader"
+            found.append(row(f"{title}: peak of memory", [memory] * 2, [peer[0]] * 2, unit="bytes a row"))
+            found.append(row(f"{title}: time", [seconds] * 2, [peer[1]] * 2, unit="s"))
+    return found
+
+
+def _measured(what: str, count: int) -> list[tuple[float, float]]:
+    """Bytes a row and seconds up to each step, in a fresh process."""
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.manifests", "--case", what, str(count)]
+    root = Path(__file__).resolve().parent.parent
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=root)
+    return [(float(memory), float(seconds)) for memory, seconds in json.loads(done.stdout)]
+
+
+def _case(what: str, count: int) -> list[tuple[float, float]]:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "rows.csv"
+        write_rows(path, count, labels=3)
+        before, begun, found = peak(), time.process_time(), []
+
+        def note() -> None:
+            found.append(((peak() - before) * (1 << 20) / count, time.process_time() - begun))
+
+        if what != "ours":
+            held = read_by_csv(path)
+            note()
+            del held
+            return found
+        manifest = read_manifest(path)
+        note()
+        parts = split(manifest)
+        note()
+        write_manifest(parts, Path(scratch) / "written.csv")
+        note()
+    return found
+
+
 def main() -> None:
+    """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.manifests", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each case, at least 2")
-    rounds = max(2, parser.parse_args().rounds)
+    parser.add_argument("--case", nargs=2, metavar=("WHAT", "ROWS"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.case:
+        print(json.dumps(_case(arguments.case[0], int(arguments.case[1]))))
+        return
+    rounds = max(2, arguments.rounds)
     times = {rows: measure(rows, rounds=rounds) for rows in ROWS}
     print(markdown("Manifests", [line for rows in ROWS for line in rows_of(rows, times[rows])]))
     fewest, most = ROWS[0], ROWS[-1]

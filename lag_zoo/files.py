@@ -7,6 +7,7 @@ What is written goes under another name beside its place, onto the disk, and onl
 import contextlib
 import csv
 import ctypes
+import errno
 import glob
 import os
 import secrets
@@ -23,6 +24,7 @@ from lag_zoo.inert import spreadsheet_cell
 PART = ".part"
 """Ending of a file that is still being written."""
 
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _ABANDONED = 24 * 3600.0  # seconds after which nobody writes any more
 _LONGEST = 40  # letters of a name that its scratch repeats: names have at most 255 bytes
 
@@ -42,7 +44,7 @@ def write_whole(
         mode: the file's permissions, less the process's umask.
 
     Raises:
-        OSError: the file cannot be written. What else `content` raises passes through.
+        OSError: the file cannot be written; its `filename` is the file. What else `content` raises passes through.
 
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_whole(Path(folder) / "note.txt", "whole")
@@ -53,12 +55,49 @@ def write_whole(
     if (
         path.exists() and not path.is_file()
     ):  # a pipe or a terminal, as /dev/stdout: nothing is put in its place
-        _write(path, content)
+        with _named(path):
+            _write(path, content)
         return
     path = path.resolve()  # a link goes on pointing to its file
-    with scratch_in(path.parent, path.name, mode=mode) as scratch:
+    with _named(path), scratch_in(path.parent, path.name, mode=mode) as scratch:
         _write(scratch, content)
         put_in_place(scratch, path)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether something was not written for want of room: the disk is full, or a quota is used up.
+
+    >>> is_full(OSError(errno.ENOSPC, "No space left on device")), is_full(OSError("no disk"))
+    (True, False)
+    """
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+@contextlib.contextmanager
+def _named(target: Path) -> Iterator[None]:
+    """Name the target in what the system refuses: a failed write(2) names no file, and a scratch's name is nobody's."""
+    try:
+        yield
+    except OSError as error:
+        names = [name for name in (error.filename2, error.filename) if isinstance(name, str)]
+        place = next((place for place in map(_place_of, names) if place is not None), None)
+        if error.errno is None or (
+            names and place is None
+        ):  # it says itself what it is, or is of another file
+            raise
+        reason = (
+            os.strerror(error.errno) if is_full(error) else error.strerror
+        )  # libraries say it in words of theirs
+        raise OSError(error.errno, reason, str(target.joinpath(*(place or ())))) from error
+
+
+def _place_of(name: str) -> tuple[str, ...] | None:
+    """The place of a file below a folder that is being written; empty: a file that is; `None`: of neither."""
+    parts = Path(name).parts
+    for number, part in enumerate(parts):
+        if part.startswith(".") and part.endswith(PART):
+            return parts[number + 2 :]
+    return None
 
 
 def _write(path: Path, content: str | bytes | memoryview | Callable[[Path], object]) -> None:
@@ -103,13 +142,17 @@ def write_whole_folder(target: str | os.PathLike[str], write: Callable[[Path], o
         write: writes into the new, empty folder that it is given.
 
     Raises:
-        OSError: the folder cannot be written. What else `write` raises passes through.
+        OSError: the folder cannot be written; its `filename` is the file in it. What else `write` raises passes
+            through.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{target.name[:_LONGEST]}-"
     _sweep(target.parent, prefix)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix, suffix=PART) as scratch:
+    with (
+        _named(target),
+        tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix, suffix=PART) as scratch,
+    ):
         fresh = Path(scratch) / "new"
         fresh.mkdir()
         write(fresh)

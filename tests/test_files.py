@@ -16,7 +16,7 @@ import lag_zoo
 from lag_zoo.data import Frame, Manifest, write_manifest
 from lag_zoo.data.cache_folder import Order, write_order
 from lag_zoo.data.cache_shards import CachedFrame, ShardWriter
-from lag_zoo.errors import TrainingError
+from lag_zoo.errors import TrainingError, UnreadableImageError
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.files import write_whole, write_whole_folder
 from lag_zoo.predict.resumable import ResumableOutput
@@ -104,8 +104,12 @@ def test_a_disk_that_is_full(writer: str, disk: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("LAG_ZOO_CACHE", str(disk.parent / "cache"))
     filler = disk / "filler"
     filler.write_bytes(bytes(os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize))
-    with pytest.raises((OSError, TrainingError), match="No space left"):
+    with pytest.raises((OSError, TrainingError), match="No space left") as refused:
         WRITERS[writer](disk)
+    if isinstance(refused.value, OSError):
+        assert Path(refused.value.filename).is_relative_to(disk)
+        assert ".part" not in refused.value.filename, "the name of a scratch tells nobody anything"
+    assert str(disk) in str(refused.value)
     assert [path.name for path in disk.iterdir()] == ["filler"]
 
 
@@ -126,6 +130,31 @@ def test_what_was_there_stays(folder: Path) -> None:
     write_whole(file, "after")
     write_whole_folder(inner, lambda new: (new / "other").write_text("after"))
     assert contents(folder) == {"file": b"after", "inner/other": b"after"}
+
+
+def test_an_error_names_the_file(folder: Path) -> None:
+    """Not its scratch; and what is not the writer's own comes as it is."""
+    with pytest.raises(FileNotFoundError) as refused:
+        write_whole(folder / "nowhere" / "file", "text")
+    assert refused.value.filename == str(folder / "nowhere" / "file")
+
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "full", str(path))
+
+    with pytest.raises(OSError, match="No space") as refused:
+        write_whole_folder(folder / "inner", lambda new: full(new / "a" / "file"))
+    assert refused.value.filename == str(folder / "inner" / "a" / "file")
+    with pytest.raises(FileNotFoundError) as refused:
+        write_whole(folder / "file", lambda _: (folder / "source").read_text())
+    assert refused.value.filename == str(folder / "source")
+    unread = UnreadableImageError("frame.png: damaged")
+    with pytest.raises(UnreadableImageError) as caught:
+        write_whole(folder / "file", lambda _: raising(unread))
+    assert caught.value is unread
+
+
+def raising(error: Exception) -> None:
+    raise error
 
 
 def test_line_ends_stay_as_they_are(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import sys
 import warnings
 from typing import Annotated
@@ -22,6 +23,7 @@ from lag_zoo.cli.train_command import train
 from lag_zoo.cli.typed import TypedCommand
 from lag_zoo.cli.weights_commands import convert, download, verify
 from lag_zoo.errors import LagZooError, LagZooWarning
+from lag_zoo.files import is_full
 
 app = typer.Typer(
     name="lag-zoo",
@@ -49,8 +51,9 @@ _TALKATIVE = ("accelerate", "httpx", "huggingface_hub", "matplotlib", "PIL", "ti
 def run() -> None:
     """Runs the application; what lag_zoo raises on purpose becomes its message on standard error and exit code 2.
 
-    So does what the system refuses, such as a folder that cannot be written; and lag_zoo's warnings are a line each.
-    What other libraries remark is left out, unless Python is told to show it (`python -W default -m lag_zoo.cli`).
+    So does what the system refuses, such as a folder that cannot be written, or a full disk behind standard output; and
+    lag_zoo's warnings are a line each. What other libraries remark is left out, unless Python is told to show it
+    (`python -W default -m lag_zoo.cli`).
     """
     _spell_out_what_cannot_be_encoded()
     lag_zoo.keep_freed_memory()
@@ -59,15 +62,54 @@ def run() -> None:
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        app()
+        try:
+            app()
+        except SystemExit:
+            _flush()  # now, where it can still be told
+            raise
     except LagZooError as error:
         complain(str(error))
         sys.exit(2)
+    except BrokenPipeError:  # whoever read along has enough
+        _drop_output()
+        sys.exit(1)
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and not (is_full(error) and _output_is_full()):
             raise
-        complain(f"{error.filename}: {error.strerror}")
+        complain(_refusal(error.filename or "standard output", error))
         sys.exit(2)
+
+
+def _refusal(name: str, error: OSError) -> str:
+    if is_full(error):
+        return f"{name} cannot be written: {error.strerror}. Make room, and say it again: what was there is whole"
+    return f"{name}: {error.strerror}"
+
+
+def _flush() -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.flush()
+
+
+def _output_is_full() -> bool:
+    """Whether standard output takes no more, not even the end of a line; what it holds is dropped then.
+
+    What was not written does not tell: of a large text Python keeps nothing that it could try again.
+    """
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+        return True
+    return False
+
+
+def _drop_output() -> None:
+    """Send what standard output still holds nowhere: Python would try it again at its end, and show a traceback."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _spell_out_what_cannot_be_encoded() -> None:

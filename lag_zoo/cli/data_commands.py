@@ -63,10 +63,10 @@ def check(
     manifest = _announced(screen, source, column, labels, cohort=True)
     with screen.task("images", len(manifest)) as advance:
         report = check_data(manifest, progress=lambda: advance(1))
+    _show(report)  # first: reading took long, and the disk may be full
     if json_ is not None:
         json_.parent.mkdir(parents=True, exist_ok=True)
         write_whole(json_, json.dumps(report.to_dict(), indent=2, ensure_ascii=False) + "\n")
-    _show(report)
     if report.errors:
         raise typer.Exit(1)
 

@@ -252,15 +252,17 @@ def show_report(report: "Report", output: Path | None, screen: Screen) -> None:
 
         echo("\n".join(page for page in (markdown(report), report.paper_table) if page))
         return
-    with screen.task("writing the report"):
-        names = report.save(output, listener=screen)
-    for remark in report.warnings:
-        out.print(f"Warning: {remark}")
-    if report.rows:
-        out.print(results_table(report))
-    if report.called is not None:
-        out.print(called_table(report.called))
-    if report.raters is not None:
-        out.print(raters_table(report.raters))
-    out.print(report.summary)
+    try:
+        with screen.task("writing the report"):
+            names = report.save(output, listener=screen)
+    finally:  # the numbers took long, and the disk may be full
+        for remark in report.warnings:
+            out.print(f"Warning: {remark}")
+        if report.rows:
+            out.print(results_table(report))
+        if report.called is not None:
+            out.print(called_table(report.called))
+        if report.raters is not None:
+            out.print(raters_table(report.raters))
+        out.print(report.summary)
     out.print(f"written: {output}: {', '.join(names)}. {NOT_A_MEDICAL_DEVICE}")

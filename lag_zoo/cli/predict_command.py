@@ -105,7 +105,8 @@ def predict(
 ) -> None:
     """Answer on frames: TIFF, JPEG, PNG, BMP or WebP. For research and teaching; not a medical device.
 
-    A file that cannot be read is reported, and the rest are done; the exit code is then 1. Without any image it is 2.
+    A file that cannot be read, or a picture that cannot be written, is reported, and the rest are done; the exit code
+    is then 1. Without any image it is 2.
 
     Answers that go to a file are kept in OUTPUT.parts until all are there.
 
@@ -162,9 +163,10 @@ def predict(
         if not quiet:
             _summarise(called, output)
     if album is not None:
-        screen.say(album.summary())
+        (complain if album.missing else screen.say)(album.summary())
     if answers.failed:
         complain(f"{answers.failed} of {count} files failed")
+    if answers.failed or (album is not None and album.missing):
         raise typer.Exit(1)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from lag_zoo.data.images import describe_left_out, find_images, is_image_name, kind_of
+from lag_zoo.data.images import describe_left_out, find_images, is_image_name, kind_of, special_kind
 from lag_zoo.data.manifest import SPLIT_NAMES, Frame, Manifest
 from lag_zoo.errors import DataError
 
@@ -88,6 +88,8 @@ def _folders(folder: Path, left_out: Counter[str]) -> list[Path]:
             left_out[kind_of(entry.name)] += 1
         elif entry.is_dir():
             folders.append(entry)
+        elif special := special_kind(entry):
+            left_out[special] += 1
         elif is_image_name(entry.name):
             stray.append(entry)
         else:

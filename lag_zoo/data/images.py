@@ -7,6 +7,7 @@ holds besides is counted, so that nothing is left out unsaid.
 import errno
 import io
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,12 @@ _LONGEST_SIDE = 20_000  # pixels
 _FORMATS = ("TIFF", "JPEG", "PNG", "BMP", "WEBP")
 _LYING = 5  # EXIF's orientations from here on exchange height and width
 _NO_ENDING, _HIDDEN, _LINK_ABOVE = "no ending", "hidden", "link to a folder above"
+_SPECIAL = {
+    stat.S_IFIFO: "pipe",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
 _LONGEST = (
     8  # letters of an ending: what is longer is part of a name, and would be a kind of its own each time
 )
@@ -45,13 +52,14 @@ def find_images(
 ) -> Iterator[Path]:
     """The image files behind these paths: a file as it is given, a folder walked, its files in sorted order.
 
-    In folders only names that end like an image's count (`SUFFIXES`), and hidden files and folders are left out. Linked
-    folders are walked too, but for a link to a folder that it lies in itself. What does not exist, or a folder that
-    cannot be opened, is given back as it is, so that reading it names the reason.
+    In folders only files whose names end like an image's count (`SUFFIXES`); hidden files and folders are left out, and
+    so are pipes, sockets and devices, whatever their names. Linked folders are walked too, but for a link to a folder
+    that it lies in itself. What does not exist, or a folder that cannot be opened, is given back as it is, so that
+    reading it names the reason.
 
     Args:
         left_out: counts what is left out in folders while they are walked, by kind: its ending in small letters
-            (".mp4"), "no ending", "hidden", "link to a folder above".
+            (".mp4"), "no ending", "hidden", "link to a folder above", "pipe", "socket", "device".
 
     >>> list(find_images(["frame.dat"]))
     [PosixPath('frame.dat')]
@@ -73,15 +81,19 @@ def _walk(folder: Path, left_out: Counter[str], above: frozenset[_Identity]) -> 
             left_out[_LINK_ABOVE] += 1
             return
         with os.scandir(folder) as entries:
-            found = {entry.name: _is_folder(entry) for entry in entries}
+            found = {entry.name: (_is_folder(entry), special_kind(entry)) for entry in entries}
     except OSError:
         yield folder
         return
     for name in sorted(found):
         if name.startswith("."):
             left_out[_HIDDEN] += 1
-        elif found[name]:
+            continue
+        is_folder, special = found[name]
+        if is_folder:
             yield from _walk(folder / name, left_out, above | {identity})
+        elif special is not None:
+            left_out[special] += 1
         elif is_image_name(name):
             yield folder / name
         else:
@@ -104,6 +116,14 @@ def _around(folder: Path) -> frozenset[_Identity]:
 def is_image_name(name: str) -> bool:
     """True for a file's name that ends like an image's (`SUFFIXES`)."""
     return os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def special_kind(entry: Path | os.DirEntry[str]) -> str | None:
+    """The kind of a pipe, a socket or a device, or of a link to one; `None`: it is none, or cannot be looked at."""
+    try:
+        return None if entry.is_file() else _SPECIAL.get(stat.S_IFMT(entry.stat().st_mode))
+    except (OSError, ValueError):
+        return None
 
 
 def kind_of(name: str) -> str:
@@ -133,10 +153,11 @@ def describe_left_out(left_out: Mapping[str, int]) -> str:
 def count_kinds(left_out: Mapping[str, int]) -> str:
     """The counts of `describe_left_out` alone.
 
-    >>> count_kinds({".mp4": 3})
-    '3 .mp4'
+    >>> count_kinds({".mp4": 3, "pipe": 2, "device": 1})
+    '3 .mp4, 2 pipes, 1 device'
     """
     words = {_NO_ENDING: "without an ending", _LINK_ABOVE: "linked to a folder above"}
+    words |= {kind: f"{kind}s" for kind in _SPECIAL.values() if left_out.get(kind, 0) > 1}
     kinds = sorted((-count, kind) for kind, count in left_out.items() if count)
     counted = [f"{-count} {words.get(kind, kind)}" for count, kind in kinds[:_SHOWN]]
     if rest := sum(-count for count, _ in kinds[_SHOWN:]):

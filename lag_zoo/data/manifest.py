@@ -7,7 +7,7 @@ be right is an error with its line and column.
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -82,7 +82,7 @@ READERS: Mapping[Column, Callable[[object], str]] = {"age": age_of, "sex": sex_o
 """Readers of the columns whose cells are more than texts."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:
     """One image of a manifest.
 
@@ -269,9 +269,13 @@ class Manifest:
         return dataclasses.replace(self, frames=kept)
 
     def with_column(self, name: Column, values: Sequence[str]) -> "Manifest":
-        """The same frames with one column put in the place of theirs."""
+        """The same frames with one column put in the place of theirs; what is said again and again is held once."""
+        once: dict[str, str] = {}
         pairs = zip(self.frames, values, strict=True)
-        return self.with_frames(Frame(**{**vars(frame), name: value}) for frame, value in pairs)
+        return self.with_frames(
+            dataclasses.replace(frame, **{name: once.setdefault(value, value)})  # type: ignore[arg-type]
+            for frame, value in pairs
+        )
 
     def with_label_names(self, label_names: Sequence[str]) -> "Manifest":
         """The same frames with a network's labels, in its order; a cohort may lack some of them.
@@ -305,12 +309,18 @@ def require_disjoint_splits(manifest: Manifest) -> None:
     grouping = manifest.grouping
     if grouping is None:
         return
-    seen: dict[str, dict[str, int]] = {}
-    for frame in manifest.frames:
-        if frame.split and not frame.excluded:
-            seen.setdefault(getattr(frame, grouping), {}).setdefault(frame.split, frame.line)
-    torn = {group: splits for group, splits in seen.items() if len(splits) > 1}
+    seen: dict[str, str] = {}
+    torn: dict[str, dict[str, int]] = {}
+    dealt = [frame for frame in manifest.frames if frame.split and not frame.excluded]
+    for frame in dealt:
+        group = getattr(frame, grouping)
+        if seen.setdefault(group, frame.split) != frame.split:
+            torn[group] = {}
     if torn:
+        for frame in dealt:
+            if (group := getattr(frame, grouping)) in torn:
+                torn[group].setdefault(frame.split, frame.line)
+        torn = {group: torn[group] for group in seen if group in torn}  # in the order of the manifest
         first = "; ".join(
             f"{group} in " + " and ".join(f"{s} (line {line})" if line else s for s, line in splits.items())
             for group, splits in list(torn.items())[:_SHOWN]
@@ -336,9 +346,18 @@ def _require_one_row_each(manifest: Manifest) -> None:
     # Where a path goes up again, only the disk knows where it leads: the folder that it leaves may be a link.
     up = any(".." in frame.image for frame in manifest.frames)
     place = os.path.realpath if up else os.path.abspath
+
+    def places() -> Iterator[str]:
+        return (place(os.path.join(manifest.root, frame.image)) for frame in manifest.frames)
+
+    # Eight bytes a frame: the paths themselves would take more than all else that is checked.
+    if len(np.unique(np.fromiter(map(hash, places()), np.int64, len(manifest.frames)))) == len(
+        manifest.frames
+    ):
+        return
     first: dict[str, Frame] = {}
-    for frame in manifest.frames:
-        before = first.setdefault(place(os.path.join(manifest.root, frame.image)), frame)
+    for where, frame in zip(places(), manifest.frames, strict=True):
+        before = first.setdefault(where, frame)
         if before is not frame:
             other = "" if before.image == frame.image else f" as {before.image}"
             raise DataError(

@@ -12,6 +12,9 @@ from lag_zoo.data.manifest import COLUMNS, PATHS, Column
 from lag_zoo.errors import DataError, extra
 from lag_zoo.inert import from_spreadsheet, in_a_line
 
+_MOST = 1 << 18  # texts that are held once, about 30 MB
+_LONGEST = 40  # letters
+
 
 class Table(NamedTuple):
     """A header and its rows of text, each with its line; `source`: the name that messages call it by."""
@@ -83,6 +86,24 @@ def table_of(data: Any, *, source: str, columns: Mapping[str, Column] | None = N
     return _plain(_renamed(Table(source, list(cells), rows), columns or {}))
 
 
+class _Once:
+    """Texts that are held once, as patients and labels are, which stand there again and again.
+
+    Of those that come last there may be too many: a path stands there once, and holding it costs more than it saves.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, str] = {}
+
+    def text(self, text: str) -> str:
+        """Return the text, as the object that came first where it is held."""
+        if len(text) > _LONGEST:
+            return text
+        if len(self._held) < _MOST:
+            return self._held.setdefault(text, text)
+        return self._held.get(text, text)
+
+
 def is_parquet(path: Path) -> bool:
     """Tell by its ending whether a file is Parquet."""
     return path.suffix.lower() == ".parquet"
@@ -93,8 +114,11 @@ def _csv(path: Path) -> Table:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]
+            held = _Once()
             rows = [
-                (reader.line_num, [from_spreadsheet(cell.strip()) for cell in row]) for row in reader if row
+                (reader.line_num, [held.text(from_spreadsheet(cell.strip())) for cell in row])
+                for row in reader
+                if row
             ]
     except FileNotFoundError as error:
         raise DataError(f"no file {path}") from error
@@ -117,7 +141,8 @@ def _parquet(path: Path) -> Table:
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path} is no Parquet file that can be read: {error}") from error
     header = list(table.column_names)
-    columns = [[_text(value) for value in column.to_pylist()] for column in table.columns]
+    held = _Once()
+    columns = [[held.text(_text(value)) for value in column.to_pylist()] for column in table.columns]
     return Table(
         str(path), header, [(n, list(row)) for n, row in enumerate(zip(*columns, strict=True), start=1)]
     )
@@ -158,19 +183,21 @@ def _renamed(table: Table, columns: Mapping[str, Column]) -> Table:
 def _plain(table: Table) -> Table:
     """The same texts in one spelling, so that an id with an accent is one; of files the bytes count."""
     header = [plain_text(name) for name in table.header]
-    rows = []
-    for line, row in table.rows:
+    held = _Once()
+    for place, (line, row) in enumerate(table.rows):
         cells = [text if name in PATHS else plain_text(text) for name, text in zip(header, row, strict=True)]
         for name, text in zip(header, cells, strict=True):
             if not text.isascii() or not text.isprintable():
                 _require_letters(table, line, name, text)
-        rows.append((line, cells))
+        # In the place of the row as it was, which only this function's caller has: there is no second table.
+        if cells != row:
+            table.rows[place] = (line, [held.text(text) for text in cells])
     for number, name in enumerate(header, start=1):
         if in_a_line(name) != name:
             raise DataError(
                 f"{table.source}, line 1: the name of column {number} is no line of letters: {name!r}"
             )
-    return table._replace(header=header, rows=rows)
+    return table._replace(header=header)
 
 
 def _require_letters(table: Table, line: int, name: str, text: str) -> None:

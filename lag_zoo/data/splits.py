@@ -168,6 +168,8 @@ def joined(groups: np.ndarray, together: Together) -> np.ndarray:
     >>> joined(np.array(["p1", "p1", "p2", "p3"]), [(1, 2)]).tolist()
     ['p1', 'p1', 'p1', 'p3']
     """
+    if not together:
+        return groups
     name = {str(group): str(group) for group in groups}
     for places in together:
         names = {name[str(groups[place])] for place in places}
@@ -284,7 +286,9 @@ class _Hand(NamedTuple):
         """The manifest with `split` the part of each frame; excluded frames have none."""
         column = np.full(len(self.manifest), "", dtype=parts.dtype)
         column[self.used] = parts
-        return self.manifest.with_column("split", column.tolist())
+        names, number = np.unique(column, return_inverse=True)
+        texts = names.tolist()  # each name once, and no text a frame
+        return self.manifest.with_column("split", [texts[place] for place in number.reshape(-1).tolist()])
 
     def no_deal(self) -> DataError:
         return DataError(

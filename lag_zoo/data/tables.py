@@ -3,7 +3,8 @@
 import os
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from lag_zoo.data.cells import says_nothing
@@ -32,6 +33,7 @@ _VALUES = {
     "1.0": 1,
 }  # with a point: by spreadsheets, where others are empty
 _SUFFIXES = (".csv", ".parquet")
+_AT_ONCE = 1 << 16  # rows of Parquet
 _SHOWN = 3
 _SHORT = 3  # letters of a column's name that is looked for as a word
 _ALLOWED = {"modality": MODALITIES, "reference": REFERENCES}
@@ -104,6 +106,7 @@ def manifest_of(table: Table, label_names: Sequence[str], *, root: Path) -> Mani
     table = _without_words_for_nothing(table, known, names, exclusive=exclusive)
     numbers = {name: number for number, name in enumerate(names)}
     frames = []
+    once: dict[tuple[int, ...], tuple[int, ...]] = {}
     for line, row in table.rows:
         cells = dict(zip(table.header, row, strict=True))
         if not cells["image"]:
@@ -113,7 +116,7 @@ def manifest_of(table: Table, label_names: Sequence[str], *, root: Path) -> Mani
             marks = _exclusive(table, line, cells["label"], numbers, said.get("excluded", ""))
         else:
             marks = _marks(table, line, cells, names)
-        frames.append(Frame(image=cells["image"], labels=marks, line=line, **said))
+        frames.append(Frame(image=cells["image"], labels=once.setdefault(marks, marks), line=line, **said))
     return Manifest(
         root=root,
         label_names=names,
@@ -133,10 +136,11 @@ def _without_words_for_nothing(
     found: dict[tuple[str, str], list[int]] = {}
     rows = []
     for line, row in table.rows:
-        cells = list(row)
+        cells = row
         for place, name in places.items():
-            if says_nothing(cells[place]) and not (name == "label" and cells[place] in own):
-                found.setdefault((name, cells[place]), []).append(line)
+            if says_nothing(row[place]) and not (name == "label" and row[place] in own):
+                found.setdefault((name, row[place]), []).append(line)
+                cells = [*cells] if cells is row else cells
                 cells[place] = ""
         rows.append((line, cells))
     for (name, text), lines in found.items():
@@ -166,18 +170,22 @@ def write_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
     used = [name for name in COLUMNS if any(manifest.column(name))]
     exclusive = rules_of(manifest.task).exclusive
     header = ["image", *(["label"] if exclusive else manifest.label_names), *used]
-    rows = []
-    for frame in manifest.frames:
-        if exclusive:
-            marks = ["" if i == UNKNOWN else manifest.label_names[i] for i in frame.labels]
-        else:
-            marks = ["" if i == UNKNOWN else str(i) for i in frame.labels]
-        cells = {name: getattr(frame, name) for name in ("image", *used)}
-        cells |= {name: _path_from(manifest.root / cells[name], folder) for name in PATHS if cells.get(name)}
-        rows.append([cells.pop("image"), *marks, *cells.values()])
+
+    def rows() -> Iterator[list[str]]:
+        for frame in manifest.frames:
+            if exclusive:
+                marks = ["" if i == UNKNOWN else manifest.label_names[i] for i in frame.labels]
+            else:
+                marks = ["" if i == UNKNOWN else str(i) for i in frame.labels]
+            cells = {name: getattr(frame, name) for name in ("image", *used)}
+            cells |= {
+                name: _path_from(manifest.root / cells[name], folder) for name in PATHS if cells.get(name)
+            }
+            yield [cells.pop("image"), *marks, *cells.values()]
+
     path.parent.mkdir(parents=True, exist_ok=True)
     write = _write_parquet if is_parquet(path) else _write_csv
-    write_whole(path, lambda scratch: write(scratch, header, rows))
+    write_whole(path, lambda scratch: write(scratch, header, rows()))
 
 
 def _hint(table: Table) -> str:
@@ -318,16 +326,19 @@ def _path_from(image: Path, folder: Path) -> str:
         return str(whole)
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _write_csv(path: Path, header: Sequence[str], rows: Iterator[Sequence[str]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv_writer(file)
         writer.writerow(header)
         writer.writerows(rows)
 
 
-def _write_parquet(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _write_parquet(path: Path, header: Sequence[str], rows: Iterator[Sequence[str]]) -> None:
     with extra("data"):
         import pyarrow
         import pyarrow.parquet
-    columns = zip(*rows, strict=True)
-    pyarrow.parquet.write_table(pyarrow.table(dict(zip(header, map(list, columns), strict=True))), path)
+    schema = pyarrow.schema([(name, pyarrow.string()) for name in header])
+    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+        while some := list(islice(rows, _AT_ONCE)):
+            columns = map(list, zip(*some, strict=True))
+            writer.write_table(pyarrow.table(dict(zip(header, columns, strict=True)), schema=schema))

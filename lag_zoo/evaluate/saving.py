@@ -14,7 +14,7 @@ from lag_zoo.evaluate.figures import count_figures, figures
 from lag_zoo.evaluate.latex import tex
 from lag_zoo.evaluate.pages import html, markdown
 from lag_zoo.evaluate.tidy import tidy_csv
-from lag_zoo.files import write_whole
+from lag_zoo.files import is_full, write_whole
 from lag_zoo.listener import Advance, Listener
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def save_report(
 ) -> list[str]:
     """Write a report into a folder, each file whole or not at all; return their names.
 
-    The numbers come first: figures that cannot be drawn are a warning, and stop nothing.
+    The numbers come first: figures that cannot be drawn are a warning, and stop nothing. Those for which there is no
+    room are an error.
 
     Args:
         report: to be written.
@@ -39,7 +40,7 @@ def save_report(
         listener: hears how many figures are drawn.
 
     Raises:
-        OSError: the numbers cannot be written.
+        OSError: the numbers cannot be written, or the disk is full; files that were written before are whole.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,11 +57,15 @@ def save_report(
             _figures(report, folder / FIGURES, pictures, advance)
         names.append(FIGURES)
     except Exception as error:
+        if is_full(error):
+            raise
         _warn(f"{FIGURES} are not complete", error)
     try:
         write_whole(folder / "report.html", html(report, mistakes=report.mistakes, pictures=pictures))
         names.append("report.html")
     except Exception as error:
+        if is_full(error):
+            raise
         _warn("report.html could not be made", error)
     return names
 

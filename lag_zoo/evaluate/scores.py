@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -30,6 +31,7 @@ IN_TRAINING_DATA = "in_training_data"
 
 COLUMNS = (*SUBGROUPS, "exam", IN_TRAINING_DATA)
 _ABOUT = ".json"
+_TABLE = "table_sha256"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,7 +384,9 @@ class Scores:
         )
 
     def write(self, path: str | os.PathLike[str], *, seed: int | None = None) -> None:
-        """Write a CSV file, one line a frame, and beside it FILE.json with the rest; each whole or not at all.
+        """Write a CSV file, one line a frame, and beside it FILE.json with the rest and the table's SHA-256.
+
+        Each is written whole or not at all, and `read` refuses a table with the rest of another one.
 
         The table has image, group, fold, seed, the columns, targets, thresholds, logits, and probabilities that were
         given.
@@ -410,8 +414,10 @@ class Scores:
             ]
             cells = (frames.columns[name][i] for name in _own_columns(frames))
             writer.writerow([*known, *cells, *targets[i], *numbers])
+        # The table comes last: where it is there, so is the rest. Its digest tells whether the two are of one writing.
+        about = {_TABLE: hashlib.sha256(text.getvalue().encode()).hexdigest(), **self._about()}
+        write_whole(path.with_name(path.name + _ABOUT), json.dumps(about, indent=2) + "\n")
         write_whole(path, text.getvalue())
-        write_whole(path.with_name(path.name + _ABOUT), json.dumps(self._about(), indent=2) + "\n")
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Scores":
@@ -423,8 +429,14 @@ class Scores:
         path = Path(path)
         try:
             about = json.loads(path.with_name(path.name + _ABOUT).read_text(encoding="utf-8"))
-            with path.open(newline="", encoding="utf-8") as file:
-                header, *rows = [list(map(from_spreadsheet, row)) for row in csv.reader(file)]
+            table = path.read_bytes()
+            if about.get(_TABLE) not in (
+                None,
+                hashlib.sha256(table).hexdigest(),
+            ):  # `None`: of an older lag_zoo
+                raise ValueError("the two are not of one writing, or the table was changed")
+            lines = csv.reader(io.StringIO(table.decode("utf-8"), newline=""))
+            header, *rows = [list(map(from_spreadsheet, row)) for row in lines]
             names = tuple(about["label_names"])
             rules = rules_of(about["task"])
 
@@ -459,7 +471,7 @@ class Scores:
                 calls_only=about["calls_only"],
                 given=numbers([f"probability:{name}" for name in names]) if given else None,
             )
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise DataError(
                 f"{path} and {path.name}{_ABOUT} hold no scores that this lag_zoo wrote ({error}); keep the two files "
                 "together"

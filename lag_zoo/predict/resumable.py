@@ -5,6 +5,7 @@ to a file of its own, one line an image. Images are shared out by whole batches,
 after which interruption, shows nowhere in it.
 """
 
+import contextlib
 import hashlib
 import heapq
 import os
@@ -70,11 +71,17 @@ class ResumableOutput:
 
         Raises:
             InvalidConfigError: answers of an earlier run that nobody asked to resume, or of another run.
+            OSError: it cannot be made; nothing of it is left.
         """
         run = self.folder / _RUN
         if not run.is_file():
             self.folder.mkdir(exist_ok=True)
-            write_state(run, self.about)
+            try:
+                write_state(run, self.about)
+            except OSError:
+                with contextlib.suppress(OSError):  # it is not empty: somebody else is at work
+                    self.folder.rmdir()
+                raise
             return
         if not resume:
             raise InvalidConfigError(

@@ -1,18 +1,24 @@
 """The checkpoint of a run: all that another process needs to go on as if the first had not been stopped."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from lag_zoo.errors import InvalidConfigError
+from lag_zoo.errors import InvalidConfigError, StateError
 from lag_zoo.training.job import Job
 from lag_zoo.views.policies import mix
 
 FORMAT = 3
 """The layout of a checkpoint; a run that another layout wrote is not gone on with."""
+
+
+_ROW = frozenset({"epoch", "stage", "train_loss", "val_loss", "val_auroc", "best"})
+_STRANGE = (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError)
+"""Errors of torch, timm and Python where a state is not that of the part that it is given to."""
 
 
 class Part(Protocol):
@@ -46,8 +52,17 @@ class Progress:
         return asdict(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what a checkpoint kept."""
+        """Go on from what a checkpoint kept.
+
+        Raises:
+            TypeError: it is no progress.
+        """
         self.__init__(**state)  # type: ignore[misc]
+        counts, rows = (self.stage, self.epoch, self.step), self.rows
+        if not all(type(count) is int and count >= 0 for count in counts) or not isinstance(rows, list):
+            raise TypeError("its progress is none")
+        if not all(isinstance(row, dict) and row.keys() >= _ROW for row in rows):
+            raise TypeError("its rows are not those of epochs")
 
 
 def save_checkpoint(job: Job, parts: Mapping[str, Part]) -> None:
@@ -63,18 +78,36 @@ def restore(state: Mapping[str, Any], job: Job, parts: Mapping[str, Part]) -> No
 
     Raises:
         InvalidConfigError: a checkpoint of another layout.
+        StateError: it holds something else than the state of these parts.
     """
     if state.get("format") != FORMAT:
         raise InvalidConfigError(
             f"the checkpoint in {job.folder.path} was written by another version of lag_zoo: resume the run with that "
             "version, or name a new folder"
         )
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    if job.rank < len(state["random"]):
-        _set_random_state(state["random"][job.rank], job.device)
-    else:  # more processes than before
-        seed_process(job, epoch=state["progress"]["epoch"])
+    with of_this_run(job):
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        if job.rank < len(state["random"]):
+            _set_random_state(state["random"][job.rank], job.device)
+        else:  # more processes than before
+            seed_process(job, epoch=state["progress"]["epoch"])
+
+
+@contextlib.contextmanager
+def of_this_run(job: Job) -> Iterator[None]:
+    """Take what goes wrong while a state is taken up for a checkpoint that is not of this run.
+
+    Raises:
+        StateError: in place of it.
+    """
+    try:
+        yield
+    except _STRANGE as error:
+        raise StateError(
+            f"the checkpoint in {job.folder.path} is not of this run, or was changed ({type(error).__name__}: "
+            f"{error}): the run cannot go on from it. Its best network so far is in best/; begin anew in another folder"
+        ) from error
 
 
 def seed_process(job: Job, *, epoch: int = 0) -> None:

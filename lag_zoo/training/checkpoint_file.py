@@ -1,10 +1,12 @@
 """The file of a checkpoint: dictionaries, lists, numbers, texts and tensors, as safetensors, with a checksum.
 
-Not as a pickle: what is read to resume a run can then run nothing, whichever torch reads it.
+Not as a pickle: what is read to resume a run can then run nothing, whichever torch reads it. And before memory is taken
+for what it says it holds, that is compared with the network that it is of.
 """
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,14 @@ from torch import Tensor
 from lag_zoo.errors import StateError, WeightsIntegrityError
 from lag_zoo.files import write_whole
 from lag_zoo.weights.files import bytes_of, read_weights, write_weights
+from lag_zoo.weights.layout import Layout
 
+OTHERS = 1 << 26
+"""Bytes that a checkpoint may hold besides tensors of the network's shapes: random numbers, an optimiser's counts."""
+
+# Of each tensor: the network's, its average's, the best epoch's, two moments of the optimiser; and one to spare.
+_COPIES = 6
+_LONGEST = 1 << 23  # letters of the tree; of timm's networks the one with most tensors has 3,108
 _TREE, _CHECKSUM = "tree", "checksum"
 
 
@@ -31,15 +40,28 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     write_whole(path, lambda scratch: write_weights(scratch, tensors, **texts))
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(
+    path: Path, network: Mapping[str, Tensor] | None = None, *, others: int = OTHERS
+) -> dict[str, Any]:
     """Read a checkpoint that `write_checkpoint` wrote.
 
+    Args:
+        path: of the file.
+        network: the tensors of the network that it is of. Each of their shapes may be there six times as often.
+        others: bytes that tensors of other shapes, or more of them, may have in all.
+
     Raises:
-        StateError: it is damaged, or no checkpoint.
+        StateError: it is damaged, no checkpoint, or holds more than it may; of this no memory is taken.
         WeightsNotFoundError: there is none.
     """
+
+    def require(layout: Layout) -> None:
+        if len(layout.metadata.get(_TREE, "")) > _LONGEST:
+            raise ValueError(f"its tree is longer than {_LONGEST:,} letters")
+        _require_fitting(layout, network or {}, others)
+
     try:
-        tensors, _, texts = read_weights(path, finite=False)
+        tensors, _, texts = read_weights(path, finite=False, require=require)
         tree = texts[_TREE]
         if texts[_CHECKSUM] == _checksum(tree, tensors):
             content = _unpacked(json.loads(tree), tensors)
@@ -54,6 +76,27 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         f"{path} is damaged, or no checkpoint of this version of lag_zoo ({reason}): the run cannot go on from it. Its "
         "best network so far is in best/; begin anew in another folder"
     )
+
+
+def _require_fitting(layout: Layout, network: Mapping[str, Tensor], others: int) -> None:
+    """Refuse more tensors, or larger ones, than a run of this network keeps.
+
+    Raises:
+        ValueError: it says so.
+    """
+    room = Counter(tuple(tensor.shape) for tensor in network.values())
+    room = Counter({shape: _COPIES * count for shape, count in room.items()})
+    strange = 0
+    for entry in layout.entries:
+        if room[entry.shape] and entry.dtype.itemsize <= 4:
+            room[entry.shape] -= 1
+        else:
+            strange += entry.end - entry.begin
+    if strange > others:
+        raise ValueError(
+            f"it has {strange:,} bytes of tensors that the run's network and its optimiser have not, and up to "
+            f"{others:,} are taken"
+        )
 
 
 def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -146,7 +146,7 @@ def finetune(
             listener=listener,
             masks=_masks(manifest, network, chosen, listener),
         )
-        state = _enter(job, resume=resume)
+        state = _enter(job, network, resume=resume)
         if job.is_first:
             folder.note_frames(_known(network, manifest, identities), skipped.values())
             with listener.task("looking for near-copies"):
@@ -186,10 +186,10 @@ def _network(model: str | LAG | None, recipe: Recipe, manifest: Manifest, listen
     return network
 
 
-def _enter(job: "Job", *, resume: bool) -> dict[str, Any] | None:
+def _enter(job: "Job", network: LAG, *, resume: bool) -> dict[str, Any] | None:
     """Go into the run's folder; the checkpoint to go on from, if there is one."""
     if resume:
-        return job.folder.resume(job.recipe, job.manifest)
+        return job.folder.resume(job.recipe, job.manifest, network.state_dict())
     if job.is_first:
         job.folder.start(job.recipe, job.manifest, device=_device_in_words(job))
     return None

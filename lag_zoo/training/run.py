@@ -21,7 +21,7 @@ from lag_zoo.nn import LAG
 from lag_zoo.training import display
 from lag_zoo.training.batches import Batch
 from lag_zoo.training.best_network import save_meanwhile
-from lag_zoo.training.checkpoint import Part, Progress, restore, save_checkpoint, seed_process
+from lag_zoo.training.checkpoint import Part, Progress, of_this_run, restore, save_checkpoint, seed_process
 from lag_zoo.training.display import Display
 from lag_zoo.training.groups import set_trainable
 from lag_zoo.training.interruption import interruptible
@@ -63,6 +63,7 @@ class Run:
         Raises:
             TrainingError: the loss is no number any more.
             InvalidConfigError: the checkpoint is of another version of lag_zoo.
+            StateError: it is not of this run.
             KeyboardInterrupt: Ctrl-C; after the step that it came in, and a checkpoint.
         """
         job = self.job
@@ -70,6 +71,8 @@ class Run:
             seed_process(job)
         else:
             restore(state, job, self._parts())
+            with of_this_run(job):
+                self.selection.require_of(self.model, frames=len(job.manifest))
             self._save_best()  # the process may have been killed between the checkpoint and this
         total = sum(part.units for part in job.plan)
         with (
@@ -90,7 +93,8 @@ class Run:
             self.average = self._new_average()
         steps = StageSteps(self.network, self.job, part, self.average)
         if state is not None:
-            steps.load_state_dict(state["steps"])
+            with of_this_run(self.job):
+                steps.load_state_dict(state["steps"])
         validation = validation_loader(self.job, self.model, part.stage)
         # The first epoch warms up, and tells little of the others unless it is long.
         warm, announced = self.progress.epoch + bool(self.progress.step), False

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 import lag_zoo
 from lag_zoo.data.manifest import Manifest
@@ -25,7 +26,7 @@ from lag_zoo.errors import InvalidConfigError, TrainingError
 from lag_zoo.files import PART, write_whole
 from lag_zoo.provenance import FRAMES, KnownFrames
 from lag_zoo.state import read_state, write_state
-from lag_zoo.training.checkpoint_file import read_checkpoint, write_checkpoint
+from lag_zoo.training.checkpoint_file import OTHERS, read_checkpoint, write_checkpoint
 from lag_zoo.training.curves import draw_curves
 from lag_zoo.training.plan import StagePlan
 from lag_zoo.training.recipe import Recipe, differences
@@ -41,6 +42,9 @@ RECIPE, DATA, ENVIRONMENT, METRICS, LAST, CURVES, VALIDATION, BEST = (
     "validation.json",
     "best",
 )
+_OF_A_FRAME = (
+    64  # bytes for each label: the best epoch's logits on the validation frames, with crops and without
+)
 _PACKAGES = ("torch", "torchvision", "timm", "accelerate", "numpy", "scikit-learn")
 
 
@@ -55,21 +59,28 @@ class RunFolder:
         self.path = Path(path)
 
     def require_empty(self) -> None:
-        """Refuse a folder that holds something already."""
+        """Refuse a folder that holds something already, but for the beginning of a run that was killed in it."""
         if self.path.is_file():
             raise InvalidConfigError(f"{self.path} is a file; a run needs a folder")
-        if self.path.exists() and any(self.path.iterdir()):
+        if self.path.exists() and not all(map(_of_a_beginning, self.path.iterdir())):
             raise InvalidConfigError(
                 f"{self.path} holds something already: name a new folder, or resume the run in it (--resume)"
             )
 
     def start(self, recipe: Recipe, manifest: Manifest, *, device: str) -> None:
-        """Write recipe, data and environment into an empty folder."""
+        """Write data, environment and recipe into an empty folder; the recipe last, for with it there is a run."""
         self.require_empty()
         self.path.mkdir(parents=True, exist_ok=True)
-        self._write(RECIPE, recipe.to_yaml())
-        self._written(DATA, lambda path: write_state(path, describe_data(manifest)))
-        self._write(ENVIRONMENT, json.dumps(_environment(device), indent=2) + "\n")
+        try:
+            write_state(self.path / DATA, describe_data(manifest))
+            write_whole(self.path / ENVIRONMENT, json.dumps(_environment(device), indent=2) + "\n")
+            write_whole(self.path / RECIPE, recipe.to_yaml())
+        except OSError as error:
+            for name in (DATA, ENVIRONMENT):
+                (self.path / name).unlink(missing_ok=True)
+            raise TrainingError(
+                f"{error.filename} cannot be written: {error.strerror}. The run has not begun: make room, and begin it"
+            ) from error
 
     def note_frames(self, known: KnownFrames, skipped: Iterable[str]) -> None:
         """List the frames behind the run's weights by digest and hash, and those that were left out.
@@ -90,8 +101,19 @@ class RunFolder:
         if why := list(skipped):
             self._write("skipped.txt", "\n".join(why) + "\n")
 
-    def resume(self, recipe: Recipe, manifest: Manifest) -> dict[str, Any] | None:
-        """Return the checkpoint to go on from; `None`: the run was stopped before its first."""
+    def resume(
+        self, recipe: Recipe, manifest: Manifest, network: Mapping[str, Tensor]
+    ) -> dict[str, Any] | None:
+        """Return the checkpoint to go on from; `None`: the run was stopped before its first.
+
+        Args:
+            recipe: of the run.
+            manifest: its data.
+            network: the tensors of its network, by which the checkpoint is bounded.
+
+        Raises:
+            StateError: a checkpoint that is damaged, or is not of this network.
+        """
         self.require_same(recipe, manifest)
         for scratch in self.path.glob(f".{BEST}-*"):  # of a process that was killed while it saved
             shutil.rmtree(scratch, ignore_errors=True)
@@ -100,7 +122,8 @@ class RunFolder:
                 scratch.unlink(missing_ok=True)
         if not (self.path / LAST).is_file():
             return None
-        return read_checkpoint(self.path / LAST)
+        logits = _OF_A_FRAME * len(manifest) * len(manifest.label_names)
+        return read_checkpoint(self.path / LAST, network, others=OTHERS + logits)
 
     def require_same(self, recipe: Recipe, manifest: Manifest) -> None:
         """Refuse a folder with a run of another recipe, or on other data."""
@@ -161,9 +184,15 @@ class RunFolder:
     @staticmethod
     def _unwritable(target: Path, error: OSError) -> TrainingError:
         return TrainingError(
-            f"{target} cannot be written: {error}. What the run had written before is whole: make room, and resume "
-            "it (--resume)"
+            f"{target} cannot be written: {error.strerror or error}. What the run had written before is whole: make "
+            "room, and go on (lag-zoo train with --resume; lag-zoo cv by itself)"
         )
+
+
+def _of_a_beginning(entry: Path) -> bool:
+    """Whether `RunFolder.start` has written this before the recipe."""
+    is_scratch = entry.name.startswith(".") and entry.name.endswith(PART)
+    return entry.is_file() and (is_scratch or entry.name in (DATA, ENVIRONMENT))
 
 
 def describe_data(manifest: Manifest) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from lag_zoo.nn import LAG
 from lag_zoo.training.recipe import Select
 from lag_zoo.training.validation import ValidationLogits
+from lag_zoo.weights.files import compare
 
 Row = Mapping[str, Any]
 """An epoch's row, as in `metrics.jsonl`."""
@@ -76,11 +77,26 @@ class Selection:
         if self.weights is not None:
             model.load_state_dict(self.weights)
 
+    def require_of(self, model: LAG, *, frames: int) -> None:
+        """Refuse what was kept of another network, or of more frames.
+
+        Raises:
+            WeightsMismatchError: the weights are of another network.
+            ValueError: the logits are not of these frames.
+        """
+        if self.weights is not None:
+            compare(model.state_dict(), self.weights, source="the best epoch")
+        if self.logits is not None:
+            logits, of_global, numbers = self.logits
+            fits = logits.shape == of_global.shape == (len(numbers), model.num_classes)
+            if not fits or not all(0 <= number < frames for number in numbers.tolist()):
+                raise ValueError("the logits are not of these frames")
+
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
         return {"weights": self.weights, "logits": None if self.logits is None else list(self.logits)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what a checkpoint kept."""
+        """Go on from what a checkpoint kept; see `require_of`."""
         self.weights = state["weights"]
         self.logits = None if state["logits"] is None else ValidationLogits(*state["logits"])

@@ -8,6 +8,7 @@ from typing import Any
 import timm.scheduler
 import torch
 from timm.utils import ModelEmaV3
+from torch import Tensor
 
 from lag_zoo.data.workers import as_raised
 from lag_zoo.nn import LAG
@@ -134,8 +135,16 @@ class StageSteps:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what a checkpoint kept."""
+        """Go on from what a checkpoint kept.
+
+        Raises:
+            ValueError: the optimiser's state is of another network; what torch raises passes through.
+        """
         self.optimizer.load_state_dict(state["optimizer"])
+        for parameter, kept in self.optimizer.state.items():  # torch looks at their number alone
+            shapes = [value.shape for value in kept.values() if isinstance(value, Tensor)]
+            if any(shape not in (parameter.shape, ()) for shape in shapes):
+                raise ValueError(f"the optimiser has {shapes} for a parameter of {tuple(parameter.shape)}")
         if state["scaler"] is not None and self.job.accelerator.scaler is not None:
             self.job.accelerator.scaler.load_state_dict(state["scaler"])
         total, self.loss_count = state["loss"]

@@ -1,4 +1,4 @@
-"""SHA-256 of files, remembered: one that has not changed since it was verified is not hashed again.
+"""Digests, remembered: a file that has not changed since it was verified is not hashed again.
 
 What is remembered lies in lag_zoo's own cache directory, for a file's own may be read-only: `LAG_ZOO_CACHE`, else
 `lag_zoo` in `XDG_CACHE_HOME` or `~/.cache`. A file is known by what its descriptor says: device, inode, size, and when
@@ -8,6 +8,7 @@ system sets, is another.
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import time
@@ -76,6 +77,30 @@ def remember_digest(identity: Identity, digest: str) -> None:
         write_whole(note, digest)
 
 
+def note_vouched(repo: str, commit: str, filename: str, digest: str) -> None:
+    """Note the digest by which the Hub vouches for a file of a commit, which never changes.
+
+    For caches on disks without links, as on many a Windows: elsewhere the Hub's client keeps it, as the name of the
+    file that a link leads to. Where nothing can be written, the file cannot be used offline.
+    """
+    with contextlib.suppress(OSError, RuntimeError):
+        note = _vouched(repo, commit, filename)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(note, digest)
+
+
+def noted_vouched(repo: str, commit: str, filename: str) -> str | None:
+    """Return what `note_vouched` noted; `None`: nothing, or it is no digest.
+
+    >>> noted_vouched("clinic/none", "0" * 40, "config.json")
+    """
+    try:
+        noted = _vouched(repo, commit, filename).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError, RuntimeError):  # also where there is no home
+        return None
+    return noted if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", noted) else None
+
+
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file, read now.
 
@@ -98,6 +123,11 @@ def hash_of(file: BinaryIO | FileIO) -> str:
 def git_digest(data: bytes) -> str:
     """Return the SHA-1 under which git, and so the Hub, knows a small file of these bytes."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _vouched(repo: str, commit: str, filename: str) -> Path:
+    name = hashlib.sha256(json.dumps([repo, commit, filename]).encode()).hexdigest()
+    return cache_directory() / "vouched" / name
 
 
 def _note(identity: Identity) -> Path:

@@ -1,10 +1,12 @@
 """Weights files: each read once, and what was verified is what is used; written, and put strictly into a network."""
 
+import errno
 import hashlib
 import math
 import mmap
 import os
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
@@ -17,10 +19,11 @@ from torch import Tensor, nn
 
 from lag_zoo.errors import WeightsError, WeightsIntegrityError, WeightsMismatchError, WeightsNotFoundError
 from lag_zoo.opening import UnfitFileError, open_regular
-from lag_zoo.weights.digests import CHUNK, hash_of, identity_of, remember_digest, remembered_digest
-from lag_zoo.weights.layout import LENGTH, Entry, head_length, parse_head
+from lag_zoo.weights.digests import CHUNK, identity_of, remember_digest, remembered_digest
+from lag_zoo.weights.layout import LENGTH, Entry, Layout, head_length, parse_head
 
 _SHOWN = 3
+_SYSTEM = re.compile(r"\(os error (\d+)\)")
 _LARGE = 1 << 18  # bytes of a tensor that another thread reads
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -34,7 +37,12 @@ class Weights(NamedTuple):
 
 
 def read_weights(
-    path: Path, sha256: str | None = None, *, mapped: bool = False, finite: bool = True
+    path: Path,
+    sha256: str | None = None,
+    *,
+    mapped: bool = False,
+    finite: bool = True,
+    require: Callable[[Layout], object] | None = None,
 ) -> Weights:
     """Read a safetensors file, which is opened once: the bytes that are hashed are those that the tensors have.
 
@@ -46,26 +54,41 @@ def read_weights(
         mapped: the tensors are the pages of the file, read when they are looked at; `False`: a copy in memory. Of a
             mapped file that somebody rewrites in place the tensors change, and one that is cut short ends the process.
         finite: refuses values that are not.
+        require: is given what the head says, before memory is taken for it, and may raise a ValueError.
 
     Raises:
         WeightsNotFoundError: no such file.
         WeightsIntegrityError: other bytes, no safetensors file, or values that are not finite.
         OSError: the system cannot read it.
     """
+    take = _map if mapped else _copy
+    tensors, metadata, digest = _opened(path, sha256, take, finite=finite, require=require)
+    return Weights(tensors, digest, metadata)
+
+
+def verify_file(path: Path, sha256: str | None = None) -> str:
+    """Verify a safetensors file as `read_weights` does, in pieces of a few megabytes; its SHA-256."""
+    return _opened(path, sha256, _pass)[2]
+
+
+def _opened(
+    path: Path,
+    sha256: str | None,
+    take: "_Take",
+    *,
+    finite: bool = True,
+    require: Callable[[Layout], object] | None = None,
+) -> tuple[dict[str, Tensor], Mapping[str, str], str]:
+    """Tensors, texts and SHA-256 of a file, as `read_weights` says."""
     try:
         with open_regular(path) as file:
-            return _read(file, path, sha256, _map if mapped else _copy, finite=finite)
+            return _read(file, path, sha256, take, finite=finite, require=require)
     except WeightsError:
         raise
     except FileNotFoundError as error:
         raise WeightsNotFoundError(f"no weights file {path}") from error
     except (UnfitFileError, ValueError, RuntimeError) as error:
         raise WeightsIntegrityError(f"{path} is not a safetensors file that can be read: {error}") from error
-
-
-def verify_file(path: Path, sha256: str | None = None) -> str:
-    """Verify a safetensors file as `read_weights` does, without its tensors in memory; its SHA-256."""
-    return read_weights(path, sha256, mapped=True).sha256
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor], **metadata: str) -> None:
@@ -80,18 +103,38 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], **metadata: str) ->
     try:
         save_file(own, path, metadata={"format": "pt", **metadata})
     except SafetensorError as error:
-        raise OSError(f"{path} cannot be written: {error}") from error
+        raise _refused(error, path) from error
     path.chmod(mode)
 
 
-def _read(file: FileIO, path: Path, sha256: str | None, take: "_Take", *, finite: bool) -> Weights:
+def _refused(error: SafetensorError, path: Path) -> OSError:
+    """What the system refused, of which the package gives no more than the words of Rust's `std::io::Error`."""
+    found = _SYSTEM.search(str(error))
+    number = int(found[1]) if found else errno.EIO
+    return OSError(number, os.strerror(number) if found else str(error), str(path))
+
+
+def _read(
+    file: FileIO,
+    path: Path,
+    sha256: str | None,
+    take: "_Take",
+    *,
+    finite: bool,
+    require: Callable[[Layout], object] | None,
+) -> tuple[dict[str, Tensor], Mapping[str, str], str]:
     before = identity_of(file.fileno())
     noted = remembered_digest(before)
+    head, layout = _head(file, before.size)
+    if require is not None:
+        require(layout)
     if finite and noted is not None and sha256 in (None, noted):
-        tensors, metadata, _ = take(file, before.size, hashed=False)
+        tensors = take(file, layout, anew=None)
         if identity_of(file.fileno()) == before:
-            return Weights(tensors, noted, metadata)
-    tensors, metadata, found = take(file, before.size, hashed=True)
+            return tensors, layout.metadata, noted
+    anew = _Anew(head)
+    tensors = take(file, layout, anew=anew)
+    found = anew.digest.hexdigest()
     unchanged = identity_of(file.fileno()) == before
     if sha256 is not None and found != sha256:
         meanwhile = "" if unchanged else "; it was written to while it was read"
@@ -99,26 +142,44 @@ def _read(file: FileIO, path: Path, sha256: str | None, take: "_Take", *, finite
             f"{path} has the SHA-256 {found}, and {sha256} was expected: fetch or install it anew{meanwhile}"
         )
     if finite:  # what is remembered was looked at
-        _require_finite(tensors, path)
+        _refuse(anew.broken, path)
         if unchanged:
             remember_digest(before, found)
-    return Weights(tensors, found, metadata)
+    return tensors, layout.metadata, found
 
 
-class _Take(Protocol):
-    def __call__(
-        self, file: FileIO, size: int, *, hashed: bool
-    ) -> tuple[dict[str, Tensor], Mapping[str, str], str]:
-        """The tensors of a file of this size, the texts beside them, and its SHA-256; empty: it was not asked for."""
-
-
-def _copy(file: FileIO, size: int, *, hashed: bool) -> tuple[dict[str, Tensor], Mapping[str, str], str]:
-    """Each tensor in memory of its own, as torch places it: where a tensor lies changes the last bit of a product."""
+def _head(file: FileIO, size: int) -> tuple[bytes, Layout]:
+    """The first bytes of a file of this size, up to its tensors, and what they say."""
     first = bytearray(LENGTH)
     _fill(memoryview(first), file, 0)
     head = bytearray(head_length(bytes(first), size))
     _fill(memoryview(head), file, LENGTH)
-    layout = parse_head(bytes(head), size)
+    return bytes(first + head), parse_head(bytes(head), size)
+
+
+class _Anew:
+    """The findings about a file that is not known yet: its SHA-256, and which tensors have values that are not finite.
+
+    Tensors are added in their order, between which is nothing, whole or piece by piece.
+    """
+
+    def __init__(self, head: bytes) -> None:
+        self.digest = hashlib.sha256(head)
+        self.broken: dict[str, None] = {}
+
+    def add(self, name: str, tensor: Tensor) -> None:
+        self.digest.update(_memory_of(tensor))
+        if tensor.is_floating_point() and not _finite(tensor):
+            self.broken[name] = None
+
+
+class _Take(Protocol):
+    def __call__(self, file: FileIO, layout: Layout, *, anew: _Anew | None) -> dict[str, Tensor]:
+        """The tensors of a file, which are told to `anew`."""
+
+
+def _copy(file: FileIO, layout: Layout, *, anew: _Anew | None) -> dict[str, Tensor]:
+    """Each tensor in memory of its own, as torch places it: where a tensor lies changes the last bit of a product."""
 
     def read(entry: Entry) -> Tensor:
         tensor = torch.empty(entry.shape, dtype=entry.dtype)
@@ -127,32 +188,47 @@ def _copy(file: FileIO, size: int, *, hashed: bool) -> tuple[dict[str, Tensor], 
 
     if not hasattr(os, "preadv"):  # one place in the file for all threads
         tensors = {entry.name: read(entry) for entry in layout.entries}
-        return tensors, layout.metadata, _digest(bytes(first + head), tensors) if hashed else ""
-    # Memory that nobody had before is slow to touch: half the time of a large file, which cores can share.
-    with ThreadPoolExecutor(_THREADS) as pool:
-        large = {e.name: pool.submit(read, e) for e in layout.entries if e.end - e.begin > _LARGE}
-        small = {e.name: read(e) for e in layout.entries if e.name not in large}
-        tensors = {
-            e.name: small[e.name] if e.name in small else large[e.name].result() for e in layout.entries
-        }
-    return tensors, layout.metadata, _digest(bytes(first + head), tensors) if hashed else ""
+    else:
+        # Memory that nobody had before is slow to touch: half the time of a large file, which cores can share.
+        with ThreadPoolExecutor(_THREADS) as pool:
+            large = {e.name: pool.submit(read, e) for e in layout.entries if e.end - e.begin > _LARGE}
+            small = {e.name: read(e) for e in layout.entries if e.name not in large}
+            tensors = {
+                e.name: small[e.name] if e.name in small else large[e.name].result() for e in layout.entries
+            }
+    if anew is not None:
+        for name, tensor in tensors.items():
+            anew.add(name, tensor)
+    return tensors
 
 
-def _digest(head: bytes, tensors: Mapping[str, Tensor]) -> str:
-    """The SHA-256 of a file: of its head, and of its tensors in their order, between which is nothing."""
-    found = hashlib.sha256(head)
-    for tensor in tensors.values():
-        found.update(_memory_of(tensor))
-    return found.hexdigest()
-
-
-def _map(file: FileIO, size: int, *, hashed: bool) -> tuple[dict[str, Tensor], Mapping[str, str], str]:
+def _map(file: FileIO, layout: Layout, *, anew: _Anew | None) -> dict[str, Tensor]:
     """Each tensor as pages of the file that become the process's own where it writes."""
+    size = layout.entries[-1].end if layout.entries else 0
     pages = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY) if size else b""
-    head = bytes(pages[LENGTH : LENGTH + head_length(bytes(pages[:LENGTH]), size)])
-    layout = parse_head(head, size)
     tensors = {entry.name: _checked(_pages_of(pages, entry), entry) for entry in layout.entries}
-    return tensors, layout.metadata, hash_of(file) if hashed else ""
+    if anew is not None:
+        for name, tensor in tensors.items():
+            anew.add(name, tensor)
+    return tensors
+
+
+def _pass(file: FileIO, layout: Layout, *, anew: _Anew | None) -> dict[str, Tensor]:
+    """No tensor: each is looked at in pieces, so that neither its size nor a file that is cut meanwhile does harm."""
+    if anew is not None:
+        for entry in layout.entries:
+            for piece in _pieces(file, entry):
+                anew.add(entry.name, _checked(piece, entry))
+    return {}
+
+
+def _pieces(file: FileIO, entry: Entry) -> Iterator[Tensor]:
+    """The values of a tensor, some at a time, in memory that the next ones take; a single number in its own shape."""
+    room = torch.empty(min(CHUNK, entry.end - entry.begin) // entry.dtype.itemsize, dtype=entry.dtype)
+    for begin in range(entry.begin, entry.end, CHUNK):
+        piece = room[: (min(begin + CHUNK, entry.end) - begin) // entry.dtype.itemsize]
+        _fill(_memory_of(piece), file, begin)
+        yield piece.reshape(entry.shape) if not entry.shape else piece
 
 
 def _fill(memory: memoryview, file: FileIO, place: int) -> None:
@@ -194,8 +270,14 @@ def _checked(tensor: Tensor, entry: Entry) -> Tensor:
 
 
 def _require_finite(weights: Mapping[str, Tensor], source: object) -> None:
-    broken = [key for key, tensor in weights.items() if tensor.is_floating_point() and not _finite(tensor)]
-    if broken:
+    _refuse(
+        [key for key, tensor in weights.items() if tensor.is_floating_point() and not _finite(tensor)], source
+    )
+
+
+def _refuse(names: Collection[str], source: object) -> None:
+    """Refuse a file for the tensors of which values are not finite."""
+    if broken := list(names):
         raise WeightsIntegrityError(
             f"{source} holds values that are not finite: {', '.join(broken[:_SHOWN])}"
         )

@@ -35,7 +35,7 @@ from lag_zoo.errors import (
     WeightsNotFoundError,
 )
 from lag_zoo.opening import UnfitFileError, read_regular
-from lag_zoo.weights.digests import git_digest
+from lag_zoo.weights.digests import git_digest, note_vouched, noted_vouched
 from lag_zoo.weights.files import verify_file
 from lag_zoo.weights.hub_answers import StrangeAnswer, asked_size, is_commit, is_digest, watched
 
@@ -226,14 +226,18 @@ def _fetch(place: Place, filename: str, most: int, vouched: str | None) -> HubFi
             path = _cached_in_spite_of(error, place, filename)
         except (OSError, RuntimeError, ValueError) as error:
             raise _unavailable(place, filename, error) from error
-    digest = asked.digest or _digest_in_cache(path) or vouched
-    if digest is None:
+    commit = _commit_of(path, filename)
+    named = _digest_in_cache(path)
+    if asked.digest and commit and named is None:
+        note_vouched(place.repo, commit, filename, asked.digest)
+    digest = asked.digest or named or (commit and noted_vouched(place.repo, commit, filename)) or vouched
+    if not digest:
         raise WeightsIntegrityError(
             f"{path} is in the cache without the digest that the Hub vouches for it by, as on a disk that has no "
-            "links: whether it is whole cannot be told. Load it where there is a network, or copy it to a folder by "
-            "lag-zoo download, and say local-dir:"
+            "links: whether it is whole cannot be told. Load it once by lag_zoo where there is a network, which notes "
+            "the digest; or copy it to a folder by lag-zoo download, and say local-dir:"
         )
-    return HubFile(path, _commit_of(path, filename), digest)
+    return HubFile(path, commit, digest)
 
 
 def _require_names(place: Place, filename: str) -> None:
@@ -313,7 +317,7 @@ def _commit_of(path: Path, filename: str) -> str | None:
 def _set_aside(path: Path, error: WeightsIntegrityError) -> Path:
     """Moves a file of the cache out of the way, so that the next download cannot take it for done."""
     real = path.resolve()
-    if real != path.absolute() and real.parent.name != "blobs":
+    if real != path.parent.resolve() / path.name and real.parent.name != "blobs":
         raise WeightsIntegrityError(
             f"{error}. It lies outside the cache, as {real}, and was left there"
         ) from error

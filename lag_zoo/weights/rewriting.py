@@ -48,12 +48,22 @@ def rewrite(
         readme = changed_card(text, card(before, name=told, exam=exam), readme)
 
     def write(fresh: Path) -> None:
-        shutil.copytree(folder, fresh, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        _copy(folder, fresh)
         (fresh / CONFIG).write_text(config, encoding="utf-8")
         (fresh / CARD).write_text(readme, encoding="utf-8")
 
     write_whole_folder(folder, write)
     return after
+
+
+def _copy(folder: Path, fresh: Path) -> None:
+    """Copy what a folder holds; `shutil.copytree` would lose the reason for which it cannot."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            (fresh / entry.name).mkdir()
+            _copy(entry, fresh / entry.name)
+        else:
+            shutil.copyfile(entry, fresh / entry.name)
 
 
 def changed_card(text: str, before: str, after: str) -> str:

@@ -182,9 +182,10 @@ class TestPredict:
     def test_a_picture_that_cannot_be_written_stops_nothing(self, folder: Path, disk: Path) -> None:
         (disk / "filling").write_bytes(bytes(2**20 - 3000))
         ran = run(folder, "--pictures", disk)
-        assert ran.exit_code == 0
+        assert ran.exit_code == 1
         assert "0 pictures in" in ran.stderr
         assert "2 are missing, the first" in ran.stderr
+        assert f"No space left on device: '{disk / '00000_a.jpg'}'" in ran.stderr
         assert "a.png" in flat(ran.stdout)
 
     def test_names_that_a_terminal_should_not_see(self, folder: Path) -> None:

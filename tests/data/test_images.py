@@ -2,6 +2,7 @@
 
 import io
 import os
+import socket
 import struct
 import tempfile
 import threading
@@ -20,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from lag_zoo.data import describe_left_out, find_images, read_image
+from lag_zoo.data import describe_left_out, find_images, open_data, read_image
 from lag_zoo.data.exams import exams_by_time
 from lag_zoo.data.images import read_size
 from lag_zoo.data.phantom import draw_frame
@@ -31,6 +32,17 @@ FORMATS = ["tif", "jpg", "png", "bmp", "webp"]
 
 def picture(seed: int = 0) -> Image.Image:
     return Image.fromarray(draw_frame((120, 160), seed=seed).permute(1, 2, 0).numpy())
+
+
+def bind_socket(path: Path) -> None:
+    """A socket of this name, which nobody serves; by a short path, for those of sockets are."""
+    before = Path.cwd()
+    os.chdir(path.parent)
+    try:
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(path.name)
+    finally:
+        os.chdir(before)
 
 
 def header_of_a_png(width: int, height: int) -> bytes:
@@ -251,10 +263,7 @@ class TestRefuses:
         assert int(read_image(tmp_path / f"wide.{suffix}").max()) == pixels.max()
         self.refused(tmp_path / f"narrow.{suffix}", "look like 12 bits or fewer in a wider container")
 
-    def test_a_pipe_and_a_name_that_cannot_be(self, tmp_path: Path) -> None:
-        os.mkfifo(tmp_path / "pipe.png")
-        assert [path.name for path in find_images([tmp_path])] == ["pipe.png"]
-        self.refused(tmp_path / "pipe.png", "a pipe, and no file")
+    def test_a_name_that_cannot_be(self, tmp_path: Path) -> None:
         for name in ("x" * 300 + ".png", "a\0b.png"):
             assert list(find_images([tmp_path / name])) == [tmp_path / name]
             with pytest.raises(UnreadableImageError):
@@ -271,15 +280,19 @@ class TestRefuses:
         with pytest.raises(DataError, match="not decoded"):
             exams_by_time([path])
 
-    @pytest.mark.parametrize("kind", ["a pipe", "a device", "a folder"])
+    @pytest.mark.parametrize("kind", ["a pipe", "a device", "a socket", "a folder"])
     def test_what_is_no_file_is_opened_by_nobody(self, tmp_path: Path, kind: str) -> None:
         path = tmp_path / "frame.png"
         if kind == "a pipe":
             os.mkfifo(path)
         elif kind == "a device":
             path.symlink_to("/dev/zero")
+        elif kind == "a socket":
+            bind_socket(path)
         else:
             path.mkdir()
+        if kind != "a folder":
+            assert list(find_images([path])) == [path], "given by name"
         for read in (read_image, read_size):
             with pytest.raises(UnreadableImageError, match=kind):
                 read(path)
@@ -408,6 +421,33 @@ class TestFinds:
         assert describe_left_out(left_out) == (
             "left out: 5 without an ending, 2 .mp4, 2 hidden, 1 .7z, 1 .db, 1 .dcm, 1 linked to a folder above"
         )
+
+    @pytest.mark.parametrize("ending", [".png", ".JPG", ".txt", ""])
+    @pytest.mark.parametrize("linked", [False, True])
+    def test_pipes_sockets_and_devices(self, tmp_path: Path, ending: str, linked: bool) -> None:
+        folder, there = tmp_path / "frames" / "IM", tmp_path / "elsewhere"
+        folder.mkdir(parents=True)
+        there.mkdir()
+        place = there if linked else folder
+        os.mkfifo(place / f"pipe{ending}")
+        bind_socket(place / f"socket{ending}")
+        (place / f"device{ending}").symlink_to("/dev/null")
+        for path in there.iterdir():
+            (folder / path.name).symlink_to(path)
+        picture().save(folder / "frame.png")
+        (folder / "nowhere.png").symlink_to("gone")
+        left_out: Counter[str] = Counter()
+        found = [path.name for path in find_images([tmp_path / "frames"], left_out)]
+        assert found == ["frame.png", "nowhere.png"], "reading a broken link says why it cannot be"
+        assert left_out == {"pipe": 1, "socket": 1, "device": 1}
+        assert describe_left_out(left_out) == "left out: 1 device, 1 pipe, 1 socket"
+
+    def test_a_pipe_beside_the_folders_of_labels(self, tmp_path: Path) -> None:
+        for label in ("IM", "normal"):
+            (tmp_path / label).mkdir()
+            picture().save(tmp_path / label / "frame.png")
+        os.mkfifo(tmp_path / "pipe.png")
+        assert open_data(tmp_path).left_out == {"pipe": 1}
 
     def test_what_is_left_out_in_one_line_of_any_length(self) -> None:
         assert describe_left_out({}) == describe_left_out(Counter({".mp4": 0})) == ""

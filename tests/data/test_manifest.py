@@ -2,6 +2,8 @@
 
 import cProfile
 import csv
+import dataclasses
+import tracemalloc
 import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
@@ -539,3 +541,46 @@ def test_names_like_age_and_sex(write, header: str, like: str | None) -> None:  
     assert [like is not None and f"if it is {like}," in str(w.message) for w in caught] == [True] * (
         like is not None
     )
+
+
+def test_memory_grows_by_less_than_a_kilobyte_a_row(tmp_path: Path) -> None:
+    """Read, split and written: what Python holds at most; `benchmarks.manifests` measures the process."""
+    rows = 20_000
+    lines = [f"frames/{n:06}.jpg,{'ab'[n % 2]},patient {n // 5}" for n in range(rows)]
+    (tmp_path / "a.csv").write_text("\n".join(["image,label,patient", *lines]) + "\n")
+    tracemalloc.start()
+    try:
+        manifest = read_manifest(tmp_path / "a.csv")
+        write_manifest(split(manifest), tmp_path / "b.csv")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most / rows < 1000
+    frames = manifest.frames
+    assert frames[0].patient is frames[4].patient
+    assert frames[0].labels is frames[2].labels
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_what_is_held_once_is_the_same_in_each_form(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where there are more texts than are held, and more rows than Parquet gets at once."""
+    monkeypatch.setattr("lag_zoo.data.rows._MOST", 7)
+    monkeypatch.setattr("lag_zoo.data.tables._AT_ONCE", 10)
+    frames = [Frame(image=f"{n}.jpg", labels=(n % 3 - 1,), patient=f"p{n // 2}", excluded="" if n % 3 else "blurred")
+              for n in range(45)]  # fmt: skip
+    manifest = Manifest(root=tmp_path, label_names=("a", "b"), frames=tuple(frames))
+    write_manifest(manifest, tmp_path / f"m.{form}")
+    again = read_manifest(tmp_path / f"m.{form}")
+    assert [dataclasses.replace(frame, line=0) for frame in again.frames] == frames
+
+
+def test_paths_that_only_hash_alike_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.hash", lambda _: 1)
+    frames = tuple(Frame(image=f"{n}.jpg", labels=(n,)) for n in range(2))
+    assert len(Manifest(root=Path("."), label_names=("a", "b"), frames=frames)) == 2
+    with pytest.raises(DataError, match=r"0\.jpg stands on line"):
+        Manifest(
+            root=Path("."), label_names=("a", "b"), frames=(*frames, dataclasses.replace(frames[0], line=3))
+        )

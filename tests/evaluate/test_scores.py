@@ -228,6 +228,15 @@ class TestWhatIsRefused:
         with pytest.raises(DataError, match="keep the two files together"):
             Scores.read(tmp_path / "scores.csv")
 
+    def test_a_table_with_the_rest_of_another(self, tmp_path: Path) -> None:
+        """As a full disk or a copy of one file leaves it; another temperature would be applied in silence."""
+        for name, count in (("a", 12), ("b", 15)):
+            (tmp_path / name).mkdir()
+            drawn(count).write(tmp_path / name / "scores.csv")
+        (tmp_path / "a" / "scores.csv").replace(tmp_path / "b" / "scores.csv")
+        with pytest.raises(DataError, match="not of one writing, or the table was changed"):
+            Scores.read(tmp_path / "b" / "scores.csv")
+
 
 LEVELS = ("exam", "patient")
 POOLINGS = ("maximum", "mean", "top2", "noisy-or")

@@ -10,12 +10,12 @@ import pytest
 import lag_zoo
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import TrainingError
-from lag_zoo.training import finetune
+from lag_zoo.training import Recipe, finetune
 from tests.listening import EachEpoch
 from tests.networks import equal
 from tests.small_disk import disk, remount
 from tests.training.drawn_data import write_frames
-from tests.training.tiny import RECIPE, WholeRun
+from tests.training.tiny import RECIPE, SHORT, WholeRun
 
 __all__ = ["disk"]
 
@@ -45,3 +45,23 @@ def test_a_disk_that_is_full_from_the_start(disk: Path, tmp_path: Path) -> None:
     (disk / "filler").write_bytes(bytes(os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize))
     with pytest.raises((TrainingError, OSError), match="No space left"):
         finetune(None, data, disk / "run", recipe=RECIPE, device="cpu")
+
+
+def test_a_run_whose_beginning_was_killed_begins_anew(
+    data: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its recipe is written there is no run, and nobody has to clear up what there is."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(self: Recipe) -> str:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recipe, "to_yaml", killed)
+        with pytest.raises(Killed):
+            finetune(None, data, tmp_path / "run", recipe=SHORT, device="cpu")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"data.json", "environment.json"}
+    finetune(None, data, tmp_path / "run", recipe=SHORT, device="cpu")
+    assert (tmp_path / "run" / "validation.json").is_file()

@@ -3,12 +3,12 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import pickle
 import socket
 import struct
 import threading
-from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ from lag_zoo.errors import WeightsIntegrityError, WeightsMismatchError, WeightsN
 from lag_zoo.files import write_whole
 from lag_zoo.weights import load_strictly, read_weights
 from lag_zoo.weights.files import verify_file, write_weights
-from lag_zoo.weights.layout import DTYPES
+from lag_zoo.weights.layout import DTYPES, Entry
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(4, dtype=torch.float16)}
 BYTES = save(TENSORS)
@@ -145,11 +145,12 @@ class TestRemembered:
         monkeypatch.setattr(digests, "_SETTLED", -1.0)
         seen: list[int] = []
 
-        def counted(file: FileIO) -> str:
-            seen.append(1)
-            return digests.hash_of(file)
+        class Counted(files._Anew):
+            def __init__(self, head: bytes) -> None:
+                seen.append(1)
+                super().__init__(head)
 
-        monkeypatch.setattr(files, "hash_of", counted)
+        monkeypatch.setattr(files, "_Anew", Counted)
         return seen
 
     def test_once(self, file: Path, hashed: list[int]) -> None:
@@ -311,6 +312,69 @@ def test_a_file_that_is_exchanged_while_it_is_read(tmp_path: Path, mapped: bool)
         writer.join()
     assert loads > 50
     assert verify_file(path) == digest(path)
+
+
+class TestVerifying:
+    """A file is verified in pieces, whatever its size, and whatever becomes of it meanwhile."""
+
+    @pytest.fixture
+    def pieces(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """Bytes of the pieces that are looked at."""
+        seen: list[int] = []
+        look = files._checked
+
+        def counted(tensor: torch.Tensor, entry: Entry) -> torch.Tensor:
+            seen.append(tensor.nbytes)
+            return look(tensor, entry)
+
+        monkeypatch.setattr(files, "_checked", counted)
+        return seen
+
+    @pytest.mark.parametrize("dtype", sorted(DTYPES, key=str))
+    def test_pieces(
+        self, dtype: torch.dtype, tmp_path: Path, pieces: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(files, "CHUNK", 64)
+        path = tmp_path / "w.safetensors"
+        tensors = {
+            "a": torch.ones(77, dtype=dtype),
+            "none": torch.ones(0, dtype=dtype),
+            "one": torch.ones((), dtype=dtype),
+        }
+        save_file(tensors, path)
+        assert verify_file(path) == digest(path)
+        assert max(pieces) <= 64
+        assert sum(pieces) == sum(tensor.nbytes for tensor in tensors.values())
+
+    @given(values=st.lists(st.floats(width=32), min_size=1, max_size=70))
+    def test_what_is_refused(self, values: list[float], tmp_path_factory: pytest.TempPathFactory) -> None:
+        """The same as where the tensors are read whole."""
+        path = tmp_path_factory.getbasetemp() / "values.safetensors"
+        save_file({"a": torch.tensor(values)}, path)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(files, "CHUNK", 16)
+            if all(map(math.isfinite, values)):
+                assert verify_file(path) == digest(path)
+            else:
+                with pytest.raises(WeightsIntegrityError, match="not finite: a"):
+                    verify_file(path)
+
+    def test_a_file_that_is_cut_meanwhile(
+        self, tmp_path: Path, pieces: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of a mapped file the system would end the process."""
+        path = tmp_path / "w.safetensors"
+        save_file({name: torch.ones(1 << 20) for name in "abc"}, path)
+        look = files._checked
+
+        def cut(tensor: torch.Tensor, entry: Entry) -> torch.Tensor:
+            os.truncate(path, entry.end)
+            return look(tensor, entry)
+
+        monkeypatch.setattr(files, "_checked", cut)
+        with pytest.raises(WeightsIntegrityError, match="ends too early"):
+            verify_file(path)
+        assert pieces == [files.CHUNK]
 
 
 class TestStrangeFiles:
