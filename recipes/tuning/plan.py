@@ -26,6 +26,9 @@ CANDIDATES: Mapping[str, Mapping[str, Any]] = {
 }
 """What differs from the recipe `plain`, as it was when they were tried: a layer decay of 0.75, a rate of 5e-4."""
 
+CHOSEN = "no layer decay, twice the rate"
+"""The candidate that the recipes `plain` and `finetune` are now."""
+
 
 def candidates(task: Task) -> dict[str, Recipe]:
     """Return the recipes that are tried on a task, by name."""

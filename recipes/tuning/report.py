@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - the page is prose
 """docs/tuning.md, from the tables alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from recipes.results.comparing import difference, measure
 from recipes.results.plan import TASKS
 from recipes.results.report import shown, signed
 from recipes.results.tables import Table, read_table
-from recipes.tuning.plan import CANDIDATES, EPOCHS, INNER_FOLDS, key_of
+from recipes.tuning.plan import CANDIDATES, CHOSEN, EPOCHS, INNER_FOLDS, key_of
 from recipes.tuning.runs import FINETUNE, TIMM
 
 PAGE = Path(__file__).parents[2] / "docs" / "tuning.md"
@@ -70,6 +70,21 @@ def _candidates(folder: Path) -> Iterator[str]:
             cells += [shown(found.auroc) if found else "", "" if words == first else signed(less)]
         lines.append(f"| {' | '.join(cells)} |")
     yield "\n".join(lines)
+    yield _chosen(there)
+
+
+def _chosen(tables: Mapping[str, Table]) -> str:
+    """Say what was chosen, and what stands behind it on each task."""
+    first, *_ = CANDIDATES
+    found = []
+    for name, table in tables.items():
+        less = difference(table, key_of(CHOSEN), key_of(first))
+        if less is None:
+            found.append(f"on {name} it has not been tried")
+        else:
+            word = "better" if less.low > 0 else "worse" if less.high < 0 else "not told from the first"
+            found.append(f"on {name} it is {word}")
+    return f"`plain` and `finetune` are now **{CHOSEN}**: {'; '.join(found)}."
 
 
 def _peers(folder: Path) -> Iterator[str]:

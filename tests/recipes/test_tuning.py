@@ -11,10 +11,11 @@ from PIL import Image
 from lag_zoo import create_model
 from lag_zoo.data import Frame, Manifest
 from lag_zoo.evaluate.scores import Scores
+from lag_zoo.training import load_recipe
 from recipes.results import plan
 from recipes.tuning import report, timm_loop
 from recipes.tuning.__main__ import collect
-from recipes.tuning.plan import CANDIDATES, EPOCHS, candidates, finetune, key_of
+from recipes.tuning.plan import CANDIDATES, CHOSEN, EPOCHS, candidates, finetune, key_of
 from recipes.tuning.runs import FINETUNE, TIMM, candidates_folder, peer_folder
 
 TASK = plan.task_of("neopolyp")
@@ -34,6 +35,12 @@ def test_candidates_differ_in_what_they_say(task: plan.Task) -> None:
         same = {name: getattr(first, name) for name in changes}
         assert dataclasses.replace(recipe, stages=first.stages, **same) == first
     assert finetune(task).epochs == 2 * EPOCHS[task.name]
+
+
+@pytest.mark.parametrize("name", ["plain", "finetune"])
+def test_the_recipes_are_what_was_chosen(name: str) -> None:
+    recipe = load_recipe(name)
+    assert {key: getattr(recipe, key) for key in CANDIDATES[CHOSEN]} == CANDIDATES[CHOSEN]
 
 
 def frames(folder: Path, *, count: int) -> Manifest:
