@@ -103,7 +103,7 @@ def predict(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Answer on frames: TIFF, JPEG, PNG, BMP or WebP. For research and teaching; not a medical device.
+    """Answer on frames: TIFF, JPEG, PNG, BMP, WebP or DICOM. For research and teaching; not a medical device.
 
     A file that cannot be read is reported, and the rest are done; the exit code is then 1. Without any image it is 2.
 
@@ -172,7 +172,8 @@ def _no_image(left_out: Counter[str]) -> str:
     from lag_zoo.data.images import describe_left_out
 
     said = describe_left_out(left_out)
-    return f"no image found: no TIFF, JPEG, PNG, BMP or WebP in these folders{f' ({said})' if said else ''}"
+    kinds = "no TIFF, JPEG, PNG, BMP, WebP or DICOM (.dcm) in these folders"
+    return f"no image found: {kinds}{f' ({said})' if said else ''}"
 
 
 def _require_possible(tta: int, format: Format, output: Path | None, resume: bool) -> None:
