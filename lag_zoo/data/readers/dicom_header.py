@@ -46,7 +46,7 @@ SYNTAXES: Mapping[str, str] = {**NATIVE, **_STILL, **MOVING}
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
-_WANTED = [
+WANTED = [
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
     "BitsAllocated", "BitsStored", "PixelRepresentation", "FrameTime", "CineRate",
 ]  # fmt: skip
@@ -167,9 +167,9 @@ def pixels_of(file: BinaryIO) -> Pixels:
         known = ", ".join(sorted(set(SYNTAXES.values())))
         said = f"the transfer syntax {syntax}" if _is_uid(syntax) else "no transfer syntax"
         raise Unfit(f"{said}, and those that are read are {known}")
-    header = read_header(file, _WANTED)
+    header = read_header(file, WANTED)
     at = file.tell()
-    values = {keyword: header.get(keyword) for keyword in _WANTED}
+    values = {keyword: header.get(keyword) for keyword in WANTED}
     values["NumberOfFrames"] = max(1, int(values["NumberOfFrames"] or 1))
     if _element(file, at) is None:
         raise Unfit("a DICOM file without pixels")
