@@ -6,5 +6,6 @@ A model here is a research demonstration, not a medical device.
 from lag_zoo.predict.evidence_maps import evidence
 from lag_zoo.predict.prediction import Failure, Prediction
 from lag_zoo.predict.predictor import Predictor
+from lag_zoo.predict.video_answer import VideoAnswer
 
-__all__ = ["Failure", "Prediction", "Predictor", "evidence"]
+__all__ = ["Failure", "Prediction", "Predictor", "VideoAnswer", "evidence"]
