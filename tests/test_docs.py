@@ -13,7 +13,9 @@ import pytest
 from PIL import ExifTags, Image
 
 import lag_zoo
+from lag_zoo.data import read_manifest
 from lag_zoo.data.phantom import draw_frame
+from tests.data.readers import drawn_video, written_dicom
 from tests.guides import run_page
 from tests.hub_server import HubServer
 
@@ -77,6 +79,28 @@ def test_the_guide_to_predicting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     _draw_examinations(tmp_path / "frames")
     run_page(ROOT / "docs/guides/predict.md", namespace={"__name__": "__main__"})
     assert len((tmp_path / "answers.csv").read_text().splitlines()) == 1 + 24
+
+
+@pytest.mark.slow
+def test_the_guide_to_dicom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    frames = np.stack([draw_frame((120, 150), seed=seed).permute(1, 2, 0).numpy() for seed in range(3)])
+    written_dicom.write(tmp_path / "frame.dcm", frames[:1])
+    written_dicom.write(tmp_path / "export" / "IM000001", frames[:1], written_dicom.JPEG)
+    written_dicom.write(tmp_path / "export" / "IM000002", frames, written_dicom.JPEG_2000_LOSSLESS)
+    run_page(ROOT / "docs/guides/dicom.md", namespace={"__name__": "__main__"})
+    assert len(read_manifest(tmp_path / "imported" / "manifest.csv")) == 4
+
+
+@pytest.mark.slow
+def test_the_guide_to_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    drawn_video.write(tmp_path / "clip.mp4", [number / 25 for number in range(75)])
+    (tmp_path / "truth.csv").write_text("start,end,label\n0.5,2,polyp\n")
+    run_page(ROOT / "docs/guides/video.md", namespace={"__name__": "__main__"})
+    assert len((tmp_path / "answers.csv").read_text().splitlines()) == 1 + 15
+    assert (tmp_path / "answers.csv").read_text() == (tmp_path / "again.csv").read_text()
+    assert (tmp_path / "timeline.png").is_file()
 
 
 def test_the_guide_to_any_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

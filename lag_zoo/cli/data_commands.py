@@ -1,4 +1,4 @@
-"""`lag-zoo data check|group|split|cache`: what a data set is, whose frames they are, who sees which, read once."""
+"""`lag-zoo data`: what a data set is, whose frames they are, who sees which, read once, taken from DICOM."""
 
 import json
 from enum import StrEnum
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
+from lag_zoo.cli.import_command import import_
 from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.sink import complain, console, echo
 from lag_zoo.cli.tables import plain_table
@@ -44,6 +45,9 @@ class By(StrEnum):
     TIME = "exif-time"
     PATTERN = "regex"
     COLUMN = "column"
+
+
+data.command("import")(import_)
 
 
 @data.command()

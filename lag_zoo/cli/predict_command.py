@@ -27,6 +27,7 @@ from lag_zoo.cli.prediction_table import (
 from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.sink import PlainConsole, complain, console
 from lag_zoo.cli.tables import DeviceOption, plain_table
+from lag_zoo.cli.video_command import Cut, Wanted, answer_moments, conclude, survey_video, the_video
 from lag_zoo.distributed import is_first, processes
 from lag_zoo.errors import DataError, extra
 from lag_zoo.inert import in_a_line
@@ -58,7 +59,9 @@ class Precision(StrEnum):
 
 
 def predict(
-    paths: Annotated[list[Path], typer.Argument(help="Image files, or folders, which are walked.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Image files, or folders, which are walked; or one video.")
+    ],
     model: Annotated[
         str,
         typer.Option(help="A name whose weights exist, a folder such as runs/1/best, or hf-hub:org/repo."),
@@ -92,6 +95,33 @@ def predict(
             help="Give the evidence for this label over the frame, in the pictures and in JSON; may be repeated.",
         ),
     ] = None,
+    every: Annotated[
+        float | None, typer.Option(min=0.001, help="Of a video: seconds from frame to frame; by default 0.2.")
+    ] = None,
+    start: Annotated[float | None, typer.Option(min=0, help="Of a video: from this second on.")] = None,
+    end: Annotated[float | None, typer.Option(min=0, help="Of a video: up to this second.")] = None,
+    timeline: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Of a video: a picture (PNG) of probabilities over time."),
+    ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Of a video: a CSV file of runs at or above the operating point."),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="Of a video: a CSV file (start,end,label; seconds) to hold events against."
+        ),
+    ] = None,
+    smooth: Annotated[
+        float | None,
+        typer.Option(min=0, help="Of a video: seconds of the centred running median; by default 1."),
+    ] = None,
+    at_least: Annotated[
+        float | None,
+        typer.Option(min=0, help="Of a video: seconds that an event lasts at least; by default 1."),
+    ] = None,
     device: DeviceOption = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Views that pass the network at once.")] = 8,
     precision: Annotated[Precision, typer.Option(help="fp16 is for GPUs.")] = Precision.FP32,
@@ -103,7 +133,7 @@ def predict(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Answer on frames: TIFF, JPEG, PNG, BMP or WebP. For research and teaching; not a medical device.
+    """Answer on frames: TIFF, JPEG, PNG, BMP, WebP, DICOM; or a video. For research and teaching; not a medical device.
 
     A file that cannot be read, or a picture that cannot be written, is reported, and the rest are done; the exit code
     is then 1. Without any image it is 2.
@@ -123,13 +153,19 @@ def predict(
         from lag_zoo.cli.album import Album
         from lag_zoo.predict import Predictor
         from lag_zoo.predict.resumable import ResumableOutput, survey
+    of_video = (every, start, end, timeline, events, truth, smooth, at_least)
+    video = the_video(paths, asked=any(option is not None for option in of_video))
+    cut = Cut.of(every, start, end)
     left_out: Counter[str] = Counter()
     with screen.task("looking for images"):
-        found = survey(paths, left_out)
+        found = survey(paths, left_out) if video is None else survey_video(video, cut)
     count = int(str(found["images"]))
     if not count:
         raise DataError(_no_image(left_out))
     others = processes(cpu=device == "cpu")
+    if video is not None and (others.total > 1 or pictures is not None):
+        option = "--pictures" if others.total == 1 else "several processes"
+        raise typer.BadParameter("is for images, and this is a video", param_hint=option)
     if others.total > 1 and output is None:
         raise typer.BadParameter("several processes need a file to write to: --output")
     with screen.task("loading the model"):
@@ -142,7 +178,12 @@ def predict(
             workers=workers,
             evidence=evidence or False,
         )
-    screen.begin(_facts(predictor, count, left_out, output))
+    what = f"{count}" if video is None else f"a video: at most {count} moments, one every {cut.every:g} s"
+    screen.begin(_facts(predictor, what, left_out, output))
+    if video is not None:
+        wanted = Wanted.of(timeline, events, truth, smooth, at_least)
+        _predict_video(predictor, video, cut, tta, wanted, screen, format, output, resume, found)
+        return
     album = None if pictures is None else Album(pictures)
     answers = _Answers(screen, album)
     if output is None:
@@ -170,11 +211,61 @@ def predict(
         raise typer.Exit(1)
 
 
+def _predict_video(
+    predictor: "Predictor",
+    video: Path,
+    cut: Cut,
+    tta: int,
+    wanted: Wanted,
+    screen: Screen,
+    format: Format,
+    output: Path | None,
+    resume: bool,
+    found: dict[str, Any],
+) -> None:
+    from lag_zoo.predict.resumable import ResumableOutput
+
+    truth = wanted.require_possible(predictor.label_names)
+    parts = None
+    if output is not None:
+        parts = ResumableOutput(output, {**_about(predictor), "tta": tta, **found})
+        parts.begin(resume=resume)
+    rows = list(answer_moments(predictor, video, cut, tta, screen=screen, parts=parts))
+    if any("error" not in row for row in rows):
+        lines = conclude(rows, predictor, cut, wanted, truth, video.name)
+    else:
+        lines = ["no moment of the video was answered"]
+    if parts is None or output is None:
+        _to_screen(rows, predictor, format, spread=tta > 1)
+    else:
+        parts.count = len(rows)
+        called = _finish(parts, predictor, format, output)
+        if not screen.quiet:
+            _summarise(called, output)
+    for line in lines:
+        screen.say(line)
+    if failed := sum("error" in row for row in rows):
+        complain(f"{failed} stretches of {video} have no answer")
+        raise typer.Exit(1)
+
+
+def _to_screen(rows: list[dict[str, Any]], predictor: "Predictor", format: Format, *, spread: bool) -> None:
+    if format is Format.TABLE:
+        console().print(as_table(rows, predictor.name, predictor.operating_points))
+    elif format is Format.CSV:
+        lines = CsvLines(sys.stdout, predictor.label_names, spread=spread)
+        for row in rows:
+            lines.write(row)
+    else:
+        (write_jsonl if format is Format.JSONL else write_json)(rows, sys.stdout)
+
+
 def _no_image(left_out: Counter[str]) -> str:
     from lag_zoo.data.images import describe_left_out
 
     said = describe_left_out(left_out)
-    return f"no image found: no TIFF, JPEG, PNG, BMP or WebP in these folders{f' ({said})' if said else ''}"
+    kinds = "no TIFF, JPEG, PNG, BMP, WebP or DICOM (.dcm) in these folders"
+    return f"no image found: {kinds}{f' ({said})' if said else ''}"
 
 
 def _require_possible(tta: int, format: Format, output: Path | None, resume: bool) -> None:
@@ -191,14 +282,16 @@ def _require_possible(tta: int, format: Format, output: Path | None, resume: boo
             import pyarrow  # noqa: F401
 
 
-def _facts(predictor: "Predictor", count: int, left_out: Counter[str], output: Path | None) -> dict[str, str]:
+def _facts(
+    predictor: "Predictor", images: str, left_out: Counter[str], output: Path | None
+) -> dict[str, str]:
     """The header: what is asked of which network, where."""
     from lag_zoo.data.images import count_kinds
     from lag_zoo.nn.devices import describe_device
 
     facts = {
         "model": f"{predictor.name}, labels {', '.join(predictor.label_names)}",
-        "images": str(count),
+        "images": images,
         "device": describe_device(predictor.device),
     }
     if predictor.operating_points:

@@ -106,8 +106,9 @@ def write_parquet(rows: Iterable[Row], path: Path) -> None:
         import pyarrow
         import pyarrow.parquet
     labels, spread = _labels(rows)
-    kinds = {"coverage": pyarrow.float64(), "in_training_data": pyarrow.bool_()}
-    names = _flat({"path": ""}, labels, spread)
+    kinds = {"coverage": pyarrow.float64(), "in_training_data": pyarrow.bool_(), "time": pyarrow.float64()}
+    timed = {"time": 0.0} if any("time" in row for row in islice(iter(rows), 1)) else {}
+    names = _flat({"path": "", **timed}, labels, spread)
     numbers = {name for name in names if name.startswith(("p_", "sd_"))}
     schema = pyarrow.schema(
         [
@@ -151,6 +152,7 @@ def _flat(row: Row, labels: Sequence[str], spread: bool) -> dict[str, Any]:
     chances, sd = row.get("probabilities") or {}, row.get("spread") or {}
     return {
         "path": in_a_line(row["path"]),
+        **({"time": row["time"]} if "time" in row else {}),
         "model": row.get("model"),
         "label": label_of(row),
         **{f"p_{label}": chances.get(label) for label in labels},
@@ -163,7 +165,7 @@ def _flat(row: Row, labels: Sequence[str], spread: bool) -> dict[str, Any]:
 
 
 def _cells(row: Row, labels: Sequence[str], spread: bool, crops: bool) -> list[str]:
-    path = in_a_line(row["path"])
+    path = in_a_line(row["path"]) + (f" at {row['time']:.2f} s" if "time" in row else "")
     if "error" in row:
         return [
             path,

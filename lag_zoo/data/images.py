@@ -18,18 +18,24 @@ from torch import Tensor
 
 from lag_zoo.data.damage import damage_of
 from lag_zoo.data.encoded import MAX_BYTES, Encoded, Held, held
+from lag_zoo.data.readers import dicom
+from lag_zoo.data.readers.dicom_header import START, is_dicom
 from lag_zoo.errors import InvalidImageError, UnreadableImageError
 from lag_zoo.opening import open_regular, read_regular
 from lag_zoo.views import to_pixels
 from lag_zoo.views.pixels import ADDRESS
 
-SUFFIXES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".png", ".bmp", ".webp"})
+SUFFIXES = frozenset(
+    {".tif", ".tiff", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".png", ".bmp", ".webp", ".dcm"}
+)
 """Endings of image files, in lower case."""
 
 MAX_PIXELS = 80_000_000
 """Pixels of a file above which it is refused unread: no scope's frame, and below the size that PIL itself warns of."""
 
-_LONGEST_SIDE = 20_000  # pixels
+LONGEST_SIDE = 20_000
+"""Pixels of a side above which a file is refused unread."""
+
 _FORMATS = ("TIFF", "JPEG", "PNG", "BMP", "WEBP")
 _LYING = 5  # EXIF's orientations from here on exchange height and width
 _NO_ENDING, _HIDDEN, _LINK_ABOVE = "no ending", "hidden", "link to a folder above"
@@ -174,10 +180,11 @@ def _is_folder(path: Path | os.DirEntry[str]) -> bool:
 
 
 def read_image(file: str | os.PathLike[str] | Held) -> Tensor:
-    """The raw pixels (3, H, W) of a TIFF, JPEG, PNG, BMP or WebP file; uint8. Of several pages, the first.
+    """The raw pixels (3, H, W) of a TIFF, JPEG, PNG, BMP, WebP or DICOM file; uint8. Of several pages, the first.
 
-    Of 16-bit colours PIL gives the upper eight bits. JPEG files with holes, or that end too early, are refused where
-    the extra `data` is installed; see `lag_zoo.data.damage`.
+    DICOM files need the extra `dicom`, and those of several frames are refused; see `lag_zoo.data.readers.dicom`. Of
+    16-bit colours PIL gives the upper eight bits. JPEG files with holes, or that end too early, are refused where the
+    extra `data` is installed; see `lag_zoo.data.damage`.
 
     Args:
         file: its path; its bytes; or a file open in binary mode, such as `open(path, "rb")`, `io.BytesIO` or an
@@ -190,10 +197,13 @@ def read_image(file: str | os.PathLike[str] | Held) -> Tensor:
 
     >>> read_image(b"GIF89a")
     Traceback (most recent call last):
-    lag_zoo.errors.UnreadableImageError: bytes in memory: not a TIFF, JPEG, PNG, BMP or WebP image, or damaged where \
-it says so
+    lag_zoo.errors.UnreadableImageError: bytes in memory: not a TIFF, JPEG, PNG, BMP, WebP or DICOM image, or \
+damaged where it says so
     """
-    with open_image(file, whole=True) as image:
+    source = _source(file)
+    if is_dicom_file(source):
+        return dicom.read_dicom(source)
+    with open_image(source, whole=True) as image:
         wide = image.mode == "RGB" and any(";16" in str(tile.args) for tile in image.tile)  # type: ignore[attr-defined]
         image.load()
         pixels = to_pixels(image)
@@ -211,6 +221,9 @@ def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     Raises:
         UnreadableImageError: no such file, or no image.
     """
+    if is_dicom_file(source := Path(path)):
+        with dicom.open_dicom(source) as opened:
+            return opened.pixels.height, opened.pixels.width
     with open_image(path) as image:
         lies = image.getexif().get(ExifTags.Base.Orientation, 1) >= _LYING
         return image.size if lies else image.size[::-1]
@@ -218,7 +231,7 @@ def read_size(path: str | os.PathLike[str]) -> tuple[int, int]:
 
 @contextmanager
 def open_image(file: str | os.PathLike[str] | Held, *, whole: bool = False) -> Iterator[Image.Image]:
-    """Open an image file: a regular file, of one of the formats, bounded in size. It is not decoded yet.
+    """Open an image file: a regular file, of one of PIL's formats, bounded in size. It is not decoded yet.
 
     Args:
         whole: read all of it, and look for damage (`lag_zoo.data.damage`); else only its header is read.
@@ -226,7 +239,7 @@ def open_image(file: str | os.PathLike[str] | Held, *, whole: bool = False) -> I
     Raises:
         UnreadableImageError: it cannot be opened; also in place of what goes wrong in the block, as in decoding.
     """
-    source = Path(file) if isinstance(file, str | os.PathLike) else held(file)
+    source = _source(file)
     name = source.name if isinstance(source, Encoded) else _shown(source)
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise UnreadableImageError(
@@ -235,13 +248,28 @@ def open_image(file: str | os.PathLike[str] | Held, *, whole: bool = False) -> I
         )
     try:
         with _bytes_of(source, whole=whole) as stored, Image.open(stored, formats=_FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS or max(image.size) > _LONGEST_SIDE:
+            if image.width * image.height > MAX_PIXELS or max(image.size) > LONGEST_SIDE:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height}")
             if isinstance(stored, io.BytesIO) and (damage := damage_of(stored.getvalue())) is not None:
                 raise ValueError(damage)
             yield image
     except Exception as error:  # PIL's parsers raise whatever a damaged file leads them to
         raise UnreadableImageError(f"{name}: {_reason(source, error)}") from error
+
+
+def _source(file: str | os.PathLike[str] | Held) -> Path | Encoded:
+    return Path(file) if isinstance(file, str | os.PathLike) else held(file)
+
+
+def is_dicom_file(source: Path | Encoded) -> bool:
+    """True for a file that is DICOM by its content; False of one that cannot be opened."""
+    if isinstance(source, Encoded):
+        return is_dicom(source.data)
+    try:
+        with open_regular(source) as file:
+            return is_dicom(file.read(START))
+    except (OSError, ValueError):  # reading it as an image names the reason
+        return False
 
 
 def _bytes_of(source: Path | Encoded, *, whole: bool) -> io.BytesIO | io.BufferedReader:
@@ -258,7 +286,7 @@ def _shown(path: Path) -> str:
 def _reason(source: Path | Encoded, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return (
-            f"more than {MAX_PIXELS // 10**6} megapixels, or a side of more than {_LONGEST_SIDE:,}, which no scope "
+            f"more than {MAX_PIXELS // 10**6} megapixels, or a side of more than {LONGEST_SIDE:,}, which no scope "
             f"delivers; not decoded ({error})"
         )
     if isinstance(error, InvalidImageError):
@@ -284,5 +312,7 @@ def _reason(source: Path | Encoded, error: Exception) -> str:
     if isinstance(source, Path) and source.is_file() and source.stat().st_size == 0:
         return "an empty file"
     if isinstance(error, UnidentifiedImageError):
-        return "not a TIFF, JPEG, PNG, BMP or WebP image, or damaged where it says so"
+        if is_dicom_file(source):
+            return "a DICOM file, which has pixels and no EXIF data"
+        return "not a TIFF, JPEG, PNG, BMP, WebP or DICOM image, or damaged where it says so"
     return f"damaged or truncated ({error or type(error).__name__})"

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from lag_zoo.data.images import open_image, read_image
+from lag_zoo.data.images import is_dicom_file, open_image, read_image
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import DataError, FieldOfViewWarning, InvalidConfigError, UnreadableImageError
 from lag_zoo.evaluate.analysis import Analysis
@@ -210,9 +211,12 @@ def _metadata(path: Path, device: str, width: int, height: int) -> np.ndarray:
     """Width, height, bytes, bytes a pixel, how hard a JPEG was compressed; and the device, as the manifest tells it and
     as the file does, as 32 marks each: those of a digest, so that any two names differ in about half of them."""
     size = path.stat().st_size
-    with open_image(path) as image:
-        tables = getattr(image, "quantization", None) or {}
-        exif = image.getexif()
+    tables: Mapping[int, Any] = {}
+    exif: Mapping[int, Any] = {}  # a DICOM file has neither
+    if not is_dicom_file(path):
+        with open_image(path) as image:
+            tables = getattr(image, "quantization", None) or {}
+            exif = dict(image.getexif())
     compression = float(np.mean([np.mean(table) for table in tables.values()])) if tables else 0.0
     own = f"{exif.get(ExifTags.Base.Make, '')} {exif.get(ExifTags.Base.Model, '')}"
     numbers = [width, height, width / height, size, size / (width * height), compression]

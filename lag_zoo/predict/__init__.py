@@ -7,5 +7,6 @@ from lag_zoo.predict.evidence_maps import evidence
 from lag_zoo.predict.exam import ExamPrediction
 from lag_zoo.predict.prediction import Failure, Prediction
 from lag_zoo.predict.predictor import Predictor
+from lag_zoo.predict.video_answer import VideoAnswer
 
-__all__ = ["ExamPrediction", "Failure", "Prediction", "Predictor", "evidence"]
+__all__ = ["ExamPrediction", "Failure", "Prediction", "Predictor", "VideoAnswer", "evidence"]

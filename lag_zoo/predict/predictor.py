@@ -1,7 +1,9 @@
 """`Predictor`: images of every kind go in, answers come out, in order and in constant memory."""
 
+import contextlib
+import dataclasses
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -16,6 +18,7 @@ from torch import Tensor
 from lag_zoo.brief import shown
 from lag_zoo.data.encoded import Encoded, Held, held
 from lag_zoo.data.images import describe_left_out, find_images, read_image
+from lag_zoo.data.readers.video import EVERY, Gap, VideoFrame, iter_video
 from lag_zoo.errors import InvalidConfigError, InvalidImageError, UnreadableImageError
 from lag_zoo.factory import create_model
 from lag_zoo.metrics.pooling import Pooling
@@ -29,7 +32,8 @@ from lag_zoo.predict.exam import ExamPrediction, ExamRule, FrameAnswer, PlainRul
 from lag_zoo.predict.exam_head_rule import HEAD, HeadRule
 from lag_zoo.predict.labels import labels_of, labels_with_evidence
 from lag_zoo.predict.prediction import EvidenceMap, Failure, Prediction
-from lag_zoo.predict.prefetch import prefetch
+from lag_zoo.predict.prefetch import ahead, prefetch
+from lag_zoo.predict.video_answer import VideoAnswer
 from lag_zoo.provenance import KnownFrames, frames_behind
 from lag_zoo.specs import as_tuple
 from lag_zoo.tasks import decide, rules_of, thresholds_of
@@ -183,13 +187,58 @@ class Predictor:
         self, inputs: Input | Iterable[Input], tta: int = 0, *, left_out: Counter[str] | None = None
     ) -> Iterator[tuple[Prediction | Failure, tuple[float, ...] | None]]:
         """The same, each with what the head of an examination reads of it; `None`: there is no head, or a failure."""
+        self._require_possible(tta)
+        return self._iterate(_each(inputs, left_out), tta)
+
+    def _require_possible(self, tta: int) -> None:
         if tta < 0 or tta == 1:
             raise InvalidConfigError(f"tta is 0, or at least 2 for a spread; got {tta}")
         if tta and not self.model.config.num_crops:
             raise InvalidConfigError(
                 f"{self.name} has no crops, so every look is the same: leave tta={tta} out"
             )
-        return self._iterate(_each(inputs, left_out), tta)
+
+    def video(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every: float = EVERY,
+        start: float = 0.0,
+        end: float | None = None,
+        tta: int = 0,
+        first: int = 0,
+    ) -> Iterator[VideoAnswer]:
+        """One answer to each of the times `start`, `start + every`, ... of a video, in constant memory.
+
+        The frame of a time is the first from it on; `VideoAnswer.time` is the frame's own. A thread decodes ahead of
+        the network. Where the video is damaged, or ends before its header says, there is one `Failure` for the whole
+        stretch.
+
+        Args:
+            path: a video, or a DICOM file with a video in it; see `lag_zoo.data.readers.video`.
+            start, end: seconds from the beginning of the video, the end exclusive; `None`: to the end.
+            tta: as of `__call__`.
+            first: number of the first of these times that is wanted.
+
+        Raises:
+            UnreadableImageError: no such file, or no video; or the extra `video` is missing.
+            InvalidConfigError: times that cannot be right.
+        """
+        self._require_possible(tta)
+        path = Path(path)
+        waiting: deque[VideoFrame | Gap] = deque()
+        found = iter_video(path, every=every, start=start, end=end, first=first)
+        depth = self.images_a_batch(tta) + self.workers
+
+        def images(frames: Iterable[VideoFrame | Gap]) -> Iterator[_Image]:
+            for frame in frames:
+                waiting.append(frame)
+                yield frame.pixels if isinstance(frame, VideoFrame) else _failed(path, frame)
+
+        with contextlib.closing(ahead(found, depth=depth)) as frames:
+            for answer, _ in self._iterate(images(frames), tta):
+                frame = waiting.popleft()
+                yield VideoAnswer(frame.number, frame.time, dataclasses.replace(answer, path=path))
 
     def exam_rule(self, pooling: Pooling = "maximum") -> ExamRule:
         """Return the rule by which this predictor's answers for frames become one for an examination.
@@ -360,6 +409,11 @@ def _each(inputs: Input | Iterable[Input], left_out: Counter[str] | None) -> Ite
             yield _taken(item)
         else:
             yield item
+
+
+def _failed(path: Path, gap: Gap) -> Failure:
+    until = f", until {gap.until:.2f} s" if gap.until > gap.time else ""
+    return Failure(path, UnreadableImageError(f"{path}: {gap.reason}{until}"))
 
 
 def _taken(file: Held) -> Encoded | Failure:

@@ -129,11 +129,11 @@ class TestPredict:
         assert "1 .txt" in str(ran.exception)
 
     def test_what_is_left_out_is_said(self, folder: Path) -> None:
-        for name in ("video.mp4", "scan.dcm", "notes", "Thumbs.db"):
+        for name in ("video.mp4", "notes.pdf", "notes", "Thumbs.db"):
             (folder / name).touch()
         said = flat(run(folder).stderr)
         assert "images 2" in said
-        for part in ("1 .mp4", "1 .dcm", "1 .db", "1 without an ending"):
+        for part in ("1 .mp4", "1 .pdf", "1 .db", "1 without an ending"):
             assert part in said
 
     @pytest.mark.parametrize("format", ["table", "json", "csv"])

@@ -311,11 +311,11 @@ class TestRefuses:
 
     def test_text_named_jpg(self, tmp_path: Path) -> None:
         (tmp_path / "text.jpg").write_text("not an image at all, but a long enough text\n" * 9)
-        self.refused(tmp_path / "text.jpg", "not a TIFF, JPEG, PNG, BMP or WebP image")
+        self.refused(tmp_path / "text.jpg", "not a TIFF, JPEG, PNG, BMP, WebP or DICOM image")
 
     def test_another_format(self, tmp_path: Path) -> None:
         picture().save(tmp_path / "frame.gif")
-        self.refused(tmp_path / "frame.gif", "not a TIFF, JPEG, PNG, BMP or WebP image")
+        self.refused(tmp_path / "frame.gif", "not a TIFF, JPEG, PNG, BMP, WebP or DICOM image")
 
     @pytest.mark.parametrize("suffix", FORMATS)
     @pytest.mark.parametrize("kept", [0.2, 0.5, 0.9])
@@ -404,7 +404,7 @@ class TestFinds:
 
     def test_what_is_left_out_is_counted_by_kind(self, tmp_path: Path) -> None:
         for name in (
-            "a.png", "clip.MP4", "b/clip.mp4", "b/1.dcm", "b/IM0001", "1.2.840.113619", "2.16.840.1", "x.", "7.7z",
+            "a.png", "clip.MP4", "b/clip.mp4", "b/1.dicom", "b/IM0001", "1.2.840.113619", "2.16.840.1", "x.", "7.7z",
             ".DS_Store", ".git/a.png", "b/Thumbs.db", "long.averylongending",
         ):  # fmt: skip
             (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -416,10 +416,10 @@ class TestFinds:
             tmp_path / "clip.MP4",
         ]
         assert left_out == {
-            ".mp4": 2, ".dcm": 1, ".7z": 1, ".db": 1, "no ending": 5, "hidden": 2, "link to a folder above": 1,
+            ".mp4": 2, ".dicom": 1, ".7z": 1, ".db": 1, "no ending": 5, "hidden": 2, "link to a folder above": 1,
         }  # fmt: skip
         assert describe_left_out(left_out) == (
-            "left out: 5 without an ending, 2 .mp4, 2 hidden, 1 .7z, 1 .db, 1 .dcm, 1 linked to a folder above"
+            "left out: 5 without an ending, 2 .mp4, 2 hidden, 1 .7z, 1 .db, 1 .dicom, 1 linked to a folder above"
         )
 
     @pytest.mark.parametrize("ending", [".png", ".JPG", ".txt", ""])

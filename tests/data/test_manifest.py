@@ -392,9 +392,9 @@ class TestFolders:
         (tmp_path / "normal").mkdir()
         with pytest.raises(DataError, match=r"normal holds no image \(it is empty\)"):
             open_data(tmp_path)
-        for name in ("a.mp4", "b.MP4", "c.dcm", "IM1"):
+        for name in ("a.mp4", "b.MP4", "c.avi", "IM1"):
             (tmp_path / "normal" / name).touch()
-        said = r"normal holds no image \(left out: 2 \.mp4, 1 \.dcm, 1 without an ending\)"
+        said = r"normal holds no image \(left out: 2 \.mp4, 1 \.avi, 1 without an ending\)"
         with pytest.raises(DataError, match=said):
             open_data(tmp_path)
 
