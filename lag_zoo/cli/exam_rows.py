@@ -10,7 +10,7 @@ from rich.text import Text
 
 from lag_zoo.cli.prediction_table import label_of
 from lag_zoo.cli.tables import plain_table
-from lag_zoo.errors import UnreadableImageError
+from lag_zoo.errors import UnreadableImageError, extra
 from lag_zoo.inert import in_a_line
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Exams:
                     row.get("probabilities"),
                     tuple(row.get("warnings") or ()),
                     row.get("error") or "",
+                    None if row.get("features") is None else tuple(row["features"]),
                 )
             )
             left[name] -= 1
@@ -104,6 +105,36 @@ def flat_exam(row: Row, by: str, labels: Sequence[str]) -> dict[str, Any]:
         "warnings": "; ".join(row.get("warnings", ())),
         "error": in_a_line(row.get("error") or ""),
     }
+
+
+def write_exam_parquet(rows: Sequence[Row], exams: Exams, path: Path) -> None:
+    """Write the columns of the CSV, with missing values where it has empty cells.
+
+    Raises:
+        MissingExtraError: the extra `data` is not installed.
+    """
+    with extra("data"):
+        import pyarrow
+        import pyarrow.parquet
+    labels = exams.rule.label_names
+    flat = [flat_exam(row, exams.by, labels) for row in rows]
+    numbers = {f"{what}_{label}" for what in ("p", "low", "high") for label in labels}
+    counts = {"frames", "unreadable", "doubted"}
+    names = flat_exam({exams.by: "", "unreadable": {}}, exams.by, labels)
+    schema = pyarrow.schema(
+        [
+            (
+                name,
+                pyarrow.float64()
+                if name in numbers
+                else pyarrow.int64()
+                if name in counts
+                else pyarrow.string(),
+            )
+            for name in names
+        ]
+    )
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(flat, schema=schema), path)
 
 
 def exam_table(rows: Sequence[Row], exams: Exams) -> Group:

@@ -12,6 +12,8 @@ from rich.text import Text
 
 from lag_zoo.catalogue import NOT_A_MEDICAL_DEVICE
 from lag_zoo.catalogue.polyp import NAME as BUILT_IN
+from lag_zoo.cli.data_commands import Columns
+from lag_zoo.cli.exam_predict import Asked, By, ExamAnswers, require_level, write_exams
 from lag_zoo.cli.places import as_place
 from lag_zoo.cli.prediction_table import (
     BULKY,
@@ -60,7 +62,10 @@ class Precision(StrEnum):
 
 def predict(
     paths: Annotated[
-        list[Path], typer.Argument(help="Image files, or folders, which are walked; or one video.")
+        list[Path],
+        typer.Argument(
+            help="Image files, or folders, which are walked; or one video; with --by a list of frames."
+        ),
     ],
     model: Annotated[
         str,
@@ -122,6 +127,23 @@ def predict(
         float | None,
         typer.Option(min=0, help="Of a video: seconds that an event lasts at least; by default 1."),
     ] = None,
+    by: Annotated[
+        By | None,
+        typer.Option(
+            help="Of a list of frames (.csv, .parquet): one answer for each patient, or examination."
+        ),
+    ] = None,
+    pooling: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --by: maximum (the default), mean, top3 or another number, noisy-or; head (lag-zoo train exam)."
+        ),
+    ] = None,
+    site: Annotated[
+        list[str] | None,
+        typer.Option(help="Of --by: a site that each should have frames of; may be repeated."),
+    ] = None,
+    column: Columns = None,
     device: DeviceOption = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Views that pass the network at once.")] = 8,
     precision: Annotated[Precision, typer.Option(help="fp16 is for GPUs.")] = Precision.FP32,
@@ -144,7 +166,9 @@ def predict(
     """
     format = _format(format, output)
     _require_possible(tta, format, output, resume)
-    if evidence and pictures is None and format not in (Format.JSON, Format.JSONL):
+    asked = Asked(by, pooling, site or (), column or ())
+    asked.require_possible(paths)
+    if evidence and pictures is None and (by is not None or format not in (Format.JSON, Format.JSONL)):
         raise typer.BadParameter(
             "maps go into pictures (--pictures) or JSON (--format json or jsonl)", param_hint="--evidence"
         )
@@ -156,6 +180,9 @@ def predict(
     of_video = (every, start, end, timeline, events, truth, smooth, at_least)
     video = the_video(paths, asked=any(option is not None for option in of_video))
     cut = Cut.of(every, start, end)
+    listed = None if by is None else asked.read(paths[0])
+    if listed is not None:
+        paths = listed.paths()
     left_out: Counter[str] = Counter()
     with screen.task("looking for images"):
         found = survey(paths, left_out) if video is None else survey_video(video, cut)
@@ -168,9 +195,15 @@ def predict(
         raise typer.BadParameter("is for images, and this is a video", param_hint=option)
     if others.total > 1 and output is None:
         raise typer.BadParameter("several processes need a file to write to: --output")
+    if by is not None and others.total > 1:
+        raise typer.BadParameter("one process answers for whole patients", param_hint="--by")
     with screen.task("loading the model"):
+        network = as_place(model) if by is None else asked.model(model)
+        if by is not None and not isinstance(network, str):
+            require_level(network, by)
         predictor = Predictor(
-            as_place(model),
+            network,
+            fuse=True,
             device=others.device or device,
             batch_size=batch_size,
             compile=compile,
@@ -185,6 +218,11 @@ def predict(
         _predict_video(predictor, video, cut, tta, wanted, screen, format, output, resume, found)
         return
     album = None if pictures is None else Album(pictures)
+    if listed is not None:
+        exams = asked.exams(listed, predictor, head=not isinstance(network, str))
+        answering = ExamAnswers(predictor, exams, paths, tta, screen)
+        _predict_exams(answering, album, format, output, resume, {**_about(predictor), "tta": tta, **found})
+        return
     answers = _Answers(screen, album)
     if output is None:
         answers.to_screen(predictor, paths, tta, format, count)
@@ -208,6 +246,56 @@ def predict(
     if answers.failed:
         complain(f"{answers.failed} of {count} files failed")
     if answers.failed or (album is not None and album.missing):
+        raise typer.Exit(1)
+
+
+def _predict_exams(
+    answers: ExamAnswers,
+    album: "Album | None",
+    format: Format,
+    output: Path | None,
+    resume: bool,
+    about: dict[str, Any],
+) -> None:
+    """Answer for patients or examinations, whole or not at all where there is a file."""
+    from lag_zoo.errors import PredictionError
+    from lag_zoo.files import write_whole
+    from lag_zoo.predict.resumable import ResumableOutput
+
+    exams, screen = answers.exams, answers.screen
+    if output is None:
+        kept: list[dict[str, Any]] = []
+
+        def keeping() -> Iterator[dict[str, Any]]:
+            for row in answers.rows():
+                kept.append(row)
+                yield row
+
+        called = write_exams(keeping(), exams, format, None)
+        failed, rows = answers.failed, kept
+    else:
+        parts = ResumableOutput(output, {**about, "by": exams.by, "pooling": exams.rule.pooling})
+        parts.begin(resume=resume)
+        of_all = answers.into(parts)
+        counts: list[Counter[str]] = []
+        try:
+            write_whole(output, lambda scratch: counts.append(write_exams(of_all, exams, format, scratch)))
+        except OSError as error:
+            raise PredictionError(
+                f"{output} cannot be written: {error.strerror or error}. All answers are kept in {parts.folder}: "
+                "make room, and go on (--resume)"
+            ) from error
+        called, rows = counts[0], list(of_all) if album is not None else []
+        failed = sum("error" in row for row in parts.rows())
+        if not screen.quiet:
+            _summarise(called, output, what=f"{exams.by}s")
+    if album is not None:
+        answers.draw(rows, album)
+        screen.say(album.summary())
+    if output is not None:
+        parts.remove()
+    if failed or called[""]:
+        complain(f"{failed} of {len(answers.paths)} frames failed")
         raise typer.Exit(1)
 
 
@@ -414,11 +502,11 @@ def _finish(parts: "ResumableOutput", predictor: "Predictor", format: Format, ou
     return called
 
 
-def _summarise(called: Counter[str], output: Path) -> None:
+def _summarise(called: Counter[str], output: Path, *, what: str = "frames") -> None:
     """Shows how often each label was called, as a table on standard output."""
     table = plain_table()
     table.add_column("label", overflow="fold")
-    table.add_column("frames", justify="right")
+    table.add_column(what, justify="right")
     for label, count in called.most_common():
         table.add_row(Text(label or "could not be read"), str(count))
     out = console()
