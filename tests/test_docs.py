@@ -7,6 +7,7 @@ import csv
 import doctest
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,6 +102,27 @@ def test_the_guide_to_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert len((tmp_path / "answers.csv").read_text().splitlines()) == 1 + 15
     assert (tmp_path / "answers.csv").read_text() == (tmp_path / "again.csv").read_text()
     assert (tmp_path / "timeline.png").is_file()
+
+
+@pytest.mark.slow
+def test_the_guide_to_examinations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _draw_examinations(tmp_path / "frames")
+    listed, labelled = ["image,patient,exam,anatomy"], ["image,patient,exam,anatomy,label,split"]
+    for exam in range(12):
+        for number, site in enumerate(("antrum", "corpus")):
+            row = f"frames/{('IM', 'normal')[exam % 2]}/{exam}_{number}.jpg,p{exam},e{exam},{site}"
+            listed.append(row)
+            labelled.append(
+                f"{row},{('polyp', 'mucosa')[exam % 2]},{('train', 'train', 'val', 'test')[exam // 2 % 4]}"
+            )
+    (tmp_path / "frames.csv").write_text("\n".join(listed) + "\n")
+    (tmp_path / "data.csv").write_text("\n".join(labelled) + "\n")
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    said = run_page(ROOT / "docs/guides/exam.md", namespace=namespace)
+    assert len((tmp_path / "patients.csv").read_text().splitlines()) == 1 + 12
+    assert namespace["found"].pooling == "head"
+    assert any("number of frames" in text for text in said.values())
 
 
 def test_the_guide_to_any_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
