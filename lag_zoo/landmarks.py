@@ -183,7 +183,7 @@ def _sampled(cells: Floats, places: Floats) -> Floats:
     x, y, at, flat = x - left, y - top, top * width + left, cells.ravel()
     upper = flat[at] * (1 - x) + flat[at + 1] * x
     lower = flat[at + width] * (1 - x) + flat[at + width + 1] * x
-    found: Floats = (upper * (1 - y) + lower * y).reshape(len(places), -1).astype(np.float32)
+    found: Floats = (upper * (1 - y) + lower * y).reshape(len(places), _SIDE**2).astype(np.float32)
     return found
 
 

@@ -5,6 +5,9 @@ brighter (N. Krawetz, Kind of like that, The Hacker Factor Blog, 2013). On the w
 apart, and miss the copy whose black border was cut off; so it is taken of the middle of the field of view, which the
 mucosa fills; and twice, along and across.
 
+Lists of frames behind weights hold this hash and nothing else; frames that are there to be read are compared by more
+(`lag_zoo.sketches`).
+
 A turned or mirrored frame has the same bits in other places, so two frames are compared in all eight positions. One
 that was cut shows less: a frame has a hash as it is, and one for each share that may have been cut from its sides.
 """

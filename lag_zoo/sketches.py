@@ -29,6 +29,7 @@ from lag_zoo.likeness import (
 )
 from lag_zoo.views import FieldOfView, find_field_of_view
 
+_LEAST = 96  # pixels on a side of the field's box: of a smaller one only the hash is compared
 _MASK = 128  # points on a side of the frame, at which the field of view is asked for
 
 
@@ -41,6 +42,9 @@ class Sketch(NamedTuple):
 
 def sketch_frame(pixels: Tensor, *, field: FieldOfView | None = None) -> Sketch:
     """Sketch a frame (3, H, W), uint8. One without a lit area is sketched whole.
+
+    A field of view of less than 96 pixels on a side gives no landmarks: of such small frames only copies that show the
+    same field are found.
 
     Args:
         field: the frame's field of view, where it is known already; else it is found here, which warns of frames
@@ -65,7 +69,10 @@ def sketch_frame(pixels: Tensor, *, field: FieldOfView | None = None) -> Sketch:
     rows, columns = grid_of(box)
     area = (inner[2] - inner[0]) * (inner[3] - inner[1]) / (rows * columns)
     cells = (cells_of(sums, inner, rows, columns) / area).astype(np.float32)
-    return Sketch(hash_of(sums, inner), find_landmarks(cells, _lit(found, box, rows, columns)))
+    lit = _lit(found, box, rows, columns)
+    if min(box[2] - box[0], box[3] - box[1]) < _LEAST:
+        lit[:] = False
+    return Sketch(hash_of(sums, inner), find_landmarks(cells, lit))
 
 
 def _lit(field: FieldOfView, box: Box, rows: int, columns: int) -> np.ndarray:
