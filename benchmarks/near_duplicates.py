@@ -36,6 +36,7 @@ from lag_zoo.views import find_field_of_view
 SETS = {"kvasir_seg": ("label", "group"), "polypgen": ("centre", "group"), "neopolyp": ("label", "group"),
         "chgastro": ("label", "group")}  # fmt: skip
 COPIED = "kvasir_seg"
+LEARNT = ("kvasir_seg", "polypgen")  # the weights have seen them
 EACH = 12  # of how many frames one is copied
 LISTED = 12
 
@@ -179,7 +180,9 @@ def jobs(shared: Path) -> list[tuple[str, str, str, bool]]:
 def print_recall(frames: list[Seen]) -> None:
     own = [frame for frame in frames if frame.copies]
     known = signs([value for value in known_frames(NAME).hashes.values() if value is not None])
-    print(f"copies of {len(own)} frames of {COPIED}; beside it, by the list of the training frames of {NAME}\n")
+    print(
+        f"copies of {len(own)} frames of {COPIED}; beside it, by the list of the training frames of {NAME}\n"
+    )
     print("| kind | found | known by the list |\n| --- | --- | --- |")
     count = len(own)
     for number, kind in enumerate(COPIES):
@@ -189,9 +192,9 @@ def print_recall(frames: list[Seen]) -> None:
         found = sum(place + count in joined.get(place, ()) for place in range(count))
         listed = sum(looks_like(hashes, known) for _, hashes in copies)
         print(f"| {kind} | {found / count:.0%} ({found}) | {listed / count:.0%} |", flush=True)
-    others = [frame for frame in frames if frame.data != COPIED]
+    others = [frame for frame in frames if frame.data not in LEARNT]
     wrong = sum(looks_like(frame.hashes, known) for frame in others)
-    print(f"\nof {len(others)} frames of other data sets the list takes {wrong} for its own")
+    print(f"\nof {len(others)} frames that the weights have not seen the list takes {wrong} for its own")
 
 
 def print_false(frames: list[Seen]) -> None:
@@ -202,7 +205,9 @@ def print_false(frames: list[Seen]) -> None:
     false = [(a, b) for a, b in joined if a.data != b.data]
     new = [(a, b) for a, b in joined if a.data == b.data and a.group != b.group]
     same = len(joined) - len(false) - len(new)
-    print(f"\n{len(frames)} frames: {pairs} pairs of two data sets, of which {len(false)} are taken for copies")
+    print(
+        f"\n{len(frames)} frames: {pairs} pairs of two data sets, of which {len(false)} are taken for copies"
+    )
     print(f"of pairs of one data set: {same} that share a group, {len(new)} that do not; some of these:")
     for a, b in [*false, *new][:LISTED]:
         print(f"{a.data} {a.name} = {b.data} {b.name}")
@@ -230,7 +235,9 @@ def print_seconds(frames: list[Seen], shared: Path) -> None:
     (n, half), (m, whole) = took[1:]
     square = (whole / m - half / n) / (m - n)
     each = whole / m - square * m
-    print(f"by these, of n frames: {each:.2g} n + {square:.2g} n^2; of 20,000: {20000 * each + 4e8 * square:.0f} s")
+    print(
+        f"by these, of n frames: {each:.2g} n + {square:.2g} n^2; of 20,000: {20000 * each + 4e8 * square:.0f} s"
+    )
 
 
 def main() -> None:

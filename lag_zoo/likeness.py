@@ -145,7 +145,8 @@ def near_duplicates(frames: Sequence[Hashes], *, distance: int = DISTANCE) -> li
     ] = {}  # equal hashes are one: blank frames would else be pairs without number
     for place, hashes in enumerate(frames):
         places.setdefault(hashes, []).append(place)
-    found = _pairs(list(places), signs([hashes[0] for hashes in places]), distance)
+    uncut = all(len(hashes) == 1 for hashes in places)
+    found = _pairs(list(places), signs([hashes[0] for hashes in places]), distance, both_ways=uncut)
     held = list(places.values())
     same = ((first, other) for first, *others in held for other in others)
     return joined_pairs(chain(same, ((held[one][0], held[other][0]) for one, other in found)))
@@ -189,18 +190,25 @@ def signs(hashes: Sequence[int]) -> Tensor:
     return torch.from_numpy(bits).float() * 2 - 1
 
 
-def _pairs(frames: Sequence[Hashes], whole: Tensor, distance: int) -> Iterator[tuple[int, int]]:
-    """The frames, by number, that are alike one of those in `whole`, by row."""
+def _pairs(
+    frames: Sequence[Hashes], whole: Tensor, distance: int, *, both_ways: bool = False
+) -> Iterator[tuple[int, int]]:
+    """The frames, by number, that are alike one of those in `whole`, by row.
+
+    Args:
+        both_ways: `whole` are these very frames, none of them is cut, and so what one is to another the other is to it.
+    """
     cuts = len(frames[0]) if frames else 1
     positions = 8 * cuts
     step = max(1, _TABLE // (positions * max(1, len(whole))))
     for start in range(0, len(frames), step):
         block = frames[start : start + step]
+        first = start if both_ways else 0
         turned = _positions(signs([value for hashes in block for value in hashes]))
         # Bits that agree less bits that differ, and so 288 less twice the distance: exact in any precision.
-        agreeing = (turned @ whole.T).view(8, len(block), cuts, -1).amax((0, 2))
+        agreeing = (turned @ whole[first:].T).view(8, len(block), cuts, -1).amax((0, 2))
         for one, other in (agreeing >= BITS - 2 * distance).nonzero().tolist():
-            yield start + one, other
+            yield start + one, first + other
 
 
 def _positions(hashes: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lag_zoo.alignment import aligned_pairs
 from lag_zoo.errors import InvalidImageError
-from lag_zoo.landmarks import Landmarks, find_landmarks, grid_of
+from lag_zoo.landmarks import SIZE, Landmarks, find_landmarks, grid_of
 from lag_zoo.likeness import (
     DISTANCE,
     Box,
@@ -29,7 +29,6 @@ from lag_zoo.likeness import (
 )
 from lag_zoo.views import FieldOfView, find_field_of_view
 
-_LEAST = 96  # pixels on a side of the field's box: of a smaller one only the hash is compared
 _MASK = 128  # points on a side of the frame, at which the field of view is asked for
 
 
@@ -43,7 +42,7 @@ class Sketch(NamedTuple):
 def sketch_frame(pixels: Tensor, *, field: FieldOfView | None = None) -> Sketch:
     """Sketch a frame (3, H, W), uint8. One without a lit area is sketched whole.
 
-    A field of view of less than 96 pixels on a side gives no landmarks: of such small frames only copies that show the
+    A field of view of less than 128 pixels on a side gives no landmarks: of such small frames only copies that show the
     same field are found.
 
     Args:
@@ -70,7 +69,7 @@ def sketch_frame(pixels: Tensor, *, field: FieldOfView | None = None) -> Sketch:
     area = (inner[2] - inner[0]) * (inner[3] - inner[1]) / (rows * columns)
     cells = (cells_of(sums, inner, rows, columns) / area).astype(np.float32)
     lit = _lit(found, box, rows, columns)
-    if min(box[2] - box[0], box[3] - box[1]) < _LEAST:
+    if min(box[2] - box[0], box[3] - box[1]) < SIZE:  # fewer pixels than cells
         lit[:] = False
     return Sketch(hash_of(sums, inner), find_landmarks(cells, lit))
 
