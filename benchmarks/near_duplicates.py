@@ -2,12 +2,12 @@
 
     python -m benchmarks.near_duplicates
 
-On Kvasir-SEG, PolypGen, NeoPolyp and chromoendoscopy of the stomach. Of every twelfth frame of Kvasir-SEG a copy of each
-kind is made, and all copies of a kind are looked for among the frames that they were made from, as `lag-zoo data check`
-does. Frames of different hospitals are never copies of each other, so pairs of two data sets that stand in one group are
-false. Pairs of one data set are counted apart, for unknown copies are among them. Then the list of the built-in
-weights' training frames, which holds a hash of each and no more: how many copies it knows, and how many frames of the
-other data sets it takes for some. Last, seconds of one core, and how they grow with the number of frames.
+On Kvasir-SEG, PolypGen, NeoPolyp and chromoendoscopy of the stomach. Of every twelfth frame of Kvasir-SEG a copy of
+each kind is made, and all copies of a kind are looked for among the frames that they were made from, as `lag-zoo data
+check` does. Frames of different hospitals are never copies of each other, so pairs of two data sets that stand in one
+group are false. Pairs of one data set are counted apart, for unknown copies are among them. Then the list of the
+built-in weights' training frames, which holds a hash of each and no more: how many copies it knows, and how many frames
+that the weights have not seen it takes for some. Last, seconds of one core, and how they grow with the number of frames.
 """
 
 import io
