@@ -7,7 +7,7 @@ each kind is made, and all copies of a kind are looked for among the frames that
 check` does. Frames of different hospitals are never copies of each other, so pairs of two data sets that stand in one
 group are false. Pairs of one data set are counted apart, for unknown copies are among them. Then the list of the
 built-in weights' training frames, which holds a hash of each and no more: how many copies it knows, and how many frames
-that the weights have not seen it takes for some. Last, seconds of one core, and how they grow with the number of frames.
+that the weights have not seen it takes for some. Last, seconds of one core, and how they grow with the frames.
 """
 
 import io

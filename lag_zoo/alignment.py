@@ -349,7 +349,8 @@ def _spread(cells: Floats, both: npt.NDArray[np.bool_]) -> Floats:
     filled = np.where(both, cells, 0)
     mean = filled.sum(1, keepdims=True) / count
     spread = np.sqrt(np.where(both, (cells - mean) ** 2, 0).sum(1, keepdims=True) / count)
-    return (spread + 1e-3).astype(np.float32)
+    found: Floats = (spread + 1e-3).astype(np.float32)
+    return found
 
 
 def _misfit(small: Floats, large: Floats, both: npt.NDArray[np.bool_]) -> Floats:
@@ -360,5 +361,5 @@ def _misfit(small: Floats, large: Floats, both: npt.NDArray[np.bool_]) -> Floats
         / _spread(each, both)
         for each in (small, large)
     ]
-    found: Floats = level[0] - level[1]
+    found: Floats = (level[0] - level[1]).astype(np.float32)
     return found
