@@ -10,6 +10,7 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     ├── InvalidImageError      (ValueError)         pixels that are not an RGB image, or cannot become one
     ├── UnreadableImageError   (OSError)            a file that cannot be read as an image
     ├── DataError              (ValueError)         data that cannot be used as they are
+    │   └── NearCopiesError                         near-copies in more than one split
     ├── TrainingError          (RuntimeError)       training that cannot go on
     ├── DownloadError          (OSError)            data that could not be fetched
     ├── PredictionError        (OSError)            predictions that cannot be written
@@ -28,7 +29,7 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     ├── UnusedColumnWarning                         a column of a manifest that is not read
     ├── MissingValueWarning                         a word such as "unknown" that is taken as missing
     ├── DoubtfulIdsWarning                          ids or labels that may be one, in two spellings
-    ├── NearCopiesWarning                           near-copies in more than one split
+    ├── NearCopiesWarning                           near-copies in more than one split, which were allowed
     ├── UngroupedDataWarning                        frames without a patient or an examination
     ├── UnevenSplitWarning                          splits of other sizes than asked for
     └── PluginWarning                               a plugin that could not be loaded
@@ -88,6 +89,10 @@ class UnreadableImageError(LagZooError, OSError):
 
 class DataError(LagZooError, ValueError):
     """Data that cannot be used as they are: the message names the file, the line and the column."""
+
+
+class NearCopiesError(DataError):
+    """Near-copies in more than one split: what is measured on them is too good."""
 
 
 class DownloadError(LagZooError, OSError):
@@ -171,7 +176,7 @@ class UnusedColumnWarning(LagZooWarning):
 
 
 class NearCopiesWarning(LagZooWarning):
-    """Near-copies in more than one split: what is measured on them is too good."""
+    """Near-copies in more than one split, which the caller allowed: what is measured on them is too good."""
 
 
 class MissingValueWarning(LagZooWarning):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
+from lag_zoo.cli.data_commands import AllowNearCopies, Columns, Labels, Source, opened
 from lag_zoo.cli.places import as_place
 from lag_zoo.cli.report_options import (
     Level,
@@ -61,6 +61,7 @@ def cv(
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="List frames that cannot be read, and leave them out.")
     ] = False,
+    allow_near_copies: AllowNearCopies = False,
     level: LevelOption = Level.FRAME,
     pooling: PoolingOption = "maximum",
     prevalence: Prevalence = None,
@@ -109,6 +110,7 @@ def cv(
             device=device,
             cache=cache,
             skip_unreadable=skip_unreadable,
+            allow_near_copies=allow_near_copies,
             listener=screen,
         )
     except KeyboardInterrupt:

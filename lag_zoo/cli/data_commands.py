@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from lag_zoo.data.checks import DataReport
     from lag_zoo.data.manifest import Column, Manifest
-    from lag_zoo.likeness import Hashes
+    from lag_zoo.sketches import Sketch
 
 data = typer.Typer(
     help="Look through frames, group them by examination, split them by group.", no_args_is_help=True
@@ -34,6 +34,10 @@ Columns = Annotated[
 ]
 Labels = Annotated[
     str | None, typer.Option(help="The labels, by commas: their order, or which columns they are.")
+]
+AllowNearCopies = Annotated[
+    bool,
+    typer.Option("--allow-near-copies", help="Only warn of near-copies in more than one part."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", dir_okay=False, help="The manifest to write.")]
 _SHOWN = 5
@@ -128,6 +132,7 @@ def split(
     look: Annotated[
         bool, typer.Option("--look/--no-look", help="Read every frame, to keep near-copies together.")
     ] = True,
+    allow_near_copies: AllowNearCopies = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace another split that is in the output already.")
     ] = False,
@@ -139,15 +144,15 @@ def split(
     screen = Screen(quiet=quiet)
     with screen.task("starting"):
         from lag_zoo.data import splits
-        from lag_zoo.data.near_copies import hash_frames, near_copies
+        from lag_zoo.data.near_copies import near_copies, require_no_copies_across, sketch_frames
         from lag_zoo.data.tables import write_manifest
     manifest = _announced(screen, source, column, labels)
     copies: list[tuple[int, ...]] = []
     if look:
         with screen.task("looking for near-copies", len(manifest)) as advance:
-            hashes = hash_frames(manifest, progress=lambda: advance(1))
-            copies = near_copies(hashes)
-        _tell_copies(manifest, hashes, copies)
+            sketches = sketch_frames(manifest, progress=lambda: advance(1))
+            copies = near_copies(sketches)
+        _tell_copies(manifest, sketches, copies, together=by is None)
     with screen.task("dealing the groups"):
         parts = (
             splits.by_column(manifest, by)
@@ -156,6 +161,7 @@ def split(
             if folds
             else splits.split(manifest, val=val, test=test, seed=seed, together=copies)
         )
+    require_no_copies_across(parts, copies, allow=allow_near_copies)
     if not overwrite:
         _require_same_split(parts, output)
     write_manifest(parts, output)
@@ -199,19 +205,23 @@ def cache(
 
 
 def _tell_copies(
-    manifest: "Manifest", hashes: "Sequence[Hashes | None]", copies: "Sequence[tuple[int, ...]]"
+    manifest: "Manifest",
+    sketches: "Sequence[Sketch | None]",
+    copies: "Sequence[tuple[int, ...]]",
+    *,
+    together: bool,
 ) -> None:
     """Says on standard error what near-copies join, and how many frames could not be looked at."""
     groups = manifest.groups()
     joining = [places for places in copies if len({groups[place] for place in places}) > 1]
-    if joining:
+    if joining and together:
         first = " = ".join(manifest.frames[place].image for place in joining[0])
         complain(
             f"{len(joining)} groups of near-copies join {manifest.grouping or 'frame'}s, which stay together; "
             f"the first: {first}"
         )
     used = sum(not frame.excluded for frame in manifest.frames)
-    if unread := used - sum(found is not None for found in hashes):
+    if unread := used - sum(found is not None for found in sketches):
         complain(f"{unread} of {used} frames cannot be read, and were not compared (lag-zoo data check)")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
+from lag_zoo.cli.data_commands import AllowNearCopies, Columns, Labels, Source, opened
 from lag_zoo.cli.exam_command import EXAM, train_exam_head
 from lag_zoo.cli.places import as_place
 from lag_zoo.cli.report_options import Level
@@ -57,6 +57,7 @@ def train(
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="List frames that cannot be read, and leave them out.")
     ] = False,
+    allow_near_copies: AllowNearCopies = False,
     cache: Annotated[
         Path | None, typer.Option(help="A folder for decoded frames; each epoch then reads them from there.")
     ] = None,
@@ -121,6 +122,7 @@ def train(
             recipe=chosen,
             resume=resume,
             skip_unreadable=skip_unreadable,
+            allow_near_copies=allow_near_copies,
             device=device,
             cache=cache,
             listener=screen,

@@ -22,9 +22,10 @@ from lag_zoo.data.identities import doubtful_ids
 from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.data.masks import check_mask
+from lag_zoo.data.near_copies import near_copies
 from lag_zoo.errors import DataError, FieldOfViewWarning, UnreadableImageError
-from lag_zoo.likeness import Hashes, frame_hashes, near_duplicates
 from lag_zoo.provenance import frame_digest
+from lag_zoo.sketches import Sketch, sketch_frame
 from lag_zoo.tasks import rules_of
 from lag_zoo.views import find_field_of_view
 from lag_zoo.views.colours import modality_of
@@ -53,7 +54,7 @@ class DataReport:
         sizes: "width x height" and how many frames have it, the most frequent first.
         unreadable: (image, line, reason); `unreadable_excluded`: the images of them that are excluded.
         same: images whose pixels are the same.
-        alike: images that are near-copies, by perceptual hash.
+        alike: images that are near-copies (`lag_zoo.sketches`).
         across: those of `same` and `alike` that stand in more than one split; `torn`: of more than one patient or
             examination; `contradictory`: with labels that differ.
         ids: ids of patients or examinations that differ only in their spelling; `shared_exams`: examinations that stand
@@ -122,7 +123,7 @@ class _Seen(NamedTuple):
 
     size: str = ""
     digest: str = ""
-    hashes: Hashes = ()
+    sketch: Sketch | None = None
     modality: str | None = None
     field: float = 0.0
     error: str = ""
@@ -133,14 +134,12 @@ class _Seen(NamedTuple):
 def check_data(
     manifest: Manifest,
     *,
-    distance: int | None = None,
     progress: Callable[[], None] = lambda: None,
     workers: int | None = None,
 ) -> DataReport:
     """Read every image of a manifest once, the excluded ones too, and say what was found.
 
     Args:
-        distance: bits of the perceptual hash by which near-copies may differ; by default that of `lag_zoo.likeness`.
         progress: called after each image.
         workers: threads; by default one a core.
     """
@@ -153,9 +152,7 @@ def check_data(
     frames = manifest.frames
     good = [number for number, one in enumerate(seen) if not one.error]
     same = _same([(number, seen[number].digest) for number in good])
-    hashes = [seen[number].hashes for number in good]
-    found = near_duplicates(hashes) if distance is None else near_duplicates(hashes, distance=distance)
-    alike = [tuple(good[place] for place in group) for group in found]
+    alike = near_copies([one.sketch for one in seen])
     alike = [group for group in alike if len({seen[number].digest for number in group}) > 1]
     copies = sorted({*same, *alike})
     doubtful = doubtful_ids(manifest)
@@ -212,7 +209,7 @@ def _look(manifest: Manifest, frame: Frame) -> _Seen:
     return _Seen(
         size=f"{pixels.shape[2]} x {pixels.shape[1]}",
         digest=frame_digest(pixels),
-        hashes=frame_hashes(pixels, field=field),
+        sketch=sketch_frame(pixels, field=field),
         modality=None if empty else modality_of(pixels[None], field),
         field=0.0 if empty else float(field.area()) / pixels[0].numel(),
         marked=marked,

@@ -18,7 +18,7 @@ import torch
 
 from lag_zoo.data.facts import data_facts
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.data.near_copies import hash_frames, near_copies, warn_of_near_copies
+from lag_zoo.data.near_copies import near_copies, require_no_copies_across, sketch_frames
 from lag_zoo.data.splits import by_column, into_parts
 from lag_zoo.data.splits import folds as into_folds
 from lag_zoo.distributed import is_first, launched, processes
@@ -50,6 +50,7 @@ def cross_validate(
     device: torch.device | str = "auto",
     cache: str | os.PathLike[str] | None = None,
     skip_unreadable: bool = False,
+    allow_near_copies: bool = False,
     listener: Listener = Listener(),
 ) -> dict[str, list[Scores]]:
     """Return the out-of-fold scores of each recipe, all on the same folds: one `Scores` a repeat.
@@ -66,6 +67,8 @@ def cross_validate(
         repeats: how often the frames are dealt into folds anew, each time with another seed of training.
         device: as in `finetune`; so is `cache`.
         skip_unreadable: leave out frames that cannot be read, and name them in the scores; by default they stop it.
+        allow_near_copies: only warn of near-copies in two hospitals where `folds` is "centre", with a
+            `NearCopiesWarning`; folds by number keep near-copies together.
         listener: hears once what is about to be done, how far it is, and each epoch's row, with `recipe`, `repeat` and
             `fold` in it.
 
@@ -73,6 +76,7 @@ def cross_validate(
         InvalidConfigError: no recipe, names that are no names of folders, a device that is not there, or an output that
             holds folds of another recipe or of other data.
         DataError: fewer groups of a label than folds.
+        NearCopiesError: near-copies in two hospitals, each of which is a fold.
     """
     bad = [name for name in recipes if not name or Path(name).name != name]
     if bad or not recipes:
@@ -101,10 +105,9 @@ def cross_validate(
     )
     found: dict[str, list[Scores]] = {name: [] for name in recipes}
     with listener.task("looking for near-copies", len(manifest)) as advance:
-        hashes = hash_frames(manifest, progress=lambda: advance(1))
-        copies = near_copies(hashes)
+        copies = near_copies(sketch_frames(manifest, progress=lambda: advance(1)))
     if centres is not None:
-        warn_of_near_copies(centres, hashes)
+        require_no_copies_across(centres, copies, allow=allow_near_copies)
         for fold in centres.splits:  # now, not after hours of training
             _nested(centres, fold, inner=inner, seed=0, copies=copies)
     with listener.task("folds", count * repeats * len(recipes)) as advance:
@@ -126,6 +129,7 @@ def cross_validate(
                             name=fold,
                             device=device,
                             cache=cache,
+                            allow_near_copies=allow_near_copies,
                             listener=_OfAFold(listener, {"recipe": name, "repeat": repeat + 1, "fold": fold}),
                         )
                     )
@@ -173,6 +177,7 @@ def fold_scores(
     name: str,
     device: torch.device | str = "auto",
     cache: str | os.PathLike[str] | None = None,
+    allow_near_copies: bool = False,
     listener: Listener = Listener(),
 ) -> Scores:
     """Train on the splits `train` and `val`, unless that is done, and return the scores of the split `test`.
@@ -187,7 +192,12 @@ def fold_scores(
     cpu = device_to_train_on(device).type == "cpu"
     processes(cpu=cpu).wait()  # until all have looked: the first one writes
     if not scored:
-        how: dict[str, Any] = {"device": device, "cache": cache, "listener": listener}
+        how: dict[str, Any] = {
+            "device": device,
+            "cache": cache,
+            "allow_near_copies": allow_near_copies,
+            "listener": listener,
+        }
         model = finetune(None, manifest, folder, recipe=recipe, resume=resume, **how)
         if is_first():
             trained = create_model(f"local-dir:{folder / BEST}", pretrained=True).to(model.pixel_mean.device)

@@ -11,7 +11,7 @@ import torch
 from lag_zoo.data.cache import build_cache
 from lag_zoo.data.facts import data_facts
 from lag_zoo.data.manifest import Manifest
-from lag_zoo.data.near_copies import warn_of_near_copies
+from lag_zoo.data.near_copies import near_copies, require_no_copies_across
 from lag_zoo.data.sources import open_data
 from lag_zoo.distributed import is_first
 from lag_zoo.errors import InvalidConfigError, UngroupedDataWarning, extra
@@ -80,6 +80,7 @@ def finetune(
     recipe: Recipe | str | os.PathLike[str] = "finetune",
     resume: bool = False,
     skip_unreadable: bool = False,
+    allow_near_copies: bool = False,
     device: torch.device | str = "auto",
     cache: str | os.PathLike[str] | None = None,
     listener: Listener = Listener(),
@@ -102,6 +103,8 @@ def finetune(
             number (`workers`, `tracker`, `name`, `about`).
         skip_unreadable: list frames that cannot be read in `skipped.txt` and leave them out; by default one of them,
             of whatever split, stops the run before it begins.
+        allow_near_copies: only warn of near-copies in more than one split (`lag_zoo.sketches`), with a
+            `NearCopiesWarning`.
         device: `auto` (the GPU where there is one), `cpu`, `cuda`, `cuda:1`, ...; several processes take a GPU each.
         cache: a folder for decoded frames, which are read from there in each epoch; it gets those that it lacks. By
             default frames are decoded anew each time.
@@ -113,6 +116,7 @@ def finetune(
             resume with another recipe.
         DataError: no such split, labels that are missing or not the network's, files that are not there, a file in two
             splits.
+        NearCopiesError: near-copies in more than one split.
         UnreadableImageError: a frame that cannot be read.
         WeightsNotFoundError: what the network is to start from cannot be had; the message says the ways on.
         TrainingError: the loss is no number any more, or the disk is full; the folder is whole.
@@ -137,6 +141,9 @@ def finetune(
         network = _network(model, chosen, given, listener)
         manifest = given.with_label_names(network.label_names or given.label_names).where()
         (manifest, skipped, identities), source = _frames(manifest, network, cache, skip_unreadable, listener)
+        with listener.task("looking for near-copies"):
+            copies = near_copies([identity.sketch for identity in identities])
+            require_no_copies_across(manifest, copies, allow=allow_near_copies)
         job = Job(
             recipe=chosen,
             manifest=manifest,
@@ -149,8 +156,6 @@ def finetune(
         state = _enter(job, network, resume=resume)
         if job.is_first:
             folder.note_frames(_known(network, manifest, identities), skipped.values())
-            with listener.task("looking for near-copies"):
-                warn_of_near_copies(manifest, [identity.hashes for identity in identities])
         accelerator.wait_for_everyone()
         with listener.task("starting the tracker"):
             accelerator.init_trackers("tensorboard" if chosen.tracker == "tensorboard" else "lag_zoo")
@@ -300,7 +305,7 @@ def _known(network: LAG, manifest: Manifest, identities: Sequence[Identity]) -> 
     origin = network.load_report
     behind = {} if origin is None else frames_behind(origin.trained_on, origin.path).hashes
     own = {
-        identity.digest: identity.hashes[0]
+        identity.digest: identity.sketch.whole
         for frame, identity in zip(manifest.frames, identities, strict=True)
         if frame.split in TRAINED_ON
     }

@@ -12,9 +12,9 @@ from torch import Tensor
 from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Frame, Manifest
 from lag_zoo.errors import DataError, FieldOfViewWarning, UnreadableImageError
-from lag_zoo.likeness import Hashes, frame_hashes
 from lag_zoo.listener import Listener
 from lag_zoo.provenance import frame_digest
+from lag_zoo.sketches import Sketch, sketch_frame
 from lag_zoo.views import FieldOfView
 from lag_zoo.weights.digests import digest_of
 
@@ -22,10 +22,10 @@ _SHOWN = 3
 
 
 class Identity(NamedTuple):
-    """A frame's digest, and its hashes, by which near-copies are known."""
+    """A frame's digest, and its sketch, by which near-copies are known."""
 
     digest: str
-    hashes: Hashes
+    sketch: Sketch
 
 
 class Inspection(NamedTuple):
@@ -123,5 +123,5 @@ def _identity(path: Path) -> Identity:
 
 
 def identity_of(pixels: Tensor, field: FieldOfView | None = None) -> Identity:
-    """Return the digest and the hashes of a frame (3, H, W); `field`: its field of view, where it is known already."""
-    return Identity(frame_digest(pixels), frame_hashes(pixels, field=field))
+    """Return the digest and the sketch of a frame (3, H, W); `field`: its field of view, where it is known already."""
+    return Identity(frame_digest(pixels), sketch_frame(pixels, field=field))

@@ -53,11 +53,19 @@ def train(part: str, folders: Mapping[str, Path], out: Path) -> None:
                 resume=resume,
                 device="cpu",
                 cache=cache,
+                allow_near_copies=True,
                 listener=listener,
             )
             return
         scores = fold_scores(
-            manifest, folder, recipe, name=part, device="cpu", cache=cache, listener=listener
+            manifest,
+            folder,
+            recipe,
+            name=part,
+            device="cpu",
+            cache=cache,
+            allow_near_copies=True,  # the folds are settled; what stands in two is warned of
+            listener=listener,
         )
         whole = whole_scores(scores, part, folders, out, batch_size=recipe.batch_size)
         whole.write(folder / WHOLE, seed=recipe.seed)

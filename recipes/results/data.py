@@ -9,9 +9,9 @@ from PIL import Image
 
 from lag_zoo.data import Manifest, open_data, read_manifest, write_manifest
 from lag_zoo.data.images import read_image
-from lag_zoo.data.near_copies import hash_frames, near_copies
 from lag_zoo.data.splits import folds, joined
 from lag_zoo.errors import DataError
+from lag_zoo.likeness import frame_hashes, near_duplicates
 from lag_zoo.views.extract import global_views
 from recipes.results.plan import FOLDS, Task
 
@@ -47,7 +47,8 @@ def opened(task: Task, fold: int, out: Path, *, low_pass: int = 0) -> Manifest:
 def _deal(task: Task, shared: Path, folder: Path) -> None:
     """Deal the frames into folds by group, near-copies together; the fold after the one tested on is validated on."""
     data = open_data(shared / task.name / "manifest.csv", columns={"group": "exam"}, labels=task.labels)
-    copies = near_copies(hash_frames(data, workers=1))
+    # By hash alone, as the folds of the tables that are there were dealt.
+    copies = near_duplicates([frame_hashes(read_image(path)) for path in data.paths()])
     dealt = folds(data.with_column("exam", joined(data.groups(), copies).tolist()), FOLDS)
     for number in range(FOLDS):
         parts = {f"fold{number + 1}": "test", f"fold{(number + 1) % FOLDS + 1}": "val"}

@@ -71,7 +71,15 @@ def train(run: Run, out: Path) -> None:
         manifest = opened(run.task, run.fold, out, low_pass=run.contender.low_pass)
         kind = f"lowpass{run.contender.low_pass}" if run.contender.low_pass else "frames"
         cache = out / "cache" / f"{run.task.name}_{kind}_{recipe.fields['global_size']}"
-        fold_scores(manifest, folder, recipe, name=f"fold{run.fold}", device="cpu", cache=cache)
+        fold_scores(
+            manifest,
+            folder,
+            recipe,
+            name=f"fold{run.fold}",
+            device="cpu",
+            cache=cache,
+            allow_near_copies=True,  # the folds are settled; what stands in two is warned of
+        )
         if run.contender.with_crops:
             inside = create_model(f"local-dir:{folder / BEST}", pretrained=True).without_crops()
             scores = score(inside, manifest, batch_size=recipe.batch_size, workers=0)

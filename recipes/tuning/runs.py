@@ -48,6 +48,7 @@ def meet_timm(task: Task, shared: Path, out: Path) -> None:
                     name=f"fold{number}",
                     device="cpu",
                     cache=_cache(task, out),
+                    allow_near_copies=True,  # the folds are settled; what stands in two is warned of
                 )
                 print(f"{task.name} finetune fold {number}", flush=True)
         with mine(f"{task.name} timm {number}", out) as free:

@@ -8,11 +8,11 @@ from typer.testing import CliRunner
 
 from lag_zoo.cli.app import app
 from lag_zoo.data.manifest import Frame, Manifest
-from lag_zoo.data.near_copies import hash_frames, near_copies, near_copies_across, warn_of_near_copies
+from lag_zoo.data.near_copies import copies_across, near_copies, require_no_copies_across, sketch_frames
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.data.splits import folds, split
 from lag_zoo.data.tables import read_manifest, write_manifest
-from lag_zoo.errors import NearCopiesWarning
+from lag_zoo.errors import NearCopiesError, NearCopiesWarning
 
 
 @pytest.fixture
@@ -30,25 +30,34 @@ def manifest(tmp_path: Path) -> Manifest:
 
 
 def test_across_splits(manifest: Manifest) -> None:
-    hashes = hash_frames(manifest)
-    assert [place for place, found in enumerate(hashes) if found is None] == [23]
-    assert near_copies(hashes) == [(0, 2), (1, 3)]
-    assert [[f.image for f in group] for group in near_copies_across(manifest, hashes)] == [
+    sketches = sketch_frames(manifest)
+    assert [place for place, found in enumerate(sketches) if found is None] == [23]
+    copies = near_copies(sketches)
+    assert copies == [(0, 2), (1, 3)]
+    assert [[f.image for f in group] for group in copies_across(manifest, copies)] == [
         ["0.png", "2.png"],
         ["1.png", "3.png"],
     ]
-    with pytest.warns(NearCopiesWarning, match=r"2 groups .*: 0\.png \(train\) = 2\.png \(test\); 1\.png"):
-        warn_of_near_copies(manifest, hashes)
+    named = r"2 groups .*: 0\.png \(train\) = 2\.png \(test\); 1\.png"
+    with pytest.raises(NearCopiesError, match=named + r".*lag-zoo data split.*--allow-near-copies"):
+        require_no_copies_across(manifest, copies)
+    with pytest.warns(NearCopiesWarning, match=named):
+        require_no_copies_across(manifest, copies, allow=True)
+
+
+def test_within_a_split_they_are_no_error(manifest: Manifest) -> None:
+    together = manifest.with_column("split", ["test"] * 4 + [frame.split for frame in manifest.frames[4:]])
+    require_no_copies_across(together, near_copies(sketch_frames(together)))
 
 
 def test_excluded_frames_are_not_read(manifest: Manifest) -> None:
     column = ["twice" if n in (2, 3) else "" for n in range(24)]
-    assert near_copies_across(manifest, hash_frames(manifest.with_column("excluded", column))) == []
+    assert near_copies(sketch_frames(manifest.with_column("excluded", column))) == []
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_are_dealt_together(manifest: Manifest, seed: int) -> None:
-    copies = near_copies(hash_frames(manifest))
+    copies = near_copies(sketch_frames(manifest))
     for parts in (
         split(manifest, val=0.25, test=0.25, seed=seed, together=copies),
         folds(manifest, 3, seed=seed, together=copies),
@@ -71,3 +80,20 @@ def test_from_the_command_line(manifest: Manifest, tmp_path: Path) -> None:
         assert len({frame.split for frame in read_manifest(tmp_path / "split.csv").frames[:4]}) == 1
         done = CliRunner().invoke(app, [*given, *out, "--no-look"])
         assert "near-copies" not in done.stderr
+
+
+def test_parts_by_centre_refuse_copies_of_two_centres(manifest: Manifest, tmp_path: Path) -> None:
+    centres = ["A" if n < 2 or n > 11 else "B" for n in range(24)]
+    write_manifest(
+        manifest.with_column("split", [""] * 24).with_column("centre", centres), tmp_path / "data.csv"
+    )
+    out = tmp_path / "parts.csv"
+    given = ["data", "split", str(tmp_path / "data.csv"), "-o", str(out), "--by", "centre"]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code != 0
+    assert not out.exists()
+    assert "0.png (centre_A) = 2.png (centre_B)" in " ".join(f"{done.stderr} {done.exception}".split())
+    with pytest.warns(NearCopiesWarning, match="2 groups"):
+        done = CliRunner().invoke(app, [*given, "--allow-near-copies"])
+    assert done.exit_code == 0
+    assert out.exists()
