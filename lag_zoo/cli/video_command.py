@@ -27,7 +27,7 @@ _LONGEST = 24 * 3600.0  # seconds of a video whose header does not say how long 
 
 
 class Cut(NamedTuple):
-    """Which moments of a video: seconds."""
+    """The moments of a video that are asked for: seconds."""
 
     every: float
     start: float
@@ -64,7 +64,7 @@ def the_video(paths: Sequence[Path], *, asked: bool) -> Path | None:
 
 
 def survey_video(path: Path, cut: Cut) -> dict[str, Any]:
-    """What `ResumableOutput` has to know: the moments that there can be at most, and which video it is.
+    """Facts for `ResumableOutput`: the moments that there can be at most, and which video it is.
 
     Raises:
         UnreadableImageError: no video that can be opened.
@@ -125,7 +125,7 @@ def _begun(parts: "ResumableOutput", batch: int) -> tuple[int, int]:
 
 
 class Wanted(NamedTuple):
-    """What is made of all rows: files to write, and the rules."""
+    """Files to write of all rows, and the rules."""
 
     timeline: Path | None
     events: Path | None
@@ -142,7 +142,7 @@ class Wanted(NamedTuple):
         smooth: float | None,
         at_least: float | None,
     ) -> "Wanted":
-        """What options ask for, `None`: what is usual."""
+        """The files and rules that options ask for, `None`: what is usual."""
         rules = _SMOOTH if smooth is None else smooth, _AT_LEAST if at_least is None else at_least
         return cls(timeline, events, truth, *rules)
 

@@ -1,4 +1,4 @@
-"""Who and when in a DICOM file, as hashes that nobody can turn back without the salt; and which attributes there are.
+"""Patient, examination and device of a DICOM file, as hashes that nobody turns back without the salt.
 
 Nothing here returns a value of the header but as an HMAC-SHA256 (RFC 2104), or as a rank. Identifiers are short and
 guessable, so that a hash without a salt can be turned back by trying them all.

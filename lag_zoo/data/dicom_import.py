@@ -169,7 +169,7 @@ def _dicom_files(source: Path, left_out: Counter[str]) -> Iterator[Path]:
 
 
 def _begin(folder: Path, files: Sequence[Path], source: Path, salt: bytes) -> dict[int, Row]:
-    """What is done already; makes the folder where nothing is."""
+    """Make the folder, or take up what is done already: rows by the number of their file."""
     if (folder / _JSON).exists():
         raise InvalidConfigError(
             f"{folder} holds an import that is finished: name another folder, or remove it"

@@ -3,7 +3,8 @@
 Rules, all of them stated, so that numbers of two reports can be compared:
 
 - The smoothed probability of a moment is the median of those within half a window to either side (a centred running
-  median, Tukey, 1977). So it lags by half a window where it is computed while the video runs.
+  median, Tukey, 1977), and a quarter of a moment beyond, because frames do not come on time. So it lags by half a
+  window where it is computed while the video runs. A window of 0 leaves the probabilities as they are.
 - An event is a run of moments whose smoothed probability is at or above the label's threshold, that lasts at least so
   many seconds. It begins with its first moment and ends with the first that is below; a moment without an answer ends
   it too.
@@ -48,6 +49,7 @@ class Timeline(NamedTuple):
         probabilities: of each label (n,).
         doubted: moments with a warning (n,) bool.
         gaps: from when to when there is no answer.
+        every: seconds from moment to moment, as asked for.
     """
 
     times: np.ndarray
@@ -55,6 +57,7 @@ class Timeline(NamedTuple):
     probabilities: Mapping[str, np.ndarray]
     doubted: np.ndarray
     gaps: tuple[tuple[float, float], ...]
+    every: float
 
     def smoothed(self, label: str, seconds: float = SMOOTH) -> np.ndarray:
         """The smoothed probability of a label (n,).
@@ -64,8 +67,11 @@ class Timeline(NamedTuple):
         [0.5, 0.0, 0.0, 0.0]
         """
         values = self.probabilities[label]
-        low = np.searchsorted(self.times, self.times - seconds / 2 - _SAME)
-        high = np.searchsorted(self.times, self.times + seconds / 2 + _SAME)
+        if not seconds:
+            return values
+        reach = seconds / 2 + self.every / 4
+        low = np.searchsorted(self.times, self.times - reach)
+        high = np.searchsorted(self.times, self.times + reach)
         return np.array([np.median(values[a:b]) for a, b in zip(low, high, strict=True)])
 
     def events(
@@ -127,6 +133,7 @@ def timeline_of(rows: Iterable[Mapping[str, Any]], every: float) -> Timeline:
         },
         doubted=np.array([bool(row.get("warnings")) for row in answered]),
         gaps=tuple(gaps),
+        every=every,
     )
 
 

@@ -33,6 +33,13 @@ class TestSmoothed:
             around = np.array(values)[np.abs(times - times[place]) <= seconds / 2 + 1e-6]
             assert found == np.median(around)
 
+    def test_frames_that_come_late_count_as_if_they_came_on_time(self) -> None:
+        rows = [
+            {"time": 0.5 * n + 0.03 * (n % 2), "probabilities": {"polyp": float(n % 2)}} for n in range(9)
+        ]
+        smoothed = timeline_of(rows, 0.5).smoothed("polyp", 1.0)
+        assert smoothed[1:-1].tolist() == [float(n % 2 == 0) for n in range(1, 8)]
+
     def test_one_frame_alone_makes_no_event(self) -> None:
         values = [0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
         found = timeline([*values]).events("polyp", 0.5, smooth=1.0, at_least=0.5)

@@ -15,7 +15,7 @@ _RGB_NAMES = (b"RGB", b"rgb")
 
 
 class Codestream(NamedTuple):
-    """What a codestream says of itself; `colours`: its own word on them, empty where it has none."""
+    """The header of a codestream; `colours`: its own word on them, empty where it has none."""
 
     height: int
     width: int

@@ -73,7 +73,7 @@ def is_dicom(start: bytes) -> bool:
 
 
 class Pixels(NamedTuple):
-    """What the header says of the pixels, and where they lie.
+    """The header's description of the pixels, and the places where they lie.
 
     Attributes:
         syntax: UID of the transfer syntax; `moving`: it is a video.
@@ -117,7 +117,7 @@ class _Header:
 
 
 def read_header(file: BinaryIO, keywords: list[str] | None = None) -> "Dataset":
-    """What stands before the pixels, unread by pydicom until it is asked for; the file is then at the pixels.
+    """Read what stands before the pixels, unparsed until it is asked for; the file is then at the pixels.
 
     Args:
         keywords: of the attributes that are wanted; `None`: all.
@@ -226,7 +226,7 @@ def _checked(values: Mapping[str, Any], syntax: str) -> str:
 
 
 def _element(file: BinaryIO, at: int) -> tuple[int, int] | None:
-    """Where the value of the pixel data begins, and its length; `None`: there are no pixels here."""
+    """Find where the value of the pixel data begins, and its length; `None`: there are no pixels here."""
     file.seek(at)
     head = file.read(12)
     if head[:4] != _PIXEL_DATA or len(head) < 8:

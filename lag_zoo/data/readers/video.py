@@ -65,7 +65,7 @@ class Gap(NamedTuple):
 
 
 class VideoFacts(NamedTuple):
-    """What a video's header says; `duration` in seconds, `None`: nothing."""
+    """The header of a video; `duration` in seconds, `None`: nothing."""
 
     height: int
     width: int
