@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lag_zoo.cli.data_commands import Columns, Labels, Source, opened
+from lag_zoo.cli.data_commands import Columns, Labels, Source, TaskOption, opened
 from lag_zoo.cli.places import as_place
 from lag_zoo.cli.screen import Quiet, Screen
 from lag_zoo.cli.sink import console, echo
@@ -59,6 +59,7 @@ def train(
     quiet: Quiet = False,
     column: Columns = None,
     labels: Labels = None,
+    task: TaskOption = None,
 ) -> None:
     """Train on frames with a split (train, val). What comes out is for research; it is not a medical device.
 
@@ -70,7 +71,7 @@ def train(
         from lag_zoo.training import finetune, load_recipe
 
         chosen = load_recipe(recipe, changes=set_ or ())
-        manifest = opened(data, column, labels)
+        manifest = opened(data, column, labels, task=task)
     # Said in so many words, it holds for a model with weights of its own too.
     pinned: RecipeFields = {"pretrained": chosen.pretrained} if "pretrained" in said else {}
     if backbone_weights is not None:

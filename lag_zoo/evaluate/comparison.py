@@ -152,7 +152,7 @@ class Comparison:
     """One label's AUROC of the first network less that of the second, paired.
 
     Attributes:
-        label: against the rest.
+        label: against the rest; or at least a grade.
         one: the AUROC of the first network; `other`: of the second.
         difference: with interval and p, by group.
     """
@@ -170,9 +170,10 @@ def compare(one: Scores, other: Scores) -> list[Comparison]:
         InvalidConfigError: other frames, labels or truths.
     """
     found = []
-    for label, difference in compare_means([one], [other]).items():
+    differences = compare_means([one], [other])
+    for (label, number), difference in zip(_claims(one).items(), differences.values(), strict=True):
         first, second = (
-            _mean_influence(scores, label)[0].value for scores in ([one], [in_order_of(one, other)])
+            _mean_influence(scores, number)[0].value for scores in ([one], [in_order_of(one, other)])
         )
         found.append(Comparison(label=label, one=first, other=second, difference=difference))
     return found
@@ -185,8 +186,8 @@ def mean_auroc(repeats: Sequence[Scores]) -> dict[str, Interval]:
         InvalidConfigError: repeats of other frames, labels or truths.
     """
     found = {}
-    for label in repeats[0].label_names:
-        mean, groups = _mean_influence(repeats, label)
+    for label, number in _claims(repeats[0]).items():
+        mean, groups = _mean_influence(repeats, number)
         found[label] = group_interval(mean, groups, _count(mean, repeats[0]))
     return found
 
@@ -199,20 +200,27 @@ def compare_means(one: Sequence[Scores], other: Sequence[Scores]) -> dict[str, D
     """
     others = [in_order_of(one[0], scores) for scores in other]
     found = {}
-    for label in one[0].label_names:
-        (first, groups), (second, _) = _mean_influence(one, label), _mean_influence(others, label)
+    for label, number in _claims(one[0]).items():
+        (first, groups), (second, _) = _mean_influence(one, number), _mean_influence(others, number)
         found[label] = group_difference(first, second, groups, _count(first, one[0]))
     return found
 
 
-def _mean_influence(repeats: Sequence[Scores], label: str) -> tuple[Influence, np.ndarray | None]:
+def _claims(scores: Scores) -> dict[str, int]:
+    """The claims that are evaluated, in words, with the numbers of their labels."""
+    names, rules = scores.label_names, scores.rules
+    return {rules.claim(names[number]): number for number in rules.numbers(len(names))}
+
+
+def _mean_influence(repeats: Sequence[Scores], number: int) -> tuple[Influence, np.ndarray | None]:
     """The mean AUROC of a label over repeats, and the groups of the frames of which it is known (k,)."""
     first = repeats[0]
-    number = first.label_names.index(label)
     units = first.at("frame")
     known = units.known[:, number]
     areas = [
-        influence.auroc(in_order_of(first, scores).probabilities[known, number], units.truth[known, number])
+        influence.auroc(
+            in_order_of(first, scores).at("frame").probabilities[known, number], units.truth[known, number]
+        )
         for scores in repeats
     ]
     return influence.mean(areas), first.frames.groups[known] if units.grouped else None

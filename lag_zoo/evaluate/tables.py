@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lag_zoo.evaluate.called import CALLED_TITLES, CalledResult
-from lag_zoo.evaluate.contrasts import REST
 from lag_zoo.evaluate.results import CALIBRATION_TITLES, METRICS, LabelResult, Metric
 from lag_zoo.evaluate.summary import counted
 from lag_zoo.metrics.intervals import Difference, Interval
+from lag_zoo.tasks import TASKS
 
 if TYPE_CHECKING:
     from lag_zoo.evaluate.raters import Raters
@@ -18,6 +18,7 @@ MAIN = tuple(metric for metric in METRICS if metric.key in ("auroc", "auprc", "s
 """The metrics of baselines and other models."""
 
 REPORTED = "the reported one"
+_REST = {rules.rest for rules in TASKS.values()}
 _TWO_DIGITS = ("observed_over_expected", "offset_intercept", "slope", "intercept")
 
 
@@ -215,8 +216,8 @@ def raters_table(raters: "Raters") -> Table:
 
 
 def name_of(row: LabelResult) -> str:
-    """Name a contrast: the label, and what it is against unless that is the rest."""
-    return row.label if row.against == REST else f"{row.label} against {row.against}"
+    """Name a contrast: the label, and what it is against unless that is the rest, or the grades below."""
+    return row.label if row.against in _REST else f"{row.label} against {row.against}"
 
 
 def p_value(p: float) -> str:
