@@ -22,6 +22,7 @@ DOCUMENTS = [
     "docs/quickstart.md",
     "docs/guides/weights.md",
     "docs/guides/offline.md",
+    "docs/guides/grades.md",
 ]
 
 

@@ -136,7 +136,7 @@ OTHER_TASKS = {
         "check",
         "split",
         "evaluate",
-    ),  # commands: typer refuses another word (tests/cli/test_grades.py)
+    ),  # commands: typer refuses another word (tests/data/test_grades.py)
 }
 
 

@@ -41,7 +41,7 @@ class NetworkComparison:
     Attributes:
         name: of the network; `rows`: its results, in the order of the report's; `called`: its calls for all labels.
         differences: the reported network less this one, a row each; `accuracy`: of the called label, `None` where
-            nothing is called.
+            nothing is called; `weighted_kappa`: the quadratic one of the called grade, `None` of other labels.
     """
 
     name: str
@@ -49,6 +49,7 @@ class NetworkComparison:
     differences: tuple[Differences, ...]
     called: CalledResult | None
     accuracy: Difference | None
+    weighted_kappa: Difference | None = None
 
 
 def with_comparisons(
@@ -97,6 +98,7 @@ def _compared(
         differences=tuple(differences),
         called=aligned.called_label(),
         accuracy=_accuracy(analysis, aligned),
+        weighted_kappa=_weighted_kappa(analysis, aligned),
     )
 
 
@@ -120,6 +122,17 @@ def _accuracy(one: Analysis, other: Analysis) -> Difference | None:
         return None
     right = [(a.calls == targets).reshape(len(targets), -1).all(axis=1)[kept] for a in (one, other)]
     return share_difference(right[0], right[1], np.ones(int(kept.sum()), bool), _groups(one, kept))
+
+
+def _weighted_kappa(one: Analysis, other: Analysis) -> Difference | None:
+    """Quadratic weighted kappa of the called grade, one's less the other's; `None` where labels have no order."""
+    targets = one.units.targets
+    if not one.units.rules.ordered or not (kept := targets >= 0).any():
+        return None
+    first, second = (
+        influence.quadratic_weighted_kappa(analysis.calls[kept], targets[kept]) for analysis in (one, other)
+    )
+    return group_difference(first, second, _groups(one, kept), int(kept.sum()), limits=(-1.0, 1.0))
 
 
 def _groups(analysis: Analysis, places: Any) -> np.ndarray | None:

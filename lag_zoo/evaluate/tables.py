@@ -164,13 +164,23 @@ def differences_table(report: "Report") -> Table:
 
 
 def accuracies_table(report: "Report") -> Table:
-    """Make the table of the called label's accuracy of other models, and the reported one's less theirs."""
+    """Make the table of the called label's accuracy of other models, and the reported one's less theirs.
+
+    Of grades quadratic weighted kappa stands beside it.
+    """
+    graded = any(other.weighted_kappa is not None for other in report.comparisons)
     rows = [
-        (Cell(other.name), with_interval(other.called.measures["accuracy"]), _difference(other.accuracy))
+        (
+            Cell(other.name),
+            with_interval(other.called.measures["accuracy"]),
+            _difference(other.accuracy),
+            *([] if other.weighted_kappa is None else _of_grades(other.called, other.weighted_kappa)),
+        )
         for other in report.comparisons
         if other.called is not None and other.accuracy is not None
     ]
-    return Table(("model", "accuracy of the called label", "the reported one's less it"), tuple(rows))
+    header: tuple[str, ...] = ("model", "accuracy of the called label", "the reported one's less it")
+    return Table((*header, "quadratic weighted kappa", header[-1]) if graded else header, tuple(rows))
 
 
 def of_groups(report: "Report", groups: int | None, count: int) -> str:
@@ -268,6 +278,10 @@ def _counts(row: LabelResult) -> list[Cell]:
     ]
     at = row.at_prevalence
     return counts if at is None else [*counts, with_interval(at.ppv), with_interval(at.npv)]
+
+
+def _of_grades(called: CalledResult, difference: Difference) -> list[Cell]:
+    return [with_interval(called.measures["quadratic_weighted_kappa"]), _difference(difference)]
 
 
 def _difference(difference: Difference) -> Cell:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lag_zoo.metrics import influence
 from lag_zoo.metrics.agreement import cohen_kappa, confusion_matrix
-from lag_zoo.metrics.clustered import group_interval
+from lag_zoo.metrics.clustered import group_difference, group_interval
 
 pairs = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=30)
 
@@ -72,6 +72,17 @@ def test_the_interval_is_that_of_resampled_patients() -> None:
     assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.02)
     assert interval.high - interval.low > 1.3 * (frames.high - frames.low)
     assert interval.groups == 60
+
+
+def test_kappas_may_differ_by_more_than_one() -> None:
+    called, targets, groups = drawn(0)
+    one, other = (influence.quadratic_weighted_kappa(calls, targets) for calls in (called, 3 - called))
+    found = group_difference(one, other, groups, len(targets), limits=(-1.0, 1.0))
+    assert 1 < found.low < found.value < found.high < 2
+    assert found.value == pytest.approx(one.value - other.value)
+    same = group_difference(one, one, groups, len(targets), limits=(-1.0, 1.0))
+    shares = group_difference(one, one, groups, len(targets))
+    assert (same.value, same.high) == (0, pytest.approx(2 * shares.high))
 
 
 def test_the_interval_covers() -> None:
