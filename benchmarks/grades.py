@@ -10,7 +10,7 @@ repository: LAG_ZOO_SHARED, or `shared` beside the checkout.
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,13 +41,12 @@ ORDINAL, SOFTMAX = rules_of("ordinal"), rules_of("multiclass")
 
 
 class Head(NamedTuple):
-    """A linear head: its outputs and their loss for F features, its grade probabilities, and the call made of these."""
+    """A linear head for F features, its loss, its grade probabilities, and the calls made of these, by name."""
 
-    name: str
     layer: Callable[[int], nn.Module]
     loss: Callable[[Tensor, Tensor], Tensor]
     probabilities: Callable[[np.ndarray], np.ndarray]
-    called: Callable[[np.ndarray], np.ndarray]
+    calls: Mapping[str, Callable[[np.ndarray], np.ndarray]]
 
 
 def median_grade(probabilities: np.ndarray) -> np.ndarray:
@@ -68,7 +67,7 @@ def _linear(features: int) -> nn.Module:
 def _coral(features: int) -> nn.Module:
     layer = CoralLayer(features, GRADES, preinit_bias=True)
     nn.init.zeros_(layer.coral_weights.weight)
-    return layer  # type: ignore[no-any-return]
+    return layer
 
 
 def _corn_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -80,7 +79,7 @@ def _softmax_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def _coral_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    return coral_loss(logits, levels_from_labelbatch(targets, GRADES).to(logits))  # type: ignore[no-any-return]
+    return coral_loss(logits, levels_from_labelbatch(targets, GRADES).to(logits))
 
 
 def _of_cumulative(logits: np.ndarray) -> np.ndarray:
@@ -91,10 +90,14 @@ def _of_cumulative(logits: np.ndarray) -> np.ndarray:
 
 
 HEADS = (
-    Head("CORN, the median grade", _linear, _corn_loss, ORDINAL.probabilities, median_grade),
-    Head("CORAL (coral-pytorch), the median grade", _coral, _coral_loss, _of_cumulative, median_grade),
-    Head("softmax, the median grade", _linear, _softmax_loss, SOFTMAX.probabilities, median_grade),
-    Head("softmax, the likeliest", _linear, _softmax_loss, SOFTMAX.probabilities, likeliest),
+    Head(_linear, _corn_loss, ORDINAL.probabilities, {"CORN, the median grade": median_grade}),
+    Head(_coral, _coral_loss, _of_cumulative, {"CORAL (coral-pytorch), the median grade": median_grade}),
+    Head(
+        _linear,
+        _softmax_loss,
+        SOFTMAX.probabilities,
+        {"softmax, the median grade": median_grade, "softmax, the likeliest": likeliest},
+    ),
 )
 
 
@@ -106,23 +109,27 @@ class Measured(NamedTuple):
     exact: Influence
 
 
-def measured(head: Head, features: Tensor, targets: Tensor, data: Manifest, seeds: int) -> Measured:
-    """Call each frame out of fold, once a deal."""
+def measured(
+    head: Head, features: Tensor, targets: Tensor, data: Manifest, seeds: int
+) -> dict[str, Measured]:
+    """Measure each way to call, with each frame out of fold once a deal."""
     truth = targets.numpy()
-    found: list[tuple[Influence, Influence, Influence]] = []
+    every = np.ones(len(truth), bool)
+    found: dict[str, list[Measured]] = {name: [] for name in head.calls}
     for seed in range(seeds):
-        calls = np.zeros(len(truth), int)
+        chances = np.zeros((len(truth), GRADES))
         for train, inner, test in dealt(data, seed):
-            calls[test] = head.called(_chosen(head, features, targets, train, inner, test))
-        every = np.ones(len(truth), bool)
-        found.append(
-            (
-                influence.quadratic_weighted_kappa(calls, truth),
-                influence.ratio(np.abs(calls - truth), every),
-                influence.share(calls == truth, every),
+            chances[test] = _chosen(head, features, targets, train, inner, test)
+        for name, called in head.calls.items():
+            calls = called(chances)
+            found[name].append(
+                Measured(
+                    influence.quadratic_weighted_kappa(calls, truth),
+                    influence.ratio(np.abs(calls - truth), every),
+                    influence.share(calls == truth, every),
+                )
             )
-        )
-    return Measured(*map(influence.mean, zip(*found, strict=True)))
+    return {name: Measured(*map(influence.mean, zip(*each, strict=True))) for name, each in found.items()}
 
 
 def dealt(data: Manifest, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -237,10 +244,10 @@ def main() -> None:
         root=plain.root, label_names=names, task="ordinal", frames=tuple(frames), source="Kvasir-SEG"
     )
     features = frozen_features(data)
-    results = {}
+    results: dict[str, Measured] = {}
     for head in HEADS:
-        results[head.name] = measured(head, features, targets, data, chosen.seeds)
-        print(f"{head.name}: done", file=sys.stderr)
+        results |= measured(head, features, targets, data, chosen.seeds)
+        print(f"{', '.join(head.calls)}: done", file=sys.stderr)
     print(
         f"{len(data)} frames in {data.count_groups()} groups, {GRADES} grades, {FOLDS} folds, the mean of "
         f"{chosen.seeds} deals; 95% intervals by group\n"

@@ -125,9 +125,10 @@ def _accuracy(one: Analysis, other: Analysis) -> Difference | None:
 
 
 def _weighted_kappa(one: Analysis, other: Analysis) -> Difference | None:
-    """Quadratic weighted kappa of the called grade, one's less the other's; `None` where labels have no order."""
+    """Quadratic weighted kappa of the called grade, one's less the other's; `None` without grades, or of one alone."""
     targets = one.units.targets
-    if not one.units.rules.ordered or not (kept := targets >= 0).any():
+    kept = targets >= 0
+    if not one.units.rules.ordered or len(np.unique(targets[kept])) < 2:
         return None
     first, second = (
         influence.quadratic_weighted_kappa(analysis.calls[kept], targets[kept]) for analysis in (one, other)

@@ -154,7 +154,8 @@ def group_difference(
         reach = widest * _normal(level) ** 2 / (spread.effective + _normal(level) ** 2)
         return Difference(0.0, -reach, reach, 1.0, n, count, method, carriers=spread.carriers)
     low, high = _ends(statistic, spread, (-widest, widest), level)
-    return Difference(value, low, high, _p(value, spread), n, count, method, carriers=spread.carriers)
+    p = _p(value, spread, widest)
+    return Difference(value, low, high, p, n, count, method, carriers=spread.carriers)
 
 
 def _numbered(groups: np.ndarray | None, n: int) -> tuple[np.ndarray, int | None]:
@@ -242,15 +243,16 @@ def _logit(share: float, reach: float) -> tuple[float, float]:
     return float(scipy.special.expit(odds - reach)), float(scipy.special.expit(odds + reach))
 
 
-def _p(value: float, spread: _Spread) -> float:
-    """The two-sided p of no difference: 1 less the level at which the interval begins to hold 0."""
+def _p(value: float, spread: _Spread, widest: float) -> float:
+    """The two-sided p of no difference, one of at most `widest`: 1 less the level at which the interval holds 0."""
+    value, variance, least = value / widest, spread.variance / widest**2, spread.least / widest**2
     as_copies = float(2 * scipy.stats.norm.sf(abs(value) * np.sqrt(spread.effective)))
     scaled = abs(value) * np.sqrt(1 - value**2)
-    if scaled < 1e-12 or not spread.freedom or max(spread.variance, spread.least) < _ROUNDING:
+    if scaled < 1e-12 or not spread.freedom or max(variance, least) < _ROUNDING:
         return as_copies
     with np.errstate(divide="ignore"):
-        by_group = float(2 * scipy.stats.t.sf(scaled / np.sqrt(spread.variance), spread.freedom))
-        alone = float(2 * scipy.stats.norm.sf(scaled / np.sqrt(spread.least)))
+        by_group = float(2 * scipy.stats.t.sf(scaled / np.sqrt(variance), spread.freedom))
+        alone = float(2 * scipy.stats.norm.sf(scaled / np.sqrt(least)))
     return min(max(by_group, alone), as_copies)
 
 

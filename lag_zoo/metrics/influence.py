@@ -164,14 +164,14 @@ def quadratic_weighted_kappa(called: np.ndarray, targets: np.ndarray) -> Influen
     0.8
     """
     called, targets = np.asarray(called, np.float64), np.asarray(targets, np.float64)
+    if len(np.union1d(called, targets)) < 2:
+        return UNDEFINED
     every = np.ones(len(targets))
     observed = ratio((called - targets) ** 2, every)
-    # Of each call the mean over all truths, and of each truth that over all calls: their mean is that of all pairs.
-    by_call = (called - targets.mean()) ** 2 + targets.var() if len(targets) else called
-    by_truth = (targets - called.mean()) ** 2 + called.var() if len(targets) else targets
-    by_chance = float(by_call.mean()) if len(targets) else 0.0
-    if by_chance == 0:
-        return UNDEFINED
+    # Of each call the mean over all truths, and of each truth that over all calls: either's mean is that of all pairs.
+    by_call = (called - targets.mean()) ** 2 + targets.var()
+    by_truth = (targets - called.mean()) ** 2 + called.var()
+    by_chance = float(by_call.mean())
     chance = (by_call + by_truth - 2 * by_chance) / len(targets)
     value = 1 - observed.value / by_chance
     effect = -observed.effect / by_chance + observed.value * chance / by_chance**2

@@ -80,6 +80,13 @@ def test_kappas_may_differ_by_more_than_one() -> None:
     found = group_difference(one, other, groups, len(targets), limits=(-1.0, 1.0))
     assert 1 < found.low < found.value < found.high < 2
     assert found.value == pytest.approx(one.value - other.value)
+    assert found.p < 1e-6
+    # p is that of the interval: at the level 1 - p it begins to hold 0.
+    near = influence.quadratic_weighted_kappa(np.where(groups < 8, 0, called), targets)
+    doubtful = group_difference(one, near, groups, len(targets), limits=(-1.0, 1.0))
+    assert 1e-6 < doubtful.p < 0.5
+    at = group_difference(one, near, groups, len(targets), limits=(-1.0, 1.0), level=1 - doubtful.p)
+    assert at.low == pytest.approx(0, abs=1e-6)
     same = group_difference(one, one, groups, len(targets), limits=(-1.0, 1.0))
     shares = group_difference(one, one, groups, len(targets))
     assert (same.value, same.high) == (0, pytest.approx(2 * shares.high))
