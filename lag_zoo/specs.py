@@ -26,7 +26,7 @@ SCHEMA_VERSION = 1
 TORCHVISION_BACKBONES = ("googlenet", "squeezenet1_1")
 """Two of the paper's baselines, which timm lacks; every other backbone is a timm name."""
 
-Task = Literal["multiclass", "multilabel"]
+Task = Literal["multiclass", "multilabel", "ordinal"]
 Fusion = Literal["concat", "mean", "attention"]
 Pooling = Literal["average", "topk"]
 Policy = Literal["sobol", "grid", "random"]
@@ -207,7 +207,8 @@ class LAGConfig(Spec):
             and that no name can rebuild.
         num_classes: outputs; 0 leaves the head out.
         label_names: one name an output, in their order.
-        task: `multiclass` (softmax, exclusive labels) or `multilabel` (sigmoid).
+        task: `multiclass` (softmax, exclusive labels), `multilabel` (sigmoid) or `ordinal` (grades, `label_names` from
+            the lowest on; cumulative logits, see `lag_zoo.tasks.Ordinal`).
         fusion: how the crops join the global view: `concat` (the paper; a fixed number of crops), `mean`, `attention`.
         pooling: `average`: the backbone's features are pooled over the frame, and scored once (the paper); `topk`: each
             position of its map is scored, and the highest scores make the logit, so that a map shows where.

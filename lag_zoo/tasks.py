@@ -1,8 +1,8 @@
 """Tasks: the meaning of a network's outputs. One object a task; no other room asks which task it is.
 
-A task turns logits into probabilities, says of which frames a label is known and true, which contrasts are evaluated,
-and which label is called. To add one: a class here, an entry in `TASKS`, its name in `lag_zoo.specs.Task`, a loss in
-`lag_zoo.training.losses`.
+A task turns logits into probabilities, and these into what is claimed of each label; it says of which frames a claim is
+known and true, which contrasts are evaluated, and which label is called. To add one: a class here, an entry in `TASKS`,
+its name in `lag_zoo.specs.Task`, a loss in `lag_zoo.training.losses`.
 """
 
 from abc import ABC, abstractmethod
@@ -21,7 +21,9 @@ NORMAL = "normal"
 """The name, in any case, of the label that is no finding."""
 
 DEFAULT_THRESHOLD = 0.5
-"""The probability from which a label that excludes no other is called, where no operating point is set."""
+"""The probability from which a label that excludes no other, or a grade, is called, where no operating point is set."""
+
+_SMALL, _DIGITS = 1e-3, 14  # sums of probabilities from the one on are rounded to so many decimals
 
 _HAIR = 2.0**-51  # as far as two probabilities that add up to 1 may be off by rounding
 
@@ -33,8 +35,20 @@ class TaskRules(ABC):
     exclusive: ClassVar[bool]
     """True where a frame has exactly one of the labels."""
 
+    ordered: ClassVar[bool] = False
+    """True where the labels are grades, from the lowest to the highest."""
+
+    zero_output: ClassVar[int | None] = None
+    """The number of the output that is 0 for every frame, as the others are evidence against it; `None`: none is."""
+
     in_words: ClassVar[str]
     """The kind of labels, and how a table has them, for messages."""
+
+    call_in_words: ClassVar[str]
+    """Which label is called, for reports."""
+
+    rest: ClassVar[str] = "rest"
+    """What a claim is held against, for reports."""
 
     @abstractmethod
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
@@ -52,24 +66,51 @@ class TaskRules(ABC):
     def log_likelihoods(self, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Return the log probability that logits (n, C) give to each known target, (k,)."""
 
+    def claims(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the probability of what is claimed of each label (n, C), from those of the labels (n, C).
+
+        It is what rows of reports, thresholds and calls are about: that a frame has the label.
+        """
+        return probabilities
+
+    def of_claims(self, claims: np.ndarray) -> np.ndarray:
+        """Return the probabilities (..., C) of labels of which these are the claims (..., C)."""
+        return claims
+
+    def claim(self, label: str) -> str:
+        """Return the claim of a label in words."""
+        return label
+
+    def expected(self, probabilities: np.ndarray) -> np.ndarray | None:
+        """Return the expected grade (n,) of probabilities (n, C), the lowest being 0; `None` where there are none."""
+        return None
+
     @abstractmethod
     def known(self, targets: np.ndarray, number: int) -> np.ndarray:
-        """Return of which frames the label `number` is known, (n,) bool."""
+        """Return of which frames the claim of the label `number` is known, (n,) bool."""
 
     @abstractmethod
     def truth(self, targets: np.ndarray, number: int) -> np.ndarray:
-        """Return which frames are known to have the label `number`, (n,) bool."""
+        """Return of which frames the claim of the label `number` is known to be true, (n,) bool."""
 
     @abstractmethod
-    def decide(self, probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-        """Return the call for probabilities (n, C) at thresholds (C,) or (n, C), in the form of targets.
+    def targets_from(self, known: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Return the targets that claims of which it is known (n, C), and which are true (n, C), come to."""
+
+    @abstractmethod
+    def decide(self, claims: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+        """Return the call for claims (n, C) at thresholds (C,) or (n, C), in the form of targets.
 
         A threshold is NaN where the label has no operating point.
         """
 
     @abstractmethod
     def contrasts(self, count: int) -> list[tuple[int, int | None]]:
-        """Return the contrasts of `count` labels by number: a label against another, or against the rest (`None`)."""
+        """Return the contrasts of `count` labels by number: a label against another, or its claim alone (`None`)."""
+
+    def numbers(self, count: int) -> list[int]:
+        """Return of which of `count` labels the claims are evaluated, by number."""
+        return [number for number, other in self.contrasts(count) if other is None]
 
     def positive(self, label_names: Sequence[str]) -> int | None:
         """Return the number of the label that an examination has if any frame has it; `None`: each label is so."""
@@ -112,72 +153,13 @@ class TaskRules(ABC):
         """Return the columns that hold targets in a table of scores."""
 
 
-class Multiclass(TaskRules):
-    """Labels that exclude each other: targets (n,) are numbers of labels, -1 where unknown."""
+class Exclusive(TaskRules):
+    """Labels of which a frame has exactly one: targets (n,) are numbers of labels, -1 where unknown."""
 
-    name = "multiclass"
     exclusive = True
-    in_words = "exclusive (one column `label`, or folders by class)"
-
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
-
-    def logits(self, probabilities: np.ndarray) -> np.ndarray:
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(probabilities))
-
-    def evidence(self, scores: np.ndarray) -> np.ndarray:
-        own = np.eye(scores.shape[-1], dtype=bool)
-        others = np.where(own, -np.inf, scores[..., None, :])
-        return np.asarray(scores - np.logaddexp.reduce(others, axis=-1))
-
-    def log_likelihoods(self, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        known = np.flatnonzero(targets >= 0)
-        shifted = logits[known] - logits[known].max(axis=1, keepdims=True)
-        own = shifted[np.arange(len(known)), targets[known]]
-        return np.asarray(own - np.log(np.exp(shifted).sum(axis=1)))
 
     def known(self, targets: np.ndarray, number: int) -> np.ndarray:
         return np.asarray(targets >= 0)
-
-    def truth(self, targets: np.ndarray, number: int) -> np.ndarray:
-        return np.asarray(targets == number)
-
-    def decide(self, probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-        """Return the number of the label that is called (n,).
-
-        A label with an operating point is called from there on, the likeliest of several; where none is, the likeliest
-        of the labels without one, or of all.
-        """
-        limits = np.broadcast_to(thresholds, probabilities.shape)
-        unset = np.isnan(limits)
-        reached = ~unset & (probabilities >= np.where(unset, np.inf, limits))
-        candidates = np.where(reached.any(axis=1, keepdims=True), reached, unset)
-        candidates |= ~candidates.any(axis=1, keepdims=True)
-        return np.asarray(np.where(candidates, probabilities, -np.inf).argmax(axis=1))
-
-    def contrasts(self, count: int) -> list[tuple[int, int | None]]:
-        rest: list[tuple[int, int | None]] = [(number, None) for number in range(count)]
-        if count == 2:  # one against the other is one against the rest
-            return rest
-        return rest + [(one, other) for one in range(count) for other in range(one + 1, count)]
-
-    def positive(self, label_names: Sequence[str]) -> int | None:
-        # Tables name labels in alphabetical order: normal is never what two labels are about.
-        return int(label_names[1].lower() != NORMAL) if len(label_names) == 2 else None
-
-    def of_whole(self, targets: np.ndarray, label_names: Sequence[str]) -> np.ndarray:
-        positive = self.positive(label_names)
-        if positive is None:
-            raise InvalidConfigError(
-                f"{len(label_names)} labels that exclude each other ({', '.join(label_names)}): an examination with "
-                "frames of several has no single one"
-            )
-        known = targets[targets != UNKNOWN]
-        if (known == positive).any():
-            return np.asarray(positive)
-        return np.asarray(1 - positive if len(known) == len(targets) else UNKNOWN)
 
     def of_manifest(self, labels: np.ndarray) -> np.ndarray:
         return np.asarray(labels[:, 0])
@@ -203,12 +185,155 @@ class Multiclass(TaskRules):
         return ["target"]
 
 
+class Multiclass(Exclusive):
+    """Labels that exclude each other and have no order."""
+
+    name = "multiclass"
+    in_words = "exclusive (one column `label`, or folders by class)"
+    call_in_words = "the likeliest of the labels that reach their threshold, else the likeliest"
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+    def logits(self, probabilities: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(probabilities))
+
+    def evidence(self, scores: np.ndarray) -> np.ndarray:
+        own = np.eye(scores.shape[-1], dtype=bool)
+        others = np.where(own, -np.inf, scores[..., None, :])
+        return np.asarray(scores - np.logaddexp.reduce(others, axis=-1))
+
+    def log_likelihoods(self, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        known = np.flatnonzero(targets >= 0)
+        shifted = logits[known] - logits[known].max(axis=1, keepdims=True)
+        own = shifted[np.arange(len(known)), targets[known]]
+        return np.asarray(own - np.log(np.exp(shifted).sum(axis=1)))
+
+    def truth(self, targets: np.ndarray, number: int) -> np.ndarray:
+        return np.asarray(targets == number)
+
+    def targets_from(self, known: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        single = known.all(axis=1) & (truth.sum(axis=1) == 1)
+        return np.where(single, truth.argmax(axis=1), UNKNOWN)
+
+    def decide(self, claims: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+        """Return the number of the label that is called (n,).
+
+        A label with an operating point is called from there on, the likeliest of several; where none is, the likeliest
+        of the labels without one, or of all.
+        """
+        limits = np.broadcast_to(thresholds, claims.shape)
+        unset = np.isnan(limits)
+        reached = ~unset & (claims >= np.where(unset, np.inf, limits))
+        candidates = np.where(reached.any(axis=1, keepdims=True), reached, unset)
+        candidates |= ~candidates.any(axis=1, keepdims=True)
+        return np.asarray(np.where(candidates, claims, -np.inf).argmax(axis=1))
+
+    def contrasts(self, count: int) -> list[tuple[int, int | None]]:
+        rest: list[tuple[int, int | None]] = [(number, None) for number in range(count)]
+        if count == 2:  # one against the other is one against the rest
+            return rest
+        return rest + [(one, other) for one in range(count) for other in range(one + 1, count)]
+
+    def positive(self, label_names: Sequence[str]) -> int | None:
+        # Tables name labels in alphabetical order: normal is never what two labels are about.
+        return int(label_names[1].lower() != NORMAL) if len(label_names) == 2 else None
+
+    def of_whole(self, targets: np.ndarray, label_names: Sequence[str]) -> np.ndarray:
+        positive = self.positive(label_names)
+        if positive is None:
+            raise InvalidConfigError(
+                f"{len(label_names)} labels that exclude each other ({', '.join(label_names)}): an examination with "
+                "frames of several has no single one"
+            )
+        known = targets[targets != UNKNOWN]
+        if (known == positive).any():
+            return np.asarray(positive)
+        return np.asarray(1 - positive if len(known) == len(targets) else UNKNOWN)
+
+
+class Ordinal(Exclusive):
+    """Grades: labels that exclude each other, from the lowest to the highest.
+
+    The claim of a grade is that the frame has at least this one. A logit is the log odds of that among the frames that
+    have at least the grade below (CORN: Shi, Cao and Raschka, Pattern Analysis and Applications 2023,
+    https://arxiv.org/abs/2111.08851). The probability of at least a grade is a product of these, so that it never
+    rises with the grade. The lowest grade, which every frame has at least, has the logit 0, which nothing looks at.
+    """
+
+    name = "ordinal"
+    ordered = True
+    zero_output = 0
+    in_words = "grades (one column `label`, or folders by class, with the labels in their order)"
+    call_in_words = "the highest grade of which the probability of at least this one reaches its threshold"
+    rest = "below"
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        return np.asarray(np.exp(_log_grades(logits)))
+
+    def logits(self, probabilities: np.ndarray) -> np.ndarray:
+        reached, below = _at_least(probabilities)[:, 1:], probabilities[:, :-1]
+        found = np.zeros(probabilities.shape)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # Of a grade that no frame comes near, no odds are known: it is not reached.
+            found[:, 1:] = np.where(reached > 0, np.log(reached) - np.log(below), -np.inf)
+        return found
+
+    def evidence(self, scores: np.ndarray) -> np.ndarray:
+        """The log odds of at least each grade; of the lowest, which is the absence of the others, of this one alone."""
+        each = _log_grades(scores)
+        reached = _log_sigmoid(scores[..., 1:]).cumsum(axis=-1)
+        odds = reached - np.logaddexp.accumulate(each[..., :-1], axis=-1)
+        return np.concatenate([-odds[..., :1], odds], axis=-1)
+
+    def log_likelihoods(self, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        known = np.flatnonzero(targets >= 0)
+        return np.asarray(_log_grades(logits[known])[np.arange(len(known)), targets[known]])
+
+    def claims(self, probabilities: np.ndarray) -> np.ndarray:
+        # 0.1 + 0.2 is no other claim than 0.3. Small ones keep their digits, which rank them.
+        found = np.minimum(_at_least(probabilities), 1.0)
+        return np.asarray(np.where(found < _SMALL, found, found.round(_DIGITS)))
+
+    def claim(self, label: str) -> str:
+        return f"at least {label}"
+
+    def of_claims(self, claims: np.ndarray) -> np.ndarray:
+        above = np.concatenate([claims[..., 1:], np.zeros_like(claims[..., :1])], axis=-1)
+        return np.asarray(claims - above)
+
+    def of_whole(self, targets: np.ndarray, label_names: Sequence[str]) -> np.ndarray:
+        settled = (targets != UNKNOWN).all() or (targets == len(label_names) - 1).any()
+        return np.asarray(targets.max() if settled else UNKNOWN)
+
+    def expected(self, probabilities: np.ndarray) -> np.ndarray:
+        return np.asarray(probabilities @ np.arange(probabilities.shape[1]))
+
+    def truth(self, targets: np.ndarray, number: int) -> np.ndarray:
+        return np.asarray((targets >= number) & (targets >= 0))
+
+    def targets_from(self, known: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        return np.where(known.all(axis=1), truth.sum(axis=1) - 1, UNKNOWN)
+
+    def decide(self, claims: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+        """Return the highest grade whose threshold is reached (n,); where none is set at 0.5, so the median grade."""
+        reached = _reached(claims, thresholds)
+        reached[:, 0] = True
+        return np.asarray(reached.shape[1] - 1 - reached[:, ::-1].argmax(axis=1))
+
+    def contrasts(self, count: int) -> list[tuple[int, int | None]]:
+        return [(number, None) for number in range(1, count)]
+
+
 class Multilabel(TaskRules):
     """Labels that exclude no other: targets (n, C) are 1, 0 and -1 (unknown)."""
 
     name = "multilabel"
     exclusive = False
     in_words = "each for itself (one column a label, with 0 and 1)"
+    call_in_words = "each label that reaches its threshold"
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         small = np.exp(-np.abs(logits))
@@ -231,10 +356,12 @@ class Multilabel(TaskRules):
     def truth(self, targets: np.ndarray, number: int) -> np.ndarray:
         return np.asarray(targets[:, number] == 1)
 
-    def decide(self, probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    def targets_from(self, known: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        return np.where(known, truth.astype(int), UNKNOWN)
+
+    def decide(self, claims: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
         """Return which labels are called (n, C) 0 or 1: each from its operating point on, without one from 0.5 on."""
-        limits = np.where(np.isnan(thresholds), DEFAULT_THRESHOLD, thresholds)
-        return np.asarray(probabilities >= limits).astype(int)
+        return _reached(claims, thresholds).astype(int)
 
     def contrasts(self, count: int) -> list[tuple[int, int | None]]:
         return [(number, None) for number in range(count)]
@@ -269,7 +396,7 @@ class Multilabel(TaskRules):
         return [f"target:{name}" for name in label_names]
 
 
-TASKS: Mapping[str, TaskRules] = {rules.name: rules for rules in (Multiclass(), Multilabel())}
+TASKS: Mapping[str, TaskRules] = {rules.name: rules for rules in (Multiclass(), Multilabel(), Ordinal())}
 
 
 def rules_of(task: str) -> TaskRules:
@@ -286,11 +413,24 @@ def rules_of(task: str) -> TaskRules:
     return TASKS[task]
 
 
-def decide(probabilities: np.ndarray, operating_points: np.ndarray, task: str) -> np.ndarray:
+def readable_as(own: str, wanted: str) -> bool:
+    """Tell whether data of one task can be read as another's: exclusive labels have an order if somebody says so.
+
+    Raises:
+        InvalidConfigError: no such task.
+
+    >>> readable_as("multiclass", "ordinal"), readable_as("ordinal", "multiclass")
+    (True, False)
+    """
+    one, other = rules_of(own), rules_of(wanted)
+    return one.exclusive == other.exclusive and (other.ordered or not one.ordered)
+
+
+def decide(claims: np.ndarray, operating_points: np.ndarray, task: str) -> np.ndarray:
     """Return the call for each frame, as the Predictor makes it and the evaluation counts it.
 
     Args:
-        probabilities: (n, C).
+        claims: (n, C) `TaskRules.claims` of the probabilities: these themselves, but of grades.
         operating_points: the threshold of each label (C,), or of each label and frame (n, C); NaN: none.
         task: its rules say the form of the call: numbers of labels (n,), or 0 and 1 of each label (n, C).
 
@@ -302,12 +442,12 @@ def decide(probabilities: np.ndarray, operating_points: np.ndarray, task: str) -
     array([1, 0])
     """
     points = np.asarray(operating_points, dtype=float)
-    if probabilities.ndim != 2 or points.shape not in (probabilities.shape, probabilities.shape[1:]):
+    if claims.ndim != 2 or points.shape not in (claims.shape, claims.shape[1:]):
         raise InvalidConfigError(
             f"probabilities (n, C) and an operating point of each label are needed; got the shapes "
-            f"{probabilities.shape} and {points.shape}"
+            f"{claims.shape} and {points.shape}"
         )
-    return rules_of(task).decide(probabilities, points)
+    return rules_of(task).decide(claims, points)
 
 
 def whole_thresholds(thresholds: np.ndarray, positive: int | None) -> np.ndarray:
@@ -335,3 +475,24 @@ def thresholds_of(operating_points: Mapping[str, float], label_names: Sequence[s
     array([nan, 0.3])
     """
     return np.array([operating_points.get(name, np.nan) for name in label_names], dtype=float)
+
+
+def _reached(claims: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Which claims (n, C) reach their threshold, or 0.5 where they have none."""
+    return np.asarray(claims >= np.where(np.isnan(thresholds), DEFAULT_THRESHOLD, thresholds))
+
+
+def _at_least(probabilities: np.ndarray) -> np.ndarray:
+    """The probability of at least each grade (n, C), from those of the grades (n, C)."""
+    return np.asarray(probabilities[:, ::-1].cumsum(axis=1)[:, ::-1])
+
+
+def _log_sigmoid(logits: np.ndarray) -> np.ndarray:
+    return np.asarray(np.minimum(logits, 0) - np.log1p(np.exp(-np.abs(logits))))
+
+
+def _log_grades(logits: np.ndarray) -> np.ndarray:
+    """The log probability of each grade (..., C) by conditional logits (..., C): reached, and the next one not."""
+    of_next, zero = logits[..., 1:], np.zeros((*logits.shape[:-1], 1))
+    reached = np.concatenate([zero, _log_sigmoid(of_next).cumsum(axis=-1)], axis=-1)
+    return np.asarray(reached + np.concatenate([_log_sigmoid(-of_next), zero], axis=-1))

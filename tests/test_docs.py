@@ -26,6 +26,7 @@ DOCUMENTS = [
     "docs/quickstart.md",
     "docs/guides/weights.md",
     "docs/guides/offline.md",
+    "docs/guides/grades.md",
 ]
 
 

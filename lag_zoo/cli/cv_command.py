@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lag_zoo.cli.data_commands import AllowNearCopies, Columns, Labels, Source, opened
+from lag_zoo.cli.data_commands import AllowNearCopies, Columns, Labels, Source, TaskOption, opened
 from lag_zoo.cli.places import as_place
 from lag_zoo.cli.report_options import (
     Level,
@@ -76,6 +76,7 @@ def cv(
     n_resamples: Resamples = 2000,
     column: Columns = None,
     labels: Labels = None,
+    task: TaskOption = None,
 ) -> None:
     """Cross-validate: nested, by patient or examination; stopped, it goes on with the folds that are missing."""
     if by and folds is not None:
@@ -98,7 +99,7 @@ def cv(
             n_resamples=n_resamples,
         )
         recipes = _recipes((recipe, *(against or ())), set_ or (), model, backbone_weights)
-        manifest = opened(data, column, labels)
+        manifest = opened(data, column, labels, task=task)
         require_level(options, manifest)
     try:
         found = cross_validate(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lag_zoo.data.checks import DataReport
     from lag_zoo.data.manifest import Column, Manifest
     from lag_zoo.sketches import Sketch
+    from lag_zoo.specs import Task
 
 data = typer.Typer(
     help="Look through frames, group them by examination, split them by group.", no_args_is_help=True
@@ -38,6 +39,10 @@ Labels = Annotated[
 AllowNearCopies = Annotated[
     bool,
     typer.Option("--allow-near-copies", help="Only warn of near-copies in more than one part."),
+]
+TaskOption = Annotated[
+    Literal["ordinal"] | None,
+    typer.Option("--task", help="ordinal: the labels are grades, by --labels from the lowest on."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", dir_okay=False, help="The manifest to write.")]
 _SHOWN = 5
@@ -59,6 +64,7 @@ def check(
     source: Source,
     column: Columns = None,
     labels: Labels = None,
+    task: TaskOption = None,
     json_: Annotated[
         Path | None, typer.Option("--json", dir_okay=False, help="Write the whole report to this file.")
     ] = None,
@@ -68,7 +74,7 @@ def check(
     screen = Screen(quiet=quiet)
     with screen.task("starting"):
         from lag_zoo.data.checks import check_data
-    manifest = _announced(screen, source, column, labels, cohort=True)
+    manifest = _announced(screen, source, column, labels, cohort=True, task=task)
     with screen.task("images", len(manifest)) as advance:
         report = check_data(manifest, progress=lambda: advance(1))
     _show(report)  # first: reading took long, and the disk may be full
@@ -138,6 +144,7 @@ def split(
     ] = False,
     column: Columns = None,
     labels: Labels = None,
+    task: TaskOption = None,
     quiet: Quiet = False,
 ) -> None:
     """Split by patient, else examination, near-copies kept together, and write a manifest with the column split."""
@@ -146,7 +153,7 @@ def split(
         from lag_zoo.data import splits
         from lag_zoo.data.near_copies import near_copies, require_no_copies_across, sketch_frames
         from lag_zoo.data.tables import write_manifest
-    manifest = _announced(screen, source, column, labels)
+    manifest = _announced(screen, source, column, labels, task=task)
     copies: list[tuple[int, ...]] = []
     if look:
         with screen.task("looking for near-copies", len(manifest)) as advance:
@@ -226,12 +233,17 @@ def _tell_copies(
 
 
 def opened(
-    source: Path, columns: list[str] | None, labels: str | None, *, cohort: bool = False
+    source: Path,
+    columns: list[str] | None,
+    labels: str | None,
+    *,
+    cohort: bool = False,
+    task: "Task | None" = None,
 ) -> "Manifest":
-    """The data behind a command's arguments; `cohort` as in `open_data`."""
+    """The data behind a command's arguments; `cohort` and `task` as in `open_data`."""
     from lag_zoo.data.sources import open_data
 
-    return open_data(source, columns=renamed(columns), labels=named(labels), cohort=cohort)
+    return open_data(source, columns=renamed(columns), labels=named(labels), cohort=cohort, task=task)
 
 
 def renamed(columns: list[str] | None) -> dict[str, "Column"]:
@@ -277,13 +289,19 @@ def _require_same_split(parts: "Manifest", output: Path) -> None:
 
 
 def _announced(
-    screen: Screen, source: Path, column: list[str] | None, labels: str | None, *, cohort: bool = False
+    screen: Screen,
+    source: Path,
+    column: list[str] | None,
+    labels: str | None,
+    *,
+    cohort: bool = False,
+    task: "Task | None" = None,
 ) -> "Manifest":
-    """The data behind a command's arguments, with a header of what there is; `cohort` as in `open_data`."""
+    """The data behind a command's arguments, with a header of what there is; the rest as in `open_data`."""
     from lag_zoo.data.facts import data_facts
 
     with screen.task(f"reading {source}"):
-        manifest = opened(source, column, labels, cohort=cohort)
+        manifest = opened(source, column, labels, cohort=cohort, task=task)
     screen.begin(data_facts(manifest))
     return manifest
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lag_zoo.catalogue import NOT_A_MEDICAL_DEVICE
-from lag_zoo.cli.data_commands import Columns, Labels, named, opened, renamed
+from lag_zoo.cli.data_commands import Columns, Labels, TaskOption, named, opened, renamed
 from lag_zoo.cli.places import as_place, card_folder
 from lag_zoo.cli.report_options import (
     Level,
@@ -119,6 +119,7 @@ def evaluate(
     device: DeviceOption = "auto",
     column: Columns = None,
     labels: Labels = None,
+    task: TaskOption = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure a network: five rates, F1, AUROC, AUPRC, calibration; with intervals by patient or examination.
@@ -136,7 +137,7 @@ def evaluate(
         "--data-name": data_name,
     }
     network = _network_asked(
-        model, data, predictions, of_networks, {"--raters": raters, "--reported": reported}
+        model, data, predictions, of_networks, {"--raters": raters, "--reported": reported, "--task": task}
     )
     card = _card(network, into_card, data_name, without_crops=without_crops)
     with screen.task("starting"):
@@ -164,6 +165,7 @@ def evaluate(
             reported=reported,
             split=split,
             labels=named(labels),
+            task=task,
             columns=renamed(column),
             skip_unreadable=skip_unreadable,
             listener=screen,

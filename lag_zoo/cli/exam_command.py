@@ -16,6 +16,7 @@ from lag_zoo.errors import InvalidConfigError, did_you_mean
 from lag_zoo.inert import in_a_line
 
 if TYPE_CHECKING:
+    from lag_zoo.specs import Task
     from lag_zoo.training.exam_recipe import ExamRecipe
     from lag_zoo.training.exam_run import Measured
 
@@ -37,6 +38,7 @@ def train_exam_head(
     quiet: bool,
     columns: list[str] | None,
     labels: str | None,
+    task: "Task | None",
 ) -> None:
     """Train a head and show what it is worth beside the plain rules.
 
@@ -52,7 +54,7 @@ def train_exam_head(
         from lag_zoo.training.exam_run import BEST, train_exam
 
         recipe = _changed(changes, model)
-        manifest = opened(data, columns, labels)
+        manifest = opened(data, columns, labels, task=task)
     _, measured = train_exam(
         manifest,
         output,

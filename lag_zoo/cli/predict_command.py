@@ -426,8 +426,11 @@ class _Answers:
         self, predictor: "Predictor", paths: list[Path], tta: int, format: Format, count: int
     ) -> None:
         """Answers on standard output: as JSON lines and CSV as they come, else at the end."""
+        from lag_zoo.tasks import rules_of
+
         rows = []
-        lines = CsvLines(sys.stdout, predictor.label_names, spread=tta > 1)
+        graded = rules_of(predictor.model.config.task).ordered
+        lines = CsvLines(sys.stdout, predictor.label_names, spread=tta > 1, graded=graded)
         with self.screen.task("frames", count) as advance:
             for number, answer in enumerate(predictor.iter(paths, tta)):
                 row = self._row(number, answer)

@@ -20,6 +20,7 @@ from lag_zoo.inert import in_a_line
 Row = Mapping[str, Any]
 BULKY = ("boxes", "crop_weights")
 """Fields that files leave out; `Prediction` has them."""
+EXPECTED = "expected_grade"
 _AT_ONCE = 10_000  # rows of a Parquet file
 
 
@@ -30,17 +31,20 @@ def as_table(rows: Sequence[Row], model: str, points: Mapping[str, float]) -> Gr
         points: the operating points by which labels are called.
     """
     labels, spread = _labels(rows)
+    graded = _graded(rows)
     crops = any(row.get("coverage") is not None for row in rows)
     table = plain_table()
     table.add_column("frame", overflow="fold")
     table.add_column("label", overflow="fold")
     for label in labels:
         table.add_column(Text(label), justify="right", no_wrap=True)
+    if graded:
+        table.add_column("expected", justify="right", no_wrap=True)
     if crops:
         table.add_column("crops saw", justify="right", no_wrap=True)
     table.add_column("notes", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in _cells(row, labels, spread, crops)))
+        table.add_row(*(Text(cell) for cell in _cells(row, labels, spread, crops, graded=graded)))
     return Group(Text(f"model: {model}"), table, *map(Text, _beneath(rows, spread, points)))
 
 
@@ -65,17 +69,18 @@ class CsvLines:
     """Rows as lines of CSV, written as they come: of `p_LABEL` a probability, of `sd_LABEL` its standard deviation.
 
     Args:
-        labels: of the model; `spread`: whether there are standard deviations, over the looks of `--tta`.
+        labels: of the model; `spread`: whether there are standard deviations, over the looks of `--tta`; `graded`:
+            whether the labels are grades, and one is expected.
     """
 
-    def __init__(self, file: TextIO, labels: Sequence[str], *, spread: bool) -> None:
-        self.file, self.labels, self.spread = file, labels, spread
+    def __init__(self, file: TextIO, labels: Sequence[str], *, spread: bool, graded: bool = False) -> None:
+        self.file, self.labels, self.spread, self.graded = file, labels, spread, graded
         self._writer = csv_writer(file)
         self._begun = False
 
     def write(self, row: Row) -> None:
         """Write a row; the first has the header above it."""
-        flat = _flat(row, self.labels, self.spread)
+        flat = _flat(row, self.labels, self.spread, self.graded)
         if not self._begun:
             self._writer.writerow(flat)
             self._begun = True
@@ -91,7 +96,7 @@ class CsvLines:
 def write_csv(rows: Iterable[Row], file: TextIO) -> None:
     """One line a frame, as `CsvLines` writes them."""
     labels, spread = _labels(rows)
-    lines = CsvLines(file, labels, spread=spread)
+    lines = CsvLines(file, labels, spread=spread, graded=_graded(rows))
     for row in rows:
         lines.write(row)
 
@@ -106,17 +111,19 @@ def write_parquet(rows: Iterable[Row], path: Path) -> None:
         import pyarrow
         import pyarrow.parquet
     labels, spread = _labels(rows)
-    kinds = {"coverage": pyarrow.float64(), "in_training_data": pyarrow.bool_(), "time": pyarrow.float64()}
+    graded = _graded(rows)
     timed = {"time": 0.0} if any("time" in row for row in islice(iter(rows), 1)) else {}
-    names = _flat({"path": "", **timed}, labels, spread)
-    numbers = {name for name in names if name.startswith(("p_", "sd_"))}
+    numbers = ("coverage", "time", EXPECTED)
+    kinds = {**dict.fromkeys(numbers, pyarrow.float64()), "in_training_data": pyarrow.bool_()}
+    names = _flat({"path": "", **timed}, labels, spread, graded)
+    of_labels = {name for name in names if name.startswith(("p_", "sd_"))}
     schema = pyarrow.schema(
         [
-            (name, pyarrow.float64() if name in numbers else kinds.get(name, pyarrow.string()))
+            (name, pyarrow.float64() if name in of_labels else kinds.get(name, pyarrow.string()))
             for name in names
         ]
     )
-    flat = (_flat(row, labels, spread) for row in rows)
+    flat = (_flat(row, labels, spread, graded) for row in rows)
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         while some := list(islice(flat, _AT_ONCE)):
             writer.write_table(pyarrow.Table.from_pylist(some, schema=schema))
@@ -147,7 +154,12 @@ def _labels(rows: Iterable[Row]) -> tuple[list[str], bool]:
     return list(first.get("probabilities", ())), bool(first.get("spread"))
 
 
-def _flat(row: Row, labels: Sequence[str], spread: bool) -> dict[str, Any]:
+def _graded(rows: Iterable[Row]) -> bool:
+    """Whether the labels are grades, by the first row that is no failure."""
+    return EXPECTED in next((row for row in rows if "probabilities" in row), {})
+
+
+def _flat(row: Row, labels: Sequence[str], spread: bool, graded: bool) -> dict[str, Any]:
     """A row as columns of text, numbers and truth values; `None` where there is nothing."""
     chances, sd = row.get("probabilities") or {}, row.get("spread") or {}
     return {
@@ -155,6 +167,7 @@ def _flat(row: Row, labels: Sequence[str], spread: bool) -> dict[str, Any]:
         **({"time": row["time"]} if "time" in row else {}),
         "model": row.get("model"),
         "label": label_of(row),
+        **({EXPECTED: row.get(EXPECTED)} if graded else {}),
         **{f"p_{label}": chances.get(label) for label in labels},
         **{f"sd_{label}": sd.get(label) for label in labels if spread},
         "coverage": row.get("coverage"),
@@ -164,13 +177,14 @@ def _flat(row: Row, labels: Sequence[str], spread: bool) -> dict[str, Any]:
     }
 
 
-def _cells(row: Row, labels: Sequence[str], spread: bool, crops: bool) -> list[str]:
+def _cells(row: Row, labels: Sequence[str], spread: bool, crops: bool, *, graded: bool = False) -> list[str]:
     path = in_a_line(row["path"]) + (f" at {row['time']:.2f} s" if "time" in row else "")
     if "error" in row:
         return [
             path,
             "",
             *("" for _ in labels),
+            *([""] if graded else []),
             *([""] if crops else []),
             f"failed: {in_a_line(row['error'])}",
         ]
@@ -179,13 +193,19 @@ def _cells(row: Row, labels: Sequence[str], spread: bool, crops: bool) -> list[s
         chances = [f"{p} ± {row['spread'][label]:.3f}" for p, label in zip(chances, labels, strict=True)]
     notes = "; ".join([*(["in_training_data"] if row["in_training_data"] else []), *row["warnings"]])
     saw = [f"{row['coverage']:.1%}"] if crops else []
-    return [path, label_of(row), *chances, *saw, notes]
+    expected = [f"{row[EXPECTED]:.2f}"] if graded else []
+    return [path, label_of(row), *chances, *expected, *saw, notes]
 
 
 def _beneath(rows: Sequence[Row], spread: bool, points: Mapping[str, float]) -> list[str]:
     in_training_data = sum(bool(row.get("in_training_data")) for row in rows)
     lines = []
-    if any(point != 0.5 for point in points.values()):
+    if any(EXPECTED in row for row in rows):
+        lines.append(
+            "The label is the highest grade of which the probability of at least this one reaches "
+            f"{f'its operating point ({in_words(points)})' if points else '0.5'}; expected: the mean grade, from 0."
+        )
+    elif any(point != 0.5 for point in points.values()):
         lines.append(
             f"Called at the weights' operating points ({in_words(points)}), so not always the likeliest label."
         )

@@ -42,13 +42,14 @@ def results_table(report: "Report") -> Table:
 
 
 def called_table(called: "CalledResult") -> Table:
-    """Make the table of the called label: accuracy, balanced accuracy, macro-F1 and kappa."""
+    """Make the table of the called label: accuracy, kappa and so on, for 80 columns."""
     from lag_zoo.evaluate.called import CALLED_TITLES
 
     table = plain_table()
     table.add_column("the called label", overflow="fold")
     for name in called.measures:
-        table.add_column(f"{CALLED_TITLES[name]}\n(95%)", no_wrap=True)
+        title = CALLED_TITLES[name].replace(" ", "\n")
+        table.add_column(f"{title}\n(95%)", no_wrap=True)
     cells = [Text(_with_interval(interval)) for interval in called.measures.values()]
     table.add_row(Text(f"{called.n} counted"), *cells)
     return table

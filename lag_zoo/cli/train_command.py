@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lag_zoo.cli.data_commands import AllowNearCopies, Columns, Labels, Source, opened
+from lag_zoo.cli.data_commands import AllowNearCopies, Columns, Labels, Source, TaskOption, opened
 from lag_zoo.cli.exam_command import EXAM, train_exam_head
 from lag_zoo.cli.places import as_place
 from lag_zoo.cli.report_options import Level
@@ -75,6 +75,7 @@ def train(
     quiet: Quiet = False,
     column: Columns = None,
     labels: Labels = None,
+    task: TaskOption = None,
 ) -> None:
     """Train on frames with a split (train, val). What comes out is for research; it is not a medical device.
 
@@ -99,6 +100,7 @@ def train(
             quiet=quiet,
             columns=column,
             labels=labels,
+            task=task,
         )
         return
     if level is not None or any_frame:
@@ -109,7 +111,7 @@ def train(
         from lag_zoo.training import finetune, load_recipe
 
         chosen = load_recipe(recipe, changes=set_ or ())
-        manifest = opened(data, column, labels)
+        manifest = opened(data, column, labels, task=task)
     # Said in so many words, it holds for a model with weights of its own too.
     pinned: RecipeFields = {"pretrained": chosen.pretrained} if "pretrained" in said else {}
     if backbone_weights is not None:

@@ -7,15 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from lag_zoo.data.grades import as_asked
 from lag_zoo.data.images import describe_left_out, find_images, is_image_name, kind_of, special_kind
 from lag_zoo.data.manifest import SPLIT_NAMES, Frame, Manifest
 from lag_zoo.errors import DataError
+from lag_zoo.specs import Task
 
 _WITH_MODALITY = re.compile(r"(wli|lci|bli|nbi)[_-](.+)", re.IGNORECASE)
 
 
 def read_folder(
-    folder: str | os.PathLike[str], *, labels: Sequence[str] | None = None, cohort: bool = False
+    folder: str | os.PathLike[str],
+    *,
+    labels: Sequence[str] | None = None,
+    cohort: bool = False,
+    task: Task | None = None,
 ) -> Manifest:
     """A manifest of the images in a folder that has one folder a label (`IM/`, `normal/`) or one a modality and label
     (`WLI_IM/`, `LCI_normal/`), which may lie below `train/`, `val/` and `test/`.
@@ -27,6 +33,7 @@ def read_folder(
         folder: walked, each label's folder to its end.
         labels: the labels in a network's order; by default sorted.
         cohort: the data are to be evaluated, and may lack labels.
+        task: `ordinal`: the labels are grades, in the order of `labels`, the lowest first; `None`: `multiclass`.
 
     Raises:
         DataError: no such folders, a folder without images, images beside the folders, or other labels.
@@ -57,9 +64,10 @@ def read_folder(
             )
             for image in images
         ]
-    return Manifest(
+    manifest = Manifest(
         root=root, label_names=names, frames=tuple(frames), source=str(root), left_out=dict(left_out)
     )
+    return as_asked(manifest, task, labels)
 
 
 def _labelled(root: Path, left_out: Counter[str]) -> list[tuple[Path, str]]:

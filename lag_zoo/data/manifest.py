@@ -135,7 +135,7 @@ class Manifest:
 
     Attributes:
         root: the folder from which the frames' paths lead.
-        label_names: the labels; `task`: whether they exclude each other.
+        label_names: the labels; `task`: whether they exclude each other, or are grades, from the lowest on.
         frames: at least one; images, groups and splits that contradict each other are refused.
         source: what messages call it.
         left_out: how many files of a folder are no frames, by kind; see `lag_zoo.data.find_images`.
@@ -283,7 +283,8 @@ class Manifest:
         A label that the data lack is one that no frame has where labels are exclusive, else unknown of every frame.
 
         Raises:
-            DataError: the data have labels that are not among these, or a name stands twice.
+            DataError: the data have labels that are not among these, or grades in another order, or a
+                name stands twice.
         """
         names = tuple(label_names)
         if not set(self.label_names) <= set(names) or len(names) != len(set(names)):
@@ -292,6 +293,11 @@ class Manifest:
             )
         place = {name: number for number, name in enumerate(names)}
         own = [place[name] for name in self.label_names]
+        if rules_of(self.task).ordered and own != sorted(own):
+            raise DataError(
+                f"{self.source} has the grades {list(self.label_names)}, from the lowest on, and {list(names)} are "
+                "expected: say the order that both have (labels, --labels)"
+            )
         moved = [rules_of(self.task).among(frame.labels, own, len(names)) for frame in self.frames]
         frames = (
             dataclasses.replace(frame, labels=labels)

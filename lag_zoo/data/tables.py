@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from lag_zoo.data.cells import says_nothing
+from lag_zoo.data.grades import as_asked
 from lag_zoo.data.manifest import (
     COLUMNS,
     MODALITIES,
@@ -23,6 +24,7 @@ from lag_zoo.data.rows import Table, is_parquet, read_table
 from lag_zoo.errors import DataError, InvalidConfigError, MissingValueWarning, UnusedColumnWarning, extra
 from lag_zoo.files import csv_writer, write_whole
 from lag_zoo.inert import in_a_line
+from lag_zoo.specs import Task
 from lag_zoo.tasks import UNKNOWN, rules_of
 
 _VALUES = {
@@ -45,6 +47,7 @@ def read_manifest(
     columns: Mapping[str, Column] | None = None,
     labels: Sequence[str] | None = None,
     cohort: bool = False,
+    task: Task | None = None,
 ) -> Manifest:
     """A manifest from a CSV or Parquet file.
 
@@ -59,6 +62,8 @@ def read_manifest(
         columns: which of the file's columns is which of a manifest's, for example `{"case_id": "patient"}`.
         labels: which columns are labels, where the file has others besides; or, of exclusive labels, their order.
         cohort: the data are to be evaluated, and may lack labels: one class alone, or labels that no frame has.
+        task: `ordinal`: exclusive labels are grades, in the order of `labels`, the lowest first. `None`: as the columns
+            have it, `multiclass` or `multilabel`.
 
     Raises:
         DataError: something cannot be right; the message names the file, the line and the column.
@@ -72,7 +77,7 @@ def read_manifest(
     names = find(table, labels, cohort=cohort)
     manifest = manifest_of(table, names, root=path.parent)
     say_what_is_not_read(table, () if exclusive else names, sure=labels is not None)
-    return manifest if labels is None else manifest.with_label_names(labels)
+    return as_asked(manifest if labels is None else manifest.with_label_names(labels), task, labels)
 
 
 def require_images(table: Table) -> None:

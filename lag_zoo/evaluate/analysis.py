@@ -80,17 +80,18 @@ class Analysis:
             contrasts = contrasts_of(units, pairs=False)
             calls = self.points.call(units, self.contrasts)
             rows = tuple(_rows(self, units, contrasts, calls, False, progress))
+            names = {
+                number: units.label_names[number] for number in units.rules.numbers(len(units.label_names))
+            }
             counts = {
-                name: int(units.truth[:, number].sum()) for number, name in enumerate(units.label_names)
+                units.rules.claim(name): int(units.truth[:, number].sum()) for number, name in names.items()
             }
             yield Subgroup(column, value or "not known", len(part), counts, rows)
 
     def _rule(self) -> str:
         if self.scores.calls_only:
             return "as given"
-        if self.units.rules.exclusive:
-            return "the likeliest of the labels that reach their threshold, else the likeliest"
-        return "each label that reaches its threshold"
+        return self.units.rules.call_in_words
 
 
 def count_rows(scores: Scores, options: EvaluationOptions) -> int:
@@ -141,8 +142,12 @@ def _called(contrast: Contrast, units: Units, calls: np.ndarray, points: Operati
 
 
 def _require_pooling_of_calls(scores: Scores, options: EvaluationOptions) -> None:
-    """Refuse to take the largest of calls: an examination of frames that are called otherwise has two largest."""
-    several = scores.calls_only and scores.rules.exclusive and len(scores.label_names) > 2
+    """Refuse to take the largest of calls: an examination of frames that are called otherwise has two largest.
+
+    Grades have one.
+    """
+    unordered = scores.rules.exclusive and not scores.rules.ordered
+    several = scores.calls_only and unordered and len(scores.label_names) > 2
     if several and options.level != "frame" and options.pooling != "mean":
         raise InvalidConfigError(
             f"calls of {len(scores.label_names)} labels cannot be pooled by {options.pooling}, for frames of one "

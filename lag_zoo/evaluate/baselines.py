@@ -39,6 +39,7 @@ LEAKS = ("metadata", "outside the field of view")
 """The baselines that should be at chance: what they know is not in the mucosa."""
 
 _STRENGTH = 0.1  # of the regression, scikit-learn's C: few frames, many numbers
+_CERTAIN = 30.0  # the logit of what the training frames say nothing against
 _GRID = 12  # cells a side of what lies outside
 
 
@@ -255,7 +256,7 @@ def _one_for_all_labels(
     decision = fitted.decision_function(asked)
     if len(fitted.classes_) == 2:  # one number for two labels
         decision = np.stack([-decision / 2, decision / 2], axis=1)
-    logits = np.full((len(asked), len(label_names)), -30.0)
+    logits = np.full((len(asked), len(label_names)), -_CERTAIN)
     logits[:, fitted.classes_] = decision
     return logits
 
@@ -272,9 +273,27 @@ def _one_a_label(
     return np.stack(columns, axis=1)
 
 
+def _one_a_step(
+    known: np.ndarray, targets: np.ndarray, asked: np.ndarray, label_names: Sequence[str]
+) -> np.ndarray:
+    """A regression of each grade but the lowest on the frames that have at least the one below."""
+    if len(set(targets)) < 2:
+        raise DataError(f"the training frames are all {label_names[targets[0]]}: no baseline")
+    logits = np.zeros((len(asked), len(label_names)))
+    for grade in range(1, len(label_names)):
+        there = targets >= grade - 1
+        reached = targets[there] >= grade
+        if reached.any() and not reached.all():
+            logits[:, grade] = _fit(known[there], reached).decision_function(asked)
+        else:  # a grade that no training frame has, or none above it
+            logits[:, grade] = _CERTAIN if reached.any() else -_CERTAIN
+    return logits
+
+
 _REGRESSIONS: Mapping[Task, Callable[..., np.ndarray]] = {
     "multiclass": _one_for_all_labels,
     "multilabel": _one_a_label,
+    "ordinal": _one_a_step,
 }
 
 

@@ -16,6 +16,9 @@ from lag_zoo.tasks import UNKNOWN
 
 CALLED_TITLES = {
     "accuracy": "accuracy",
+    "adjacent_accuracy": "adjacent accuracy",
+    "mean_absolute_error": "mean absolute error",
+    "quadratic_weighted_kappa": "quadratic weighted kappa",
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro-F1",
     "kappa": "Cohen's kappa",
@@ -31,7 +34,8 @@ class CalledResult:
         label_names: of the C labels; `n`: units that were counted; `groups`: independent groups among them.
         left_out: units with several labels, as examinations that hold frames of both: no single call is right for them.
         measures: accuracy, balanced accuracy, macro-F1 and Cohen's kappa, each with its interval. Of labels that do not
-            exclude each other: accuracy (all labels of a unit right) and macro-F1.
+            exclude each other: accuracy (all labels of a unit right) and macro-F1. Of grades also the share that is at
+            most one grade off, the mean distance in grades, and quadratic weighted kappa in place of Cohen's.
         confusion: (C, C) counts: true labels down, called labels across; `None` where labels do not exclude each other.
         rule: how the label is called.
     """
@@ -72,7 +76,8 @@ def called_result(units: Units, calls: np.ndarray, *, rule: str, failures: bool)
         targets, groups = np.concatenate([targets, more]), np.concatenate([groups, units.failed.groups])
         calls = np.concatenate([calls, np.full_like(more, UNKNOWN)])
         failed = np.concatenate([failed, np.ones(len(more), bool)])
-    measure = _exclusive if units.rules.exclusive else _each_for_itself
+    rules = units.rules
+    measure = _graded if rules.ordered else _exclusive if rules.exclusive else _each_for_itself
     kept = (targets != UNKNOWN).reshape(len(targets), -1).all(axis=1)
     if not kept.any():
         return None
@@ -85,15 +90,19 @@ def called_result(units: Units, calls: np.ndarray, *, rule: str, failures: bool)
         groups=None if own is None else len(np.unique(own)),
         left_out=int((~kept).sum()),
         measures={
-            name: group_interval(found, own, n, limits=_limits(name)) for name, found in measured.items()
+            name: group_interval(found, own, n, limits=_limits(name, len(units.label_names)))
+            for name, found in measured.items()
         },
         confusion=confusion,
         rule=rule,
     )
 
 
-def _limits(name: str) -> tuple[float, float]:
-    return (-1.0, 1.0) if name == "kappa" else (0.0, 1.0)
+def _limits(name: str, labels: int) -> tuple[float, float]:
+    """The least and the largest value of a measure, of so many labels."""
+    if name == "mean_absolute_error":
+        return 0.0, labels - 1.0
+    return (-1.0, 1.0) if name.endswith("kappa") else (0.0, 1.0)
 
 
 _Measured = tuple[dict[str, Influence], tuple[tuple[int, ...], ...] | None]
@@ -110,6 +119,24 @@ def _exclusive(calls: np.ndarray, targets: np.ndarray, failed: np.ndarray, count
         found |= dict.fromkeys(("balanced_accuracy", "macro_f1", "kappa"), influence.UNDEFINED)
     matrix = confusion_matrix(calls[~failed], targets[~failed], labels=count) if not failed.all() else None
     return found, None if matrix is None else tuple(map(tuple, matrix.tolist()))
+
+
+def _graded(calls: np.ndarray, targets: np.ndarray, failed: np.ndarray, count: int) -> _Measured:
+    """As `_exclusive`, with the measures of grades; a unit that could not be read counts as called furthest off."""
+    found, confusion = _exclusive(calls, targets, failed, count)
+    furthest = np.where(2 * targets < count - 1, count - 1, 0)
+    given = np.where(failed, furthest, calls)
+    distance, every = np.abs(given - targets), np.ones(len(targets))
+    weighted = influence.quadratic_weighted_kappa(given, targets)
+    of_grades = {
+        "accuracy": found["accuracy"],
+        "adjacent_accuracy": influence.share((distance <= 1) & ~failed, every),
+        "mean_absolute_error": influence.ratio(distance, every),
+        "quadratic_weighted_kappa": influence.UNDEFINED if len(np.unique(targets)) == 1 else weighted,
+        "balanced_accuracy": found["balanced_accuracy"],
+        "macro_f1": found["macro_f1"],
+    }
+    return of_grades, confusion
 
 
 def _each_for_itself(calls: np.ndarray, targets: np.ndarray, failed: np.ndarray, count: int) -> _Measured:

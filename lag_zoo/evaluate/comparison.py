@@ -41,7 +41,7 @@ class NetworkComparison:
     Attributes:
         name: of the network; `rows`: its results, in the order of the report's; `called`: its calls for all labels.
         differences: the reported network less this one, a row each; `accuracy`: of the called label, `None` where
-            nothing is called.
+            nothing is called; `weighted_kappa`: the quadratic one of the called grade, `None` of other labels.
     """
 
     name: str
@@ -49,6 +49,7 @@ class NetworkComparison:
     differences: tuple[Differences, ...]
     called: CalledResult | None
     accuracy: Difference | None
+    weighted_kappa: Difference | None = None
 
 
 def with_comparisons(
@@ -97,6 +98,7 @@ def _compared(
         differences=tuple(differences),
         called=aligned.called_label(),
         accuracy=_accuracy(analysis, aligned),
+        weighted_kappa=_weighted_kappa(analysis, aligned),
     )
 
 
@@ -120,6 +122,18 @@ def _accuracy(one: Analysis, other: Analysis) -> Difference | None:
         return None
     right = [(a.calls == targets).reshape(len(targets), -1).all(axis=1)[kept] for a in (one, other)]
     return share_difference(right[0], right[1], np.ones(int(kept.sum()), bool), _groups(one, kept))
+
+
+def _weighted_kappa(one: Analysis, other: Analysis) -> Difference | None:
+    """Quadratic weighted kappa of the called grade, one's less the other's; `None` without grades, or of one alone."""
+    targets = one.units.targets
+    kept = targets >= 0
+    if not one.units.rules.ordered or len(np.unique(targets[kept])) < 2:
+        return None
+    first, second = (
+        influence.quadratic_weighted_kappa(analysis.calls[kept], targets[kept]) for analysis in (one, other)
+    )
+    return group_difference(first, second, _groups(one, kept), int(kept.sum()), limits=(-1.0, 1.0))
 
 
 def _groups(analysis: Analysis, places: Any) -> np.ndarray | None:
@@ -152,7 +166,7 @@ class Comparison:
     """One label's AUROC of the first network less that of the second, paired.
 
     Attributes:
-        label: against the rest.
+        label: against the rest; or at least a grade.
         one: the AUROC of the first network; `other`: of the second.
         difference: with interval and p, by group.
     """
@@ -170,9 +184,10 @@ def compare(one: Scores, other: Scores) -> list[Comparison]:
         InvalidConfigError: other frames, labels or truths.
     """
     found = []
-    for label, difference in compare_means([one], [other]).items():
+    differences = compare_means([one], [other])
+    for (label, number), difference in zip(_claims(one).items(), differences.values(), strict=True):
         first, second = (
-            _mean_influence(scores, label)[0].value for scores in ([one], [in_order_of(one, other)])
+            _mean_influence(scores, number)[0].value for scores in ([one], [in_order_of(one, other)])
         )
         found.append(Comparison(label=label, one=first, other=second, difference=difference))
     return found
@@ -185,8 +200,8 @@ def mean_auroc(repeats: Sequence[Scores]) -> dict[str, Interval]:
         InvalidConfigError: repeats of other frames, labels or truths.
     """
     found = {}
-    for label in repeats[0].label_names:
-        mean, groups = _mean_influence(repeats, label)
+    for label, number in _claims(repeats[0]).items():
+        mean, groups = _mean_influence(repeats, number)
         found[label] = group_interval(mean, groups, _count(mean, repeats[0]))
     return found
 
@@ -199,20 +214,27 @@ def compare_means(one: Sequence[Scores], other: Sequence[Scores]) -> dict[str, D
     """
     others = [in_order_of(one[0], scores) for scores in other]
     found = {}
-    for label in one[0].label_names:
-        (first, groups), (second, _) = _mean_influence(one, label), _mean_influence(others, label)
+    for label, number in _claims(one[0]).items():
+        (first, groups), (second, _) = _mean_influence(one, number), _mean_influence(others, number)
         found[label] = group_difference(first, second, groups, _count(first, one[0]))
     return found
 
 
-def _mean_influence(repeats: Sequence[Scores], label: str) -> tuple[Influence, np.ndarray | None]:
+def _claims(scores: Scores) -> dict[str, int]:
+    """The claims that are evaluated, in words, with the numbers of their labels."""
+    names, rules = scores.label_names, scores.rules
+    return {rules.claim(names[number]): number for number in rules.numbers(len(names))}
+
+
+def _mean_influence(repeats: Sequence[Scores], number: int) -> tuple[Influence, np.ndarray | None]:
     """The mean AUROC of a label over repeats, and the groups of the frames of which it is known (k,)."""
     first = repeats[0]
-    number = first.label_names.index(label)
     units = first.at("frame")
     known = units.known[:, number]
     areas = [
-        influence.auroc(in_order_of(first, scores).probabilities[known, number], units.truth[known, number])
+        influence.auroc(
+            in_order_of(first, scores).at("frame").probabilities[known, number], units.truth[known, number]
+        )
         for scores in repeats
     ]
     return influence.mean(areas), first.frames.groups[known] if units.grouped else None

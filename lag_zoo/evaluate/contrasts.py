@@ -1,4 +1,4 @@
-"""Contrasts: a label against the rest, or against another label, and the units that each is about."""
+"""Contrasts: a label against the rest or another label, or at least a grade against below; and the units of each."""
 
 from typing import NamedTuple
 
@@ -6,14 +6,12 @@ import numpy as np
 
 from lag_zoo.evaluate.units import Units
 
-REST = "rest"
-
 
 class Contrast(NamedTuple):
-    """A label against others.
+    """A label against others, or at least a grade against those below it.
 
     Attributes:
-        label: its name; `against`: another label, or `rest`.
+        label: its name, or its claim, as `at least II`; `against`: another label, `rest`, or `below`.
         number: of the label; `other`: number of the other label, `None` against the rest.
         places: (m,) bool, the units that the contrast is about: those of which it is known.
         probabilities: (k,) of the label in these units; `truth`: (k,) bool.
@@ -51,16 +49,17 @@ MANY_LABELS = 6
 def with_pairs(units: Units, asked: bool | None) -> bool:
     """Tell whether label against label is reported: by default of three to six exclusive labels."""
     count = len(units.label_names)
-    return units.rules.exclusive and count > 2 and (count <= MANY_LABELS if asked is None else asked)
+    paired = len(units.rules.contrasts(count)) > len(units.rules.numbers(count))
+    return paired and (count <= MANY_LABELS if asked is None else asked)
 
 
 def _against_rest(units: Units, number: int) -> Contrast:
     places = units.known[:, number]
-    against = REST
+    against = units.rules.rest
     if units.positive is not None:
         against = units.label_names[1 - number]
     return Contrast(
-        label=units.label_names[number],
+        label=units.rules.claim(units.label_names[number]),
         against=against,
         number=number,
         other=None,

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 HEADLINES = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity"}
 """Measures of each label that go into a card; the last two stand on a threshold."""
 
-OF_ALL_LABELS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
+OF_ALL_LABELS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "mean_absolute_error": "mean absolute error",
+    "quadratic_weighted_kappa": "quadratic weighted kappa",
+}
 """Measures of the called label; of two labels they follow from the others, and are left out."""
 
 _DIGITS = 4
@@ -64,6 +69,8 @@ def write_into_card(
 
 def measurements(report: "Report", *, data_name: str = "", command: str = "") -> tuple[Measurement, ...]:
     """Return AUROC, sensitivity and specificity of each label, and of several exclusive labels the accuracy.
+
+    Of grades these are of "at least this one", and mean absolute error and quadratic weighted kappa go with accuracy.
 
     Args:
         report: of `evaluate_model`; arguments as in `write_into_card`.

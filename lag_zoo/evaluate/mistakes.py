@@ -68,22 +68,23 @@ def worst_mistakes(
     """
     paths = {frame.image: manifest.path(frame) for frame in manifest.frames}
     found = []
+    numbers = {scores.rules.claim(name): number for number, name in enumerate(scores.label_names)}
+    claims = scores.rules.claims(scores.probabilities)
     for row in report.rows:
-        number = scores.label_names.index(row.label)
-        for place, truth in _furthest(scores, number, row.threshold, count):
+        number = numbers[row.label]
+        for place, truth in _furthest(scores, number, claims[:, number] - row.threshold, count):
             image = scores.frames.images[place]
-            probability = float(scores.probabilities[place, number])
+            probability = float(claims[place, number])
             picture = _picture(model, paths[image], with_crops)
             reference = _reference(scores, place, row.label, truth)
             found.append(Mistake(row.label, image, probability, row.threshold, truth, reference, picture))
     return found
 
 
-def _furthest(scores: Scores, number: int, threshold: float, count: int) -> Iterator[tuple[int, bool]]:
-    """Places of the frames with the largest error, and what is true of them."""
+def _furthest(scores: Scores, number: int, margins: np.ndarray, count: int) -> Iterator[tuple[int, bool]]:
+    """Places of the frames with the largest error, and what is true of them; `margins` (n,) over the threshold."""
     targets = scores.frames.targets
     known, marks = scores.rules.known(targets, number), scores.rules.truth(targets, number)
-    margins = scores.probabilities[:, number] - threshold
     for truth in (False, True):
         wrong = np.flatnonzero(known & (marks == truth) & ((margins >= 0) != truth))
         order = np.argsort(margins[wrong] if truth else -margins[wrong], kind="stable")

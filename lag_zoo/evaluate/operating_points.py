@@ -175,13 +175,15 @@ class OperatingPoints:
 def operating_points(scores: Scores, *, rule: str = "youden") -> dict[str, float]:
     """Choose the threshold of each label by a rule, on these scores: for others, never for these.
 
+    That of a grade is the probability of at least this one from which it is called; the lowest needs none.
+
     Raises:
         InvalidConfigError: no such rule, or a label that all frames have, or none.
     """
     units = scores.at("frame")
     found: dict[str, float] = {}
-    for number, name in enumerate(units.label_names):
-        known = units.known[:, number]
+    for number in units.rules.numbers(len(units.label_names)):
+        name, known = units.label_names[number], units.known[:, number]
         found[name] = choose_threshold(rule, units.probabilities[known, number], units.truth[known, number])
     return found
 

@@ -17,6 +17,8 @@ from lag_zoo.evaluate.results import LabelResult
 from lag_zoo.evaluate.scores import Calibration, Scores
 from lag_zoo.evaluate.tables import number
 from lag_zoo.metrics.intervals import Interval
+from lag_zoo.specs import Task
+from lag_zoo.tasks import rules_of
 
 TASKS = {"im": "Intestinal metaplasia or not", "ga": "Gastric atrophy or not"}
 _NORMAL = "normal"
@@ -45,6 +47,18 @@ def paper_tasks(label_names: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def require_no_grades(task: Task) -> None:
+    """Refuse grades, which the paper's tables do not have.
+
+    Raises:
+        InvalidConfigError: the labels are grades; or no such task.
+    """
+    if rules_of(task).ordered:
+        raise InvalidConfigError(
+            f"the paper's tables are of labels without an order, and task={task!r} has grades: leave paper_table out"
+        )
+
+
 def paper_rows(
     scores: Scores, options: EvaluationOptions, *, validation: Scores | None = None
 ) -> dict[str, LabelResult]:
@@ -57,8 +71,9 @@ def paper_rows(
         validation: scores of other frames, to choose thresholds on.
 
     Raises:
-        InvalidConfigError: no label is called IM or GA.
+        InvalidConfigError: no label is called IM or GA, or the labels are grades.
     """
+    require_no_grades(scores.task)
     found = {}
     for task, label in paper_tasks(scores.label_names).items():
         normal = next((name for name in scores.label_names if name.lower() == _NORMAL), None)

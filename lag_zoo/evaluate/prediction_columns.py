@@ -10,6 +10,8 @@ from lag_zoo.data.manifest import Column, reason_of
 from lag_zoo.data.rows import Table, read_table, table_of
 from lag_zoo.data.tables import exclusive_labels, label_columns
 from lag_zoo.errors import DataError
+from lag_zoo.specs import Task
+from lag_zoo.tasks import rules_of
 
 PROBABILITY, LOGIT, CALLED, MODEL = "p_", "logit_", "called", "model"
 
@@ -27,14 +29,21 @@ class Reading:
     Attributes:
         columns: which of a table's columns is which of a manifest's.
         labels: the labels, in their order; by default those with predictions, else those of the truth.
+        task: `ordinal`: the labels are grades, the lowest first; `None`: as the truth has it.
         raters: columns with ratings, which are neither truth nor predictions.
         skip_unreadable: list frames without a prediction, and leave them out; by default they are an error.
     """
 
     columns: Mapping[str, Column] = field(default_factory=dict)
     labels: tuple[str, ...] | None = None
+    task: Task | None = None
     raters: tuple[str, ...] = ()
     skip_unreadable: bool = False
+
+    @property
+    def ordered(self) -> bool:
+        """True where the labels are grades."""
+        return self.task is not None and rules_of(self.task).ordered
 
 
 class Part(NamedTuple):
@@ -126,6 +135,11 @@ def predictions_of(table: Table, reading: Reading) -> Predictions:
             f"{table.source} has no predictions{asked}: a column {PROBABILITY}LABEL or {LOGIT}LABEL for each label, or "
             f"a column {CALLED} with the label that is called; its columns are {', '.join(table.header)}"
         )
+    if reading.ordered and found[0].prefix == LOGIT:
+        raise DataError(
+            f"{table.source} has {found[0].columns[0]}: what a logit says of a grade differs from model to model; give "
+            f"probabilities in columns {PROBABILITY}GRADE"
+        )
     if len(found) > 1:
         first, second = (each.columns[0] for each in found[:2])
         raise DataError(
@@ -157,8 +171,19 @@ def label_names_of(
             found.append(_with_the_other(part, own, truth, reading))
         else:
             found.append(own.labels)
-    shared = reading.labels or next(filter(None, found), None) or _of_truth(parts[0], reading)
+    shared = reading.labels or next(filter(None, found), None)
+    if shared is None:
+        if reading.ordered:
+            raise _no_order(parts[0].table, f"a column {CALLED}")
+        shared = _of_truth(parts[0], reading)
     return [names or tuple(shared) for names in found]
+
+
+def _no_order(table: Table, column: str) -> DataError:
+    return DataError(
+        f"{table.source}: {column} alone does not say the order of the grades: give a column {PROBABILITY}GRADE for "
+        "each, the lowest first, or name them in order by --labels"
+    )
 
 
 def with_images(table: Table) -> Table:
@@ -194,6 +219,8 @@ def _with_the_other(part: Part, own: Predictions, truth: set[str], reading: Read
     """Of two exclusive labels one has a column: that one is the second, so that the report is about it."""
     if reading.labels is not None and len(reading.labels) == 2:
         return reading.labels
+    if reading.ordered:
+        raise _no_order(part.table, own.columns[0])
     others = sorted(truth - set(own.labels))
     if len(others) == 1:
         return (others[0], *own.labels)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lag_zoo.data.grades import as_asked
 from lag_zoo.data.identities import require_clear_ids
 from lag_zoo.data.manifest import COLUMNS, Manifest
 from lag_zoo.data.rows import Table
@@ -150,15 +151,15 @@ class Predicted:
         )
 
     def _calls(self, kept: Manifest) -> np.ndarray:
-        logits = np.full((len(kept), len(self._names)), -CALL_LOGIT)
+        marks = np.zeros((len(kept), len(self._names)))
         exclusive = rules_of(kept.task).exclusive
-        for row, frame in zip(logits, kept.frames, strict=True):
+        for row, frame in zip(marks, kept.frames, strict=True):
             cell = self._rows[frame.line][CALLED]
             for name in [cell] if exclusive else filter(None, map(str.strip, cell.split(BETWEEN))):
                 if name not in self._names:
                     raise self.table.error(frame.line, CALLED, _no_label(name, self._names))
-                row[self._names.index(name)] = CALL_LOGIT
-        return logits
+                row[self._names.index(name)] = 1
+        return logits_of(marks, kept.task)
 
 
 def read_predictions(parts: Sequence[Part], reading: Reading) -> list[Predicted]:
@@ -183,7 +184,7 @@ def read_predictions(parts: Sequence[Part], reading: Reading) -> list[Predicted]
 
 
 def logits_of(probabilities: np.ndarray, task: Task) -> np.ndarray:
-    """Return logits (n, C) of probabilities (n, C): their logarithms where labels exclude each other, else log odds.
+    """Return logits (n, C) of probabilities (n, C), as the task has them, from -800 to 800.
 
     >>> logits_of(np.array([[0.5, 0.0, 1.0]]), "multilabel")
     array([[   0., -800.,  800.]])
@@ -207,7 +208,8 @@ def _manifest(part: Part, predictions: Predictions, names: tuple[str, ...], read
             )
         _say_what_is_not_predicted(table, names)
     say_what_is_not_read(table, there, sure=True)
-    return manifest_of(with_images(table), there, root=part.root).with_label_names(names)
+    manifest = manifest_of(with_images(table), there, root=part.root).with_label_names(names)
+    return as_asked(manifest, reading.task, names)
 
 
 def _with_known_labels(table: Table, names: tuple[str, ...], predictions: Predictions) -> Table:

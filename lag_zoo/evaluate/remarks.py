@@ -120,15 +120,16 @@ def _left_out(
 ) -> Iterator[str]:
     names, units, asked = analysis.scores.label_names, analysis.units, analysis.options.pairs
     if called is not None and called.left_out:
-        exclusive = units.rules.exclusive
-        why = "have several labels or none that is known" if exclusive else "have labels that are not known"
+        single = units.rules.exclusive and not units.rules.ordered
+        why = "have several labels or none that is known" if single else "have labels that are not known"
         if called.left_out == 1:
             why = why.replace("have", "has", 1)
         yield (
             f"{counted(called.left_out, analysis.options.level)} {why}: left out of the called label's numbers."
         )
     there = {row.label for row in rows}
-    lost = [name for name in names if name not in there]
+    claims = [contrast.label for contrast in analysis.contrasts if contrast.other is None]
+    lost = [claim for claim in claims if claim not in there]
     if lost and units.positive is None:
         yield f"Nothing is known of {_or(lost)} in these frames."
     if with_pairs(units, asked):

@@ -34,8 +34,8 @@ class Report:
     Attributes:
         title: of its pages; `about`: what was evaluated, how, by which version and when.
         summary: one sentence with the main numbers.
-        rows: each label against the rest, or of two exclusive labels the positive one; `pairs`: label against label;
-            `subgroups`: by anatomy, device and so on.
+        rows: each label against the rest, at least each grade, or of two exclusive labels the positive one;
+            `pairs`: label against label; `subgroups`: by anatomy, device and so on.
         called: the label that is called, against the truth: confusion matrix, accuracy, kappa and so on.
         level: frames, examinations or patients were counted; `pooling`: how frames became those.
         grouping: by what frames belong together; `None`: not known, and they are taken as independent.
@@ -98,7 +98,8 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return the report for JSON; a number that does not exist is `None`.
 
-        The measures of the called label stand at the top: `accuracy`, `balanced_accuracy`, `macro_f1` and `kappa`.
+        The measures of the called label stand at the top: `accuracy`, `balanced_accuracy`, `macro_f1` and `kappa`; of
+        grades `quadratic_weighted_kappa`, `mean_absolute_error` and `adjacent_accuracy` in place of `kappa`.
         """
         found = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         for name in ("paper_table", "mistakes", "scores"):

@@ -132,7 +132,7 @@ class LabelResult:
     """The numbers of one contrast.
 
     Attributes:
-        label: a label; `against`: `rest`, or another label.
+        label: a label, or `at least` a grade; `against`: `rest`, another label, or `below`.
         n: frames, examinations or patients; `groups`: independent groups among them, `None` where not known;
             `positives`: how many have the label.
         groups_with: groups that have it in any of theirs; `groups_without`: groups that lack it in any.

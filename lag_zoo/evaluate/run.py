@@ -19,7 +19,7 @@ from lag_zoo.evaluate.baselines import with_baselines
 from lag_zoo.evaluate.comparison import with_comparisons
 from lag_zoo.evaluate.mistakes import worst_mistakes
 from lag_zoo.evaluate.options import AUTO, STORED, EvaluationOptions
-from lag_zoo.evaluate.paper_table import one_light, paper_rows, paper_table, paper_tasks
+from lag_zoo.evaluate.paper_table import one_light, paper_rows, paper_table, paper_tasks, require_no_grades
 from lag_zoo.evaluate.report import Report, report_of
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.evaluate.scoring import score
@@ -115,6 +115,8 @@ def evaluate_model(
         for place in (model, *extras.compare):
             networks.append(_network(place, manifest, scoring))
             advance(1)
+    if extras.paper_table:
+        require_no_grades(networks[0].config.task)
     run = _Run(manifest, chosen, options, scoring, listener)
     name = _named(model, scoring.without_crops)
     listener.begin(run.facts(name, networks[0]))

@@ -21,6 +21,7 @@ from lag_zoo.evaluate.run import describe_evaluation, require_level, split_of
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.evaluate.scoring import flow_of
 from lag_zoo.listener import Listener
+from lag_zoo.specs import Task
 from lag_zoo.tasks import rules_of
 
 VALIDATION = "val"
@@ -34,6 +35,7 @@ def evaluate_predictions(
     reported: str | None = None,
     split: str | None = None,
     labels: Sequence[str] | None = None,
+    task: Task | None = None,
     columns: Mapping[str, Column] | None = None,
     skip_unreadable: bool = False,
     listener: Listener = Listener(),
@@ -54,6 +56,8 @@ def evaluate_predictions(
         reported: the model that the report is about; by default the first. The others are compared with it.
         split: the frames that are reported: by default `test` where there are splits; `all`: every frame.
         labels: the labels in their order; by default those with predictions, else those of the truth.
+        task: `ordinal`: exclusive labels are grades, from the lowest on in the order of `labels`, or else of the
+            columns `p_LABEL`; `None`: as the truth has it. The agreement of raters does not look at the order.
         columns: which of the tables' columns is which of a manifest's, for example `{"case_id": "patient"}`.
         skip_unreadable: list frames without a prediction, and leave them out; by default they are an error.
         listener: hears what is about to be done, and how far it is.
@@ -73,6 +77,7 @@ def evaluate_predictions(
     reading = Reading(
         columns=columns or {},
         labels=None if labels is None else tuple(labels),
+        task=task,
         raters=tuple(raters),
         skip_unreadable=skip_unreadable or options.unreadable_as_failures,
     )
@@ -82,6 +87,11 @@ def evaluate_predictions(
         models = [part for part in parts if has_predictions(part.table, raters) or part is not rated]
         predicted = _reported_first(read_predictions(models, reading), reported) if models else []
     if not predicted and rated is not None:
+        if reading.ordered:
+            raise InvalidConfigError(
+                f"task={task!r} is for predictions of grades, and {rated.table.source} has none: the agreement of "
+                "raters does not look at the order of labels"
+            )
         return _of_raters(rated, reading, options, split, listener)
     report = _Run(predicted, options, split, listener).report()
     if rated is None:

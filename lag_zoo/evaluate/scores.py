@@ -332,8 +332,13 @@ class Scores:
         """Return the same scores with the labels in another order.
 
         Raises:
-            InvalidConfigError: other labels.
+            InvalidConfigError: other labels, or another order of grades.
         """
+        if self.rules.ordered and tuple(label_names) != self.label_names:
+            raise InvalidConfigError(
+                f"the grades are {', '.join(self.label_names)}, from the lowest on, and {', '.join(label_names)} are "
+                "asked for: say one order for all (--labels)"
+            )
         if set(label_names) != set(self.label_names):
             raise InvalidConfigError(
                 f"the scores are of {', '.join(self.label_names)}; {', '.join(label_names)} are asked for"

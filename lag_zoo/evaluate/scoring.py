@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from lag_zoo.data.demographics import age_band
+from lag_zoo.data.grades import as_told_by
 from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.workers import as_raised, leave_interrupts
@@ -16,7 +17,7 @@ from lag_zoo.nn import LAG
 from lag_zoo.nn.global_path import GlobalPath
 from lag_zoo.predict.engine import Engine, Precision
 from lag_zoo.provenance import KnownFrames, frames_behind
-from lag_zoo.tasks import rules_of
+from lag_zoo.tasks import readable_as, rules_of
 from lag_zoo.views import Views, ViewSampler
 
 _SAID = ("anatomy", "device", "modality", "centre", "sex", "exam")
@@ -76,7 +77,8 @@ def score(
 
     Args:
         model: a network, or its global path alone (`model.without_crops()`).
-        manifest: its labels are the network's, or some of them: a cohort may lack a label.
+        manifest: its labels are the network's, or some of them: a cohort may lack a label. Exclusive labels are read as
+            the grades of a network that tells grades.
         split: `None`: all frames.
         batch_size: views that pass through the network at once.
         workers: processes that read frames.
@@ -93,7 +95,7 @@ def score(
     """
     lag = model.lag if isinstance(model, GlobalPath) else model
     _require_task(lag, manifest)
-    manifest = manifest.with_label_names(model.label_names or manifest.label_names)
+    manifest = as_told_by(manifest, model.label_names or manifest.label_names, lag.config.task)
     chosen = manifest.where(split=split)
     origin = lag.load_report
     known = KnownFrames() if origin is None else frames_behind(origin.trained_on, origin.path)
@@ -170,7 +172,7 @@ def _collate(items: Sequence[Seen]) -> Batch:
 
 
 def _require_task(lag: LAG, manifest: Manifest) -> None:
-    if lag.config.task != manifest.task:
+    if not readable_as(manifest.task, lag.config.task):
         raise DataError(
             f"the network's labels are {rules_of(lag.config.task).in_words}, those of {manifest.source} are "
             f"{rules_of(manifest.task).in_words}: bring the data into the network's form, or evaluate a network of "

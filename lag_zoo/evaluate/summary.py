@@ -61,10 +61,20 @@ def summary(report: "Report") -> str:
 def _of_called_label(report: "Report", called: "CalledResult") -> str:
     balanced = called.measures["balanced_accuracy"]
     equally = f", and {_rate(balanced)} with each label counting equally" if _exists(balanced) else ""
+    what = "grades" if _WEIGHTED in called.measures else "labels"
     return (
         f"Of {_how_many(called.n, called.groups, report)}, {_rate(called.measures['accuracy'], named=True)} "
-        f"{'was' if called.n == 1 else 'were'} given the right one of {len(called.label_names)} labels{equally}"
+        f"{'was' if called.n == 1 else 'were'} given the right one of {len(called.label_names)} {what}{equally}"
+        f"{_of_grades(called)}"
     )
+
+
+def _of_grades(called: "CalledResult") -> str:
+    if _WEIGHTED not in called.measures:
+        return ""
+    off, kappa = called.measures["mean_absolute_error"], called.measures[_WEIGHTED]
+    agreed = f", and quadratic weighted kappa was {_number(kappa)}" if _exists(kappa) else ""
+    return f"; the mean error was {_number(off)} grades{agreed}"
 
 
 def _of_one_label(report: "Report", row: "LabelResult") -> str:
@@ -166,6 +176,7 @@ def _source(rule: str) -> str:
     return name + on + frames.replace("exams", UNITS["exam"][1]) + _APPARENT.get(why, "")
 
 
+_WEIGHTED = "quadratic_weighted_kappa"
 _DEFAULT = "default threshold"
 _RULES = {
     "^youden$": "chosen by Youden's rule",

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lag_zoo.evaluate.called import CALLED_TITLES, CalledResult
-from lag_zoo.evaluate.contrasts import REST
 from lag_zoo.evaluate.results import CALIBRATION_TITLES, METRICS, LabelResult, Metric
 from lag_zoo.evaluate.summary import counted
 from lag_zoo.metrics.intervals import Difference, Interval
+from lag_zoo.tasks import TASKS
 
 if TYPE_CHECKING:
     from lag_zoo.evaluate.raters import Raters
@@ -18,6 +18,7 @@ MAIN = tuple(metric for metric in METRICS if metric.key in ("auroc", "auprc", "s
 """The metrics of baselines and other models."""
 
 REPORTED = "the reported one"
+_REST = {rules.rest for rules in TASKS.values()}
 _TWO_DIGITS = ("observed_over_expected", "offset_intercept", "slope", "intercept")
 
 
@@ -163,13 +164,23 @@ def differences_table(report: "Report") -> Table:
 
 
 def accuracies_table(report: "Report") -> Table:
-    """Make the table of the called label's accuracy of other models, and the reported one's less theirs."""
+    """Make the table of the called label's accuracy of other models, and the reported one's less theirs.
+
+    Of grades quadratic weighted kappa stands beside it.
+    """
+    graded = any(other.weighted_kappa is not None for other in report.comparisons)
     rows = [
-        (Cell(other.name), with_interval(other.called.measures["accuracy"]), _difference(other.accuracy))
+        (
+            Cell(other.name),
+            with_interval(other.called.measures["accuracy"]),
+            _difference(other.accuracy),
+            *([] if other.weighted_kappa is None else _of_grades(other.called, other.weighted_kappa)),
+        )
         for other in report.comparisons
         if other.called is not None and other.accuracy is not None
     ]
-    return Table(("model", "accuracy of the called label", "the reported one's less it"), tuple(rows))
+    header: tuple[str, ...] = ("model", "accuracy of the called label", "the reported one's less it")
+    return Table((*header, "quadratic weighted kappa", header[-1]) if graded else header, tuple(rows))
 
 
 def of_groups(report: "Report", groups: int | None, count: int) -> str:
@@ -215,8 +226,8 @@ def raters_table(raters: "Raters") -> Table:
 
 
 def name_of(row: LabelResult) -> str:
-    """Name a contrast: the label, and what it is against unless that is the rest."""
-    return row.label if row.against == REST else f"{row.label} against {row.against}"
+    """Name a contrast: the label, and what it is against unless that is the rest, or the grades below."""
+    return row.label if row.against in _REST else f"{row.label} against {row.against}"
 
 
 def p_value(p: float) -> str:
@@ -267,6 +278,10 @@ def _counts(row: LabelResult) -> list[Cell]:
     ]
     at = row.at_prevalence
     return counts if at is None else [*counts, with_interval(at.ppv), with_interval(at.npv)]
+
+
+def _of_grades(called: CalledResult, difference: Difference) -> list[Cell]:
+    return [with_interval(called.measures["quadratic_weighted_kappa"]), _difference(difference)]
 
 
 def _difference(difference: Difference) -> Cell:

@@ -122,6 +122,8 @@ def _of_comparison(report: "Report", other: "NetworkComparison") -> Iterator[Num
             yield _number("difference", measure, difference, name=other.name, **known)
     if other.accuracy is not None:
         yield _number("difference", "accuracy", other.accuracy, name=other.name)
+    if other.weighted_kappa is not None:
+        yield _number("difference", "quadratic_weighted_kappa", other.weighted_kappa, name=other.name)
 
 
 def _of_row(part: str, row: LabelResult, name: str = "") -> Iterator[Number]:

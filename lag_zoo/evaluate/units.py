@@ -25,8 +25,8 @@ class Units:
     Attributes:
         level: the unit; `pooling`: how the probabilities of its frames became one, `None` for frames.
         rules: those of the task; `label_names`: of the C labels.
-        probabilities: (m, C).
-        known: (m, C) bool, where it is known whether the unit has the label; `truth`: (m, C) bool, where it has.
+        probabilities: (m, C) of the claims of the labels (`lag_zoo.tasks`), as that a unit has at least a grade.
+        known: (m, C) bool, where it is known whether the claim is true of the unit; `truth`: (m, C) bool, where it is.
         groups: (m,) the patient or examination of each; `grouping`: which of them, `None` where not known.
         thresholds: (m, C) the network's own, of each unit; NaN where a label has none.
         frames: (m,) frames of each.
@@ -69,10 +69,7 @@ class Units:
         if self.positive is not None:
             found = np.where(truth[:, self.positive], self.positive, 1 - self.positive)
             return np.where(known[:, self.positive], found, UNKNOWN)
-        if self.rules.exclusive:
-            single = known.all(axis=1) & (truth.sum(axis=1) == 1)
-            return np.where(single, truth.argmax(axis=1), UNKNOWN)
-        return np.where(known, truth.astype(int), UNKNOWN)
+        return self.rules.targets_from(known, truth)
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ def frames_as_units(scores: "Scores", positive: str | None = None) -> Units:
         pooling=None,
         rules=scores.rules,
         label_names=scores.label_names,
-        probabilities=scores.probabilities,
+        probabilities=scores.rules.claims(scores.probabilities),
         known=known,
         truth=truth,
         groups=scores.frames.groups,
@@ -110,6 +107,8 @@ def frames_as_units(scores: "Scores", positive: str | None = None) -> Units:
 
 def pooled_units(scores: "Scores", level: Level, pooling: Pooling, positive: str | None = None) -> Units:
     """Return examinations or patients: one has a label if any frame has it, and lacks it if every frame lacks it.
+
+    So the grade of the whole is the highest of its frames.
 
     Where some frames are not known to lack it and none has it, nothing is known of the whole: a single negative frame
     does not make a negative examination.

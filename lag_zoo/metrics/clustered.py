@@ -31,7 +31,7 @@ RELIANCE = {1: (0.918, 1.0), 2: (0.940, 1.0), 3: (0.956, 0.998), 4: (0.949, 0.99
 1,000 studies each of nine designs, printed by `python -m benchmarks.coverage --carriers`. Of fewer than five groups the
 variance cannot be told, and the intervals cover by being wide."""
 
-_SHARE, _DIFFERENCE = (0.0, 1.0), (-1.0, 1.0)
+_SHARE = (0.0, 1.0)
 _ROUNDING = 1e-24  # of a variance
 
 
@@ -130,9 +130,15 @@ def group_interval(
 
 
 def group_difference(
-    one: Influence, other: Influence, groups: np.ndarray | None, n: int, *, level: float = 0.95
+    one: Influence,
+    other: Influence,
+    groups: np.ndarray | None,
+    n: int,
+    *,
+    limits: tuple[float, float] = _SHARE,
+    level: float = 0.95,
 ) -> Difference:
-    """The first statistic less the second, each between 0 and 1, on the same n frames; p is that of the interval.
+    """The first statistic less the second, each between `limits`, on the same n frames; p is that of the interval.
 
     Networks that agree on every frame differ in no group: then the interval is that of none among so many groups.
     """
@@ -142,12 +148,14 @@ def group_difference(
         nan = float("nan")
         return Difference(nan, nan, nan, nan, n, count, _method(statistic, None, count), carriers=0)
     spread = _spread(statistic._replace(alike=one.alike and other.alike), place)
+    widest = limits[1] - limits[0]
     value, method = statistic.value, _method(statistic, spread, count)
     if max(spread.variance, spread.least) < _ROUNDING and abs(value) < 1e-12:
-        reach = _normal(level) ** 2 / (spread.effective + _normal(level) ** 2)
+        reach = widest * _normal(level) ** 2 / (spread.effective + _normal(level) ** 2)
         return Difference(0.0, -reach, reach, 1.0, n, count, method, carriers=spread.carriers)
-    low, high = _ends(statistic, spread, _DIFFERENCE, level)
-    return Difference(value, low, high, _p(value, spread), n, count, method, carriers=spread.carriers)
+    low, high = _ends(statistic, spread, (-widest, widest), level)
+    p = _p(value, spread, widest)
+    return Difference(value, low, high, p, n, count, method, carriers=spread.carriers)
 
 
 def _numbered(groups: np.ndarray | None, n: int) -> tuple[np.ndarray, int | None]:
@@ -235,15 +243,16 @@ def _logit(share: float, reach: float) -> tuple[float, float]:
     return float(scipy.special.expit(odds - reach)), float(scipy.special.expit(odds + reach))
 
 
-def _p(value: float, spread: _Spread) -> float:
-    """The two-sided p of no difference: 1 less the level at which the interval begins to hold 0."""
+def _p(value: float, spread: _Spread, widest: float) -> float:
+    """The two-sided p of no difference, one of at most `widest`: 1 less the level at which the interval holds 0."""
+    value, variance, least = value / widest, spread.variance / widest**2, spread.least / widest**2
     as_copies = float(2 * scipy.stats.norm.sf(abs(value) * np.sqrt(spread.effective)))
     scaled = abs(value) * np.sqrt(1 - value**2)
-    if scaled < 1e-12 or not spread.freedom or max(spread.variance, spread.least) < _ROUNDING:
+    if scaled < 1e-12 or not spread.freedom or max(variance, least) < _ROUNDING:
         return as_copies
     with np.errstate(divide="ignore"):
-        by_group = float(2 * scipy.stats.t.sf(scaled / np.sqrt(spread.variance), spread.freedom))
-        alone = float(2 * scipy.stats.norm.sf(scaled / np.sqrt(spread.least)))
+        by_group = float(2 * scipy.stats.t.sf(scaled / np.sqrt(variance), spread.freedom))
+        alone = float(2 * scipy.stats.norm.sf(scaled / np.sqrt(least)))
     return min(max(by_group, alone), as_copies)
 
 

@@ -154,6 +154,30 @@ def kappa(called: np.ndarray, targets: np.ndarray) -> Influence:
     return Influence(float(value), (Part(effect, np.ones(len(targets))),))
 
 
+def quadratic_weighted_kappa(called: np.ndarray, targets: np.ndarray) -> Influence:
+    """Return Cohen's kappa of called grades (n,) with true ones (n,), numbers, weighted by their squared distance.
+
+    It is 1 less the mean squared distance over that of calls and truths of different frames. Source: Cohen,
+    Psychological Bulletin 1968. NaN where all frames are, and are called, one grade.
+
+    >>> quadratic_weighted_kappa(np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2])).value.__round__(4)
+    0.8
+    """
+    called, targets = np.asarray(called, np.float64), np.asarray(targets, np.float64)
+    if len(np.union1d(called, targets)) < 2:
+        return UNDEFINED
+    every = np.ones(len(targets))
+    observed = ratio((called - targets) ** 2, every)
+    # Of each call the mean over all truths, and of each truth that over all calls: either's mean is that of all pairs.
+    by_call = (called - targets.mean()) ** 2 + targets.var()
+    by_truth = (targets - called.mean()) ** 2 + called.var()
+    by_chance = float(by_call.mean())
+    chance = (by_call + by_truth - 2 * by_chance) / len(targets)
+    value = 1 - observed.value / by_chance
+    effect = -observed.effect / by_chance + observed.value * chance / by_chance**2
+    return Influence(float(value), (Part(effect, every),))
+
+
 def fleiss_kappa(ratings: np.ndarray, *, labels: int) -> Influence:
     """Return Fleiss' kappa of ratings (n, raters), numbers of labels, -1 where a rater gave none.
 

@@ -113,9 +113,17 @@ def _of_each_label(targets: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(np.log((targets == 1).sum(axis=0) + 0.5) - np.log((targets == 0).sum(axis=0) + 0.5))
 
 
+def _of_each_grade(targets: np.ndarray, count: int) -> np.ndarray:
+    """Log odds of going on to each of so many grades, less those of equally frequent grades; 0 of the lowest."""
+    frames = np.bincount(targets[targets >= 0], minlength=count) + 0.5
+    at_least = frames[::-1].cumsum()[::-1]
+    return np.append(0, np.log(at_least[1:] / frames[:-1]) - np.log(np.arange(count - 1, 0, -1)))
+
+
 _FREQUENCIES: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "multiclass": _of_exclusive_labels,
     "multilabel": _of_each_label,
+    "ordinal": _of_each_grade,
 }
 
 

@@ -1,6 +1,6 @@
 """The network of an examination: a frame network, and the head that reads its features of all frames."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,11 +10,14 @@ from lag_zoo.errors import InvalidConfigError
 from lag_zoo.nn.exam_head import NO_SITE, ExamHead, ExamOutput
 from lag_zoo.nn.lag import LAG
 from lag_zoo.specs import ExamConfig, Task
+from lag_zoo.tasks import rules_of
 from lag_zoo.views import Views
 from lag_zoo.views.pixels import Frames
 
 if TYPE_CHECKING:
     from lag_zoo.weights.exam_files import ExamSpec
+
+_CERTAIN = 50.0  # log-odds: what is beyond is as certain, and infinite values are no features
 
 
 class ExamNetwork(nn.Module):
@@ -95,19 +98,13 @@ def features_of(model: LAG, hidden: Tensor) -> tuple[Tensor, Tensor]:
     whole = hidden if hidden.ndim == 2 else hidden.amax(1)
     if not model.num_classes:
         return logits, whole
-    return logits, torch.cat([whole, _LOG_ODDS[model.config.task](logits)], dim=1)
+    return logits, torch.cat([whole, _log_odds(logits, model.config.task)], dim=1)
 
 
-def _against_the_others(logits: Tensor) -> Tensor:
-    own = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
-    return logits - logits[:, None, :].masked_fill(own, -torch.inf).logsumexp(-1)
-
-
-_LOG_ODDS: Mapping[Task, Callable[[Tensor], Tensor]] = {
-    "multiclass": _against_the_others,
-    "multilabel": lambda logits: logits,
-}
-"""Log-odds of each label, of logits (N, C), as `lag_zoo.tasks.TaskRules.evidence` has them."""
+def _log_odds(logits: Tensor, task: Task) -> Tensor:
+    """Log-odds of each label, of logits (N, C), as `lag_zoo.tasks.TaskRules.evidence` has them; without a gradient."""
+    found = rules_of(task).evidence(logits.detach().double().cpu().numpy())
+    return torch.from_numpy(found).clamp(-_CERTAIN, _CERTAIN).to(logits)
 
 
 def site_numbers(sites: Sequence[str], config: ExamConfig) -> Tensor:

@@ -108,9 +108,11 @@ class LAG(nn.Module):
         elif asked.backbone_args:
             raise InvalidConfigError("backbone_args go with a backbone's name; this one is built already")
         traits = adopt_backbone(backbone)
-        if asked.background is not None and not rules_of(asked.task).exclusive:
+        rules = rules_of(asked.task)
+        if asked.background is not None and not (rules.exclusive and rules.zero_output is None):
             raise InvalidConfigError(
-                f"background={asked.background!r} goes with exclusive labels, got task={asked.task!r}: leave it out"
+                f"background={asked.background!r} goes with exclusive labels without an order, got "
+                f"task={asked.task!r}: leave it out"
             )
         self.config = _settled(asked, traits, backbone)
         self.backbone = backbone
@@ -294,7 +296,7 @@ class LAG(nn.Module):
         return features if pre_logits else self.pooled(self.scored(features))
 
     def scored(self, hidden: Tensor) -> Tensor:
-        """The classifier's input (..., hidden_dim) -> scores (..., num_classes); the background label's are 0."""
+        """The classifier's input (..., hidden_dim) -> scores (..., num_classes); those of `background_index` are 0."""
         scores: Tensor = self.head(hidden)
         at = self.background_index
         if at is None:
@@ -354,9 +356,11 @@ class LAG(nn.Module):
 
     @property
     def background_index(self) -> int | None:
-        """The number of the background label; `None`: there is none."""
+        """The number of the label whose score is 0: the background, or the lowest grade; `None`: there is none."""
         named, background = self.label_names or (), self.config.background
-        return None if background is None else named.index(background)
+        if background is not None:
+            return named.index(background)
+        return rules_of(self.config.task).zero_output if self.num_classes else None
 
     @property
     def pretrained_cfg(self) -> dict[str, Any]:

@@ -188,10 +188,10 @@ class ExamRule(ABC):
             warnings=_warnings(len(seen), doubted, len(unreadable), unseen),
         )
 
-    def called(self, probabilities: np.ndarray) -> np.ndarray | np.generic:
-        """Call labels for probabilities (C,) at the operating points."""
+    def called(self, claims: np.ndarray) -> np.ndarray | np.generic:
+        """Call labels for claims (C,), see `lag_zoo.tasks.TaskRules.claims`, at the operating points."""
         points = whole_thresholds(thresholds_of(self.operating_points, self.label_names), self.positive)
-        found: np.ndarray | np.generic = decide(probabilities[None], points, self.task.name)[0]
+        found: np.ndarray | np.generic = decide(claims[None], points, self.task.name)[0]
         return found
 
     def _named(self, values: np.ndarray) -> dict[str, float]:
@@ -212,24 +212,29 @@ class PlainRule(ExamRule):
     def answer(self, frames: Sequence[FrameAnswer], drawn: np.ndarray) -> Answered:
         """Answer for frames that could be read."""
         chances = np.array([list((frame.probabilities or {}).values()) for frame in frames])
-        pooled, call = self._pooled(chances[None])[0], self.called(self._pooled(chances[None])[0])
-        return Answered(pooled, *limits_of(self._pooled(chances[drawn])), call, self._deciding(chances, call))
+        claims = self.task.claims(chances)
+        pooled = self._pooled(claims[None])[0]
+        call = self.called(pooled)
+        low, high = limits_of(self.task.of_claims(self._pooled(claims[drawn])))
+        return Answered(self.task.of_claims(pooled), low, high, call, self._deciding(claims, call))
 
-    def _pooled(self, chances: np.ndarray) -> np.ndarray:
-        """Probabilities (k, n, C) of k draws of n frames -> (k, C); of two exclusive labels, by the positive one."""
-        found = pool_frames(chances, by=self.pooling)
+    def _pooled(self, claims: np.ndarray) -> np.ndarray:
+        """Claims (k, n, C) of k draws of n frames -> (k, C); of two exclusive labels, by the positive one."""
+        found = pool_frames(claims, by=self.pooling)
         if self.positive is not None:
             found[:, 1 - self.positive] = 1 - found[:, self.positive]
         return found
 
-    def _deciding(self, chances: np.ndarray, call: np.ndarray | np.generic) -> list[int]:
+    def _deciding(self, claims: np.ndarray, call: np.ndarray | np.generic) -> list[int]:
         if self.positive is not None:
-            spoken = chances[:, self.positive]
+            spoken = claims[:, self.positive]
+        elif self.task.ordered:  # of the lowest grade, which all have, those that come nearest to the next
+            spoken = claims[:, max(1, int(call))]
         elif self.task.exclusive:
-            spoken = chances[:, int(call)]
+            spoken = claims[:, int(call)]
         else:
             called = np.asarray(call, dtype=bool)
-            spoken = chances[:, called if called.any() else slice(None)].max(axis=1)
+            spoken = claims[:, called if called.any() else slice(None)].max(axis=1)
         return highest(spoken)
 
 

@@ -46,7 +46,7 @@ class HeadRule(ExamRule):
         return Answered(
             probabilities,
             *limits_of(np.concatenate(each)),
-            self.called(probabilities),
+            self.called(self.task.claims(probabilities[None])[0]),
             highest(weights[0].numpy()),
         )
 

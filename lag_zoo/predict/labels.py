@@ -6,8 +6,9 @@ from lag_zoo.tasks import rules_of
 
 
 def labels_with_evidence(network: LAG) -> tuple[str, ...]:
-    """Return the labels that something in a frame can speak for: all but the background, where there is one."""
-    return tuple(label for label in labels_of(network) if label != network.config.background)
+    """Return the labels that something in a frame can speak for: all but the background, or the lowest grade."""
+    labels = enumerate(labels_of(network))
+    return tuple(label for number, label in labels if number != network.background_index)
 
 
 def labels_of(network: LAG) -> tuple[str, ...]:

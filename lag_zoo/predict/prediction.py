@@ -30,7 +30,8 @@ class Prediction:
         model: the model's name.
         probabilities: of each label; of several looks (`tta`) their mean.
         label: the label called at the operating point, or else the likeliest; of a multilabel model all labels called
-            (at the operating point, or else 0.5).
+            (at the operating point, or else 0.5); of grades the highest that is reached: the probability of this one or
+            a higher one is at its operating point, or else 0.5, or above.
         boxes: x1 y1 x2 y2 of each crop, in pixels of the frame, right and bottom exclusive; of all looks.
         crop_weights: what each crop counted for, summing to 1; `None` where the model's fusion gives no weights.
         coverage: the part of the field of view that the crops saw together, 0 to 1; `None` of a network without crops.
@@ -40,6 +41,7 @@ class Prediction:
             chosen by it.
         evidence: of each label that it was asked for (`Predictor(model, evidence=True)`), the log-odds at each position
             of the backbone's map over the frame (h, w), of several looks their mean; see `lag_zoo.evidence`.
+        expected_grade: the mean of the grades by their probabilities, the lowest being 0; `None` where labels are none.
     """
 
     path: Path | None
@@ -53,6 +55,7 @@ class Prediction:
     warnings: tuple[str, ...] = ()
     in_training_data: bool = False
     evidence: Mapping[str, EvidenceMap] | None = None
+    expected_grade: float | None = None
 
     __repr__ = brief
 
@@ -88,7 +91,12 @@ class Prediction:
         lines = [f"Doubt: {warning}" for warning in self.warnings]
         likeliest = max(self.probabilities, key=lambda label: self.probabilities[label])
         if isinstance(self.label, str) and self.label != likeliest:
-            lines.append("Called at its operating point, though it is not the likeliest.")
+            why = (
+                "Called at its operating point"
+                if self.expected_grade is None
+                else "The highest grade reached"
+            )
+            lines.append(f"{why}, though it is not the likeliest.")
         if self.in_training_data:
             lines.append("The weights, or those they were made from, were trained on this very frame.")
         coloured = any(value > 0 for row in maps.get(shown, ()) for value in row)
@@ -111,6 +119,7 @@ class Prediction:
             "model": self.model,
             "probabilities": dict(self.probabilities),
             "label": self.label if isinstance(self.label, str) else list(self.label),
+            **({} if self.expected_grade is None else {"expected_grade": self.expected_grade}),
             "coverage": self.coverage,
             "spread": None if self.spread is None else dict(self.spread),
             "warnings": list(self.warnings),

@@ -351,7 +351,8 @@ class Predictor:
         chances = torch.from_numpy(self._rules.probabilities((output.logits / self.temperature).numpy()))
         mean, weights = chances.mean(0), output.weights
         points = thresholds_of(self.operating_points, self.label_names)  # now, for they may be set
-        call = decide(mean[None].numpy(), points, self._rules.name)[0]
+        call = decide(self._rules.claims(mean[None].numpy()), points, self._rules.name)[0]
+        expected = self._rules.expected(mean[None].numpy())
         return Prediction(
             path=seen.path,
             model=self.name,
@@ -364,6 +365,7 @@ class Predictor:
             warnings=(*seen.warnings, *self._foreign(output.means)),
             in_training_data=seen.in_training_data,
             evidence=None if output.scores is None else self._evidence(output.scores),
+            expected_grade=None if expected is None else float(expected[0]),
         )
 
     def _foreign(self, means: Tensor | None) -> tuple[str, ...]:

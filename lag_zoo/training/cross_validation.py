@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from lag_zoo.data.facts import data_facts
+from lag_zoo.data.grades import as_told_by
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.near_copies import near_copies, require_no_copies_across, sketch_frames
 from lag_zoo.data.splits import by_column, into_parts
@@ -212,7 +213,7 @@ def fold_scores(
             _of_fold(scores, name).write(folder / SCORES, seed=recipe.seed)
         processes(cpu=cpu).wait()
     kept = Scores.read(folder / SCORES)
-    RunFolder(folder).require_same(recipe, manifest.with_label_names(kept.label_names).where())
+    RunFolder(folder).require_same(recipe, as_told_by(manifest, kept.label_names, kept.task).where())
     return kept
 
 

@@ -224,7 +224,7 @@ def _measured(
         if not places:
             continue
         scores = scores_of(network.head, features, exams, places, config, calibration)
-        yield from _areas(split, HEAD, scores.probabilities, scores)
+        yield from _areas(split, HEAD, scores.rules.claims(scores.probabilities), scores)
         for pooling, chances in _plain_rules(network.frame, features, exams, places, config):
             yield from _areas(split, pooling, chances, scores)
         counts = np.array([len(exams.frames[place]) for place in places], dtype=float)
@@ -259,7 +259,7 @@ def _capped(
     config: ExamConfig,
     most: int,
 ) -> np.ndarray:
-    """The mean logits of examinations of which at most so many frames are drawn."""
+    """The claims of the mean logits of examinations of which at most so many frames are drawn."""
     rng = np.random.default_rng(0)
     found = []
     for _ in range(_DRAWS):
@@ -268,7 +268,8 @@ def _capped(
             frames[place] = tuple(_drawn(features.seen(exams, place), most, rng))
         cut = dataclasses.replace(exams, frames=tuple(frames))
         found.append(exam_logits(head, features, cut, places, config))
-    return np.asarray(rules_of(config.task).probabilities(np.mean(found, axis=0)))
+    rules = rules_of(config.task)
+    return rules.claims(rules.probabilities(np.mean(found, axis=0)))
 
 
 def _areas(
@@ -276,8 +277,8 @@ def _areas(
 ) -> Iterator[Measured]:
     """The AUROC of values (m, C) for each label that some have and some lack; `either_way`: 0.3 counts as 0.7."""
     units = scores.at("frame")
-    for number, label in enumerate(scores.label_names):
-        known = units.known[:, number]
+    for number in scores.rules.numbers(len(scores.label_names)):
+        label, known = scores.label_names[number], units.known[:, number]
         truth = units.truth[known, number]
         if units.positive not in (None, number) or not truth.any() or truth.all():
             continue

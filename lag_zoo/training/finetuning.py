@@ -10,6 +10,7 @@ import torch
 
 from lag_zoo.data.cache import build_cache
 from lag_zoo.data.facts import data_facts
+from lag_zoo.data.grades import as_told_by
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.near_copies import near_copies, require_no_copies_across
 from lag_zoo.data.sources import open_data
@@ -96,7 +97,8 @@ def finetune(
         model: a name of the zoo, an architecture, a place, or a ready LAG, which is trained in place; `None`: the
             recipe's. A place, or a name with weights of its own, starts from these, unless `pretrained` or
             `backbone_weights` is among the changes. Where no stage has crops, it loses its own (`LAG.remove_crops`).
-        data: a manifest, or a folder or file that gives one (`lag_zoo.data.open_data`), with splits.
+        data: a manifest, or a folder or file that gives one (`lag_zoo.data.open_data`), with splits. A network that
+            tells grades reads exclusive labels of the same names as these.
         output: the run's folder: empty, or the run to resume.
         recipe: by name or file (`lag_zoo.training.list_recipes`), or ready.
         resume: go on from the folder's last checkpoint, with the same data, and the same recipe but for what changes no
@@ -139,7 +141,8 @@ def finetune(
         own_random(chosen.seed, accelerator.device),
     ):
         network = _network(model, chosen, given, listener)
-        manifest = given.with_label_names(network.label_names or given.label_names).where()
+        names = network.label_names or given.label_names
+        manifest = as_told_by(given, names, network.config.task).where()
         (manifest, skipped, identities), source = _frames(manifest, network, cache, skip_unreadable, listener)
         with listener.task("looking for near-copies"):
             copies = near_copies([identity.sketch for identity in identities])

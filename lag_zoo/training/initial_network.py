@@ -8,6 +8,8 @@ from lag_zoo.errors import DataError, InvalidConfigError, WeightsNotFoundError
 from lag_zoo.factory import create_model
 from lag_zoo.nn import LAG
 from lag_zoo.registry import list_models, model_info, resolve
+from lag_zoo.specs import LAGConfig
+from lag_zoo.tasks import readable_as
 from lag_zoo.training.recipe import Recipe
 from lag_zoo.weights.skeleton import without_memory
 
@@ -42,19 +44,23 @@ def _has_weights(model: str) -> bool:
 def build_network(recipe: Recipe, manifest: Manifest) -> LAG:
     """Build the recipe's model with the data's labels, in the order of the model's own where these are the same.
 
+    Exclusive labels that are grades to the model are so in training too.
+
     Raises:
         WeightsNotFoundError: the backbone's weights cannot be had; the message says what a run can start from instead.
         InvalidConfigError: the backbone's weights are given, and others would overwrite them.
     """
-    own = _own_labels(recipe)
-    names = own if own and set(own) == set(manifest.label_names) else manifest.label_names
+    own = _own_configuration(recipe)
+    names, task = manifest.label_names, manifest.task
+    if own and own.label_names and set(own.label_names) == set(names):
+        names, task = own.label_names, own.task if readable_as(task, own.task) else task
     try:
         return create_model(
             recipe.model,
             pretrained=recipe.pretrained,
             backbone_weights=recipe.backbone_weights,
             label_names=list(names),
-            task=manifest.task,
+            task=task,
             **recipe.fields,  # type: ignore[arg-type]
         )
     except WeightsNotFoundError as error:
@@ -72,7 +78,7 @@ def named_network(model: LAG, manifest: Manifest) -> LAG:
     Raises:
         DataError: it tells other kinds of labels, or another number of them, than the data have.
     """
-    if model.config.task != manifest.task or model.num_classes != len(manifest.label_names):
+    if not readable_as(manifest.task, model.config.task) or model.num_classes != len(manifest.label_names):
         raise DataError(
             f"the network tells {model.num_classes} labels ({model.config.task}), and {manifest.source} has "
             f"{len(manifest.label_names)} ({manifest.task}): {', '.join(manifest.label_names)}; make the network with "
@@ -124,9 +130,9 @@ def _ways_on(recipe: Recipe) -> str:
     return "; ".join(ways)
 
 
-def _own_labels(recipe: Recipe) -> tuple[str, ...] | None:
+def _own_configuration(recipe: Recipe) -> LAGConfig | None:
     try:
         with without_memory():
-            return create_model(recipe.model).label_names
+            return create_model(recipe.model).config
     except InvalidConfigError:  # an architecture has none
         return None

@@ -58,6 +58,29 @@ def _exclusive_evidence(scores: Tensor) -> Tensor:
     return scores - scores[..., None, :].masked_fill(own, -torch.inf).logsumexp(-1)
 
 
+def _graded_terms(logits: Tensor, targets: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
+    grades = torch.arange(1, logits.shape[1], device=logits.device)
+    asked, reached = (targets[:, None] >= grades - below for below in (1, 0))
+    soft = torch.lerp(reached.to(logits.dtype), torch.full_like(logits[:, 1:], 0.5), smoothing)
+    terms = F.binary_cross_entropy_with_logits(logits[:, 1:], soft, reduction="none")
+    return (terms * asked).sum(1)
+
+
+def _graded_holds(targets: Tensor, labels: int) -> Tensor:
+    grades = torch.arange(labels, device=targets.device)
+    return (targets[:, None] >= grades) & (grades > 0)
+
+
+def _graded_evidence(scores: Tensor) -> Tensor:
+    of_next, zero = scores[..., 1:], scores.new_zeros((*scores.shape[:-1], 1))
+    reached = F.logsigmoid(of_next).cumsum(-1)
+    lower = torch.cat([zero, reached[..., :-1]], dim=-1) + F.logsigmoid(
+        -of_next
+    )  # each grade but the highest
+    odds = reached - lower.logcumsumexp(-1)
+    return torch.cat([-odds[..., :1], odds], dim=-1)
+
+
 def _separate_terms(logits: Tensor, targets: Tensor, weights: Tensor | None, smoothing: float) -> Tensor:
     return F.binary_cross_entropy_with_logits(
         logits, targets.clamp(min=0).float(), reduction="none", pos_weight=weights
@@ -88,8 +111,14 @@ LOSSES: Mapping[Task, LabelLoss] = {
     "multilabel": LabelLoss(
         _separate_terms, _separate_shares, _separate_balance, _separate_holds, _separate_evidence
     ),
+    "ordinal": LabelLoss(
+        _graded_terms, _exclusive_shares, _exclusive_balance, _graded_holds, _graded_evidence
+    ),
 }
-"""The label loss of each task: cross-entropy of exclusive labels, binary cross-entropy of each label for itself."""
+"""The label loss of each task: cross-entropy of exclusive labels, binary cross-entropy of each label for itself; of
+grades CORN's, the binary cross-entropy of "at least this one" over the grades up to the one above the frame's. That sum
+is minus the log of the grade's probability, so each frame counts alike, and CORN's mean over pairs of frame and grade
+differs by a factor. Weights are those of the frame's grade; smoothing draws each of its questions towards a half."""
 
 
 def loss_of(task: Task) -> LabelLoss:
@@ -112,7 +141,7 @@ def label_loss(
         logits: (B, C).
         targets: (B,) int64, or (B, C) of 0, 1 and -1 (unknown).
         weights: (C,) of the labels; where labels do not exclude each other, of their positive frames.
-        smoothing: of exclusive labels; others have none.
+        smoothing: of exclusive labels, and of each question about grades; others have none.
 
     Raises:
         InvalidConfigError: a task without a loss.
@@ -144,7 +173,7 @@ def label_weights(targets: Tensor, *, labels: int, task: Task) -> Tensor:
 
 
 def labels_that_hold(targets: Tensor, *, labels: int, task: Task) -> Tensor:
-    """Tell which labels are known to hold, (B, C) bool.
+    """Tell which labels are known to hold, (B, C) bool; of grades all up to the frame's, but the lowest.
 
     >>> labels_that_hold(torch.tensor([1, -1]), labels=2, task="multiclass").tolist()
     [[False, True], [False, False]]

@@ -72,7 +72,7 @@ class Recipe(Spec):
         weight_decay: of weights, not of biases and norms.
         layer_decay: the rate falls by this factor from a layer of the backbone to the one before (timm's); `null`: not.
         warmup: share of a stage's steps in which the rate rises; then it falls along a cosine.
-        label_smoothing: of exclusive labels.
+        label_smoothing: of exclusive labels, and of grades.
         average: decay a step of a moving average of the weights, which is then kept; 0: the last weights are.
         balance: `weights`: rare labels count more in the loss; `sampling`: are drawn more often; the labels' true
             frequency is then fitted on the validation frames, into the head's bias. `modality`: each modality is drawn

@@ -45,13 +45,14 @@ def _require_modalities(manifest: Manifest, numbers: np.ndarray, stage: Stage) -
 
 
 def _require_labels(manifest: Manifest, numbers: np.ndarray, none: str) -> None:
-    rules, targets = rules_of(manifest.task), manifest.targets()[numbers]
-    for label, name in enumerate(manifest.label_names):
-        if not rules.truth(targets, label).any():
+    rules, targets, names = rules_of(manifest.task), manifest.targets()[numbers], manifest.label_names
+    there = set(rules.marks(targets)[1].tolist())
+    for label, name in enumerate(names):
+        if label not in there:
             raise DataError(f"{manifest.source}: {none} has the label {name}")
-    for label, name in enumerate(manifest.label_names):
+    for label in rules.numbers(len(names)):
         if not (rules.known(targets, label) & ~rules.truth(targets, label)).any():
             raise DataError(
-                f"{manifest.source}: {none} is known to be without {name}, so it cannot be told apart; mark frames "
-                "that lack it with 0"
+                f"{manifest.source}: {none} is known to be without {names[label]}, so it cannot be told apart; mark "
+                "frames that lack it with 0"
             )

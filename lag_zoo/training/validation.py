@@ -35,6 +35,8 @@ class ValidationLogits(NamedTuple):
 def mean_auroc(logits: np.ndarray, targets: np.ndarray, *, task: Task) -> float:
     """Return the mean AUROC over the labels that have frames with and without them; NaN where none has.
 
+    Of grades it is that of "at least this one".
+
     Args:
         logits: (n, C).
         targets: (n,) of exclusive labels, or (n, C) of 0, 1 and -1 (unknown).
@@ -43,14 +45,16 @@ def mean_auroc(logits: np.ndarray, targets: np.ndarray, *, task: Task) -> float:
     1.0
     """
     rules = rules_of(task)
-    probabilities = rules.probabilities(logits)
-    labels = logits.shape[1]
+    claims = rules.claims(rules.probabilities(logits))
+    labels = rules.numbers(logits.shape[1])
     areas = []
-    for label in range(1 if rules.exclusive and labels == 2 else labels):  # of two, one area is the other's
+    for label in (
+        labels[:1] if rules.exclusive and logits.shape[1] == 2 else labels
+    ):  # of two, one is the other's
         known = rules.known(targets, label)
         truth = rules.truth(targets, label)[known]
         if truth.any() and not truth.all():
-            areas.append(auroc(probabilities[known, label], truth))
+            areas.append(auroc(claims[known, label], truth))
     return float(np.mean(areas)) if areas else float("nan")
 
 

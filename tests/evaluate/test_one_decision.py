@@ -173,7 +173,8 @@ class TestTheCalledLabel:
             assert there["low"] < there["value"] < there["high"]
             assert (there["n"], there["groups"]) == (240, 60)
             assert there["method"].endswith("variance by group")
-        assert set(CALLED_TITLES) <= set(data)
+        assert set(report.called.measures) <= set(data)
+        assert set(report.called.measures) < set(CALLED_TITLES)
 
     def test_its_intervals_are_wider_by_group(self) -> None:
         grouped, alone = (evaluate(drawn(grouping=g), OPTIONS).called for g in ("patient", None))

@@ -41,7 +41,7 @@ def rule(
     seed=st.integers(0, 10**6),
     count=st.integers(1, 9),
     labels=st.sampled_from([TWO, ("IM", "normal"), THREE]),
-    task=st.sampled_from(["multiclass", "multilabel"]),
+    task=st.sampled_from(["multiclass", "multilabel", "ordinal"]),
     pooling=st.sampled_from(["maximum", "mean", "top3", "noisy-or"]),
     points=st.dictionaries(st.integers(0, 2), st.floats(0.05, 0.95), max_size=3),
 )
@@ -68,9 +68,11 @@ def test_calls_an_examination_as_the_evaluation_does(
         frames(scores.probabilities[:count], labels)
     )
     assert found.label == rules_of(task).as_called(calls[0], labels)
-    shown = labels if len(labels) > 2 or task == "multilabel" else (labels[units.positive or 0],)
+    rules = rules_of(task)
+    expected = rules.of_claims(units.probabilities[:1])[0]
+    shown = labels if len(labels) > 2 or task != "multiclass" else (labels[units.positive or 0],)
     for label in shown:
-        assert found.probabilities[label] == pytest.approx(units.probabilities[0, labels.index(label)])
+        assert found.probabilities[label] == pytest.approx(expected[labels.index(label)])
         assert found.low[label] <= found.high[label]
 
 

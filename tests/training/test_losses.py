@@ -5,10 +5,11 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from coral_pytorch.losses import corn_loss
 
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.specs import Task
-from lag_zoo.tasks import TASKS
+from lag_zoo.tasks import TASKS, rules_of
 from lag_zoo.training.losses import (
     LOSSES,
     label_loss,
@@ -26,12 +27,12 @@ def test_each_task_has_a_loss() -> None:
 def test_a_task_without_one_is_refused() -> None:
     logits, targets = torch.zeros(2, 3), torch.zeros(2, dtype=torch.int64)
     for call in (
-        lambda: label_loss(logits, targets, task="ordinal"),  # type: ignore[arg-type]
-        lambda: loss_weight(targets, task="ordinal"),  # type: ignore[arg-type]
-        lambda: label_weights(targets, labels=3, task="ordinal"),  # type: ignore[arg-type]
-        lambda: labels_that_hold(targets, labels=3, task="ordinal"),  # type: ignore[arg-type]
+        lambda: label_loss(logits, targets, task="ranked"),  # type: ignore[arg-type]
+        lambda: loss_weight(targets, task="ranked"),  # type: ignore[arg-type]
+        lambda: label_weights(targets, labels=3, task="ranked"),  # type: ignore[arg-type]
+        lambda: labels_that_hold(targets, labels=3, task="ranked"),  # type: ignore[arg-type]
     ):
-        with pytest.raises(InvalidConfigError, match="no loss for the task 'ordinal'"):
+        with pytest.raises(InvalidConfigError, match="no loss for the task 'ranked'"):
             call()
 
 
@@ -128,10 +129,59 @@ class TestMasks:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_evidence_is_that_of_the_rules(task: Task) -> None:
-    """Log-odds of the probabilities, the same in torch as in NumPy."""
+    """Log-odds of the claims, the same in torch as in NumPy."""
     scores = 5 * torch.randn(2, 9, 3, dtype=torch.float64)
     rules = TASKS[task]
     found = rules.evidence(scores.numpy())
     assert torch.allclose(torch.from_numpy(found), LOSSES[task].evidence(scores))
-    probabilities = rules.probabilities(scores.numpy().reshape(-1, 3)).reshape(found.shape)
-    assert np.allclose(found, np.log(probabilities) - np.log1p(-probabilities))
+    claims = rules.claims(rules.probabilities(scores.numpy().reshape(-1, 3))).reshape(found.shape)
+    for label in rules.numbers(3):
+        claim = claims[..., label]
+        assert np.allclose(found[..., label], np.log(claim) - np.log1p(-claim))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_grades_have_the_loss_of_corn(seed: int) -> None:
+    """The peer divides by the pairs of frame and grade that are asked, and this one by the frames."""
+    torch.manual_seed(seed)
+    logits, targets = torch.randn(20, 5) * 3, torch.randint(-1, 5, (20,))
+    known = targets >= 0
+    pairs = sum(int((targets[known] >= grade - 1).sum()) for grade in range(1, 5))
+    wanted = corn_loss(logits[known, 1:], targets[known], num_classes=5) * pairs
+    loss = label_loss(logits, targets, task="ordinal")
+    assert torch.isclose(loss, wanted, rtol=1e-5)
+    likely = rules_of("ordinal").log_likelihoods(logits.double().numpy(), targets.numpy())
+    assert float(loss) == pytest.approx(-likely.sum(), rel=1e-5)
+    assert float(loss_weight(targets, task="ordinal")) == int(known.sum())
+
+
+def test_grades_weigh_as_their_frames_do_and_smoothing_draws_each_question_to_a_half() -> None:
+    logits, targets = torch.randn(6, 3), torch.tensor([0, 1, 2, 2, -1, 0])
+    weights = label_weights(targets, labels=3, task="ordinal")
+    assert weights.tolist() == pytest.approx([5 / 6, 5 / 3, 5 / 6])
+    each = [label_loss(logits[[i]], targets[[i]], task="ordinal") for i in range(6)]
+    wanted = sum(weights[targets[i]] * each[i] for i in range(6) if targets[i] >= 0)
+    assert torch.isclose(label_loss(logits, targets, task="ordinal", weights=weights), wanted)
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits
+    soft = entropy(logits[0, 1], torch.tensor(0.05)) + 0 * logits.sum()  # the lowest grade has one question
+    assert torch.isclose(label_loss(logits[[0]], targets[[0]], task="ordinal", smoothing=0.1), soft)
+
+
+def test_a_mask_marks_all_grades_up_to_the_frames_but_the_lowest() -> None:
+    held = labels_that_hold(torch.tensor([0, 1, 2, -1]), labels=3, task="ordinal")
+    assert held.int().tolist() == [[0, 0, 0], [0, 1, 0], [0, 1, 1], [0, 0, 0]]
+
+
+def test_evidence_of_certain_grades_has_finite_gradients() -> None:
+    scores = torch.tensor([[[0.0, 200.0, 200.0], [0.0, -200.0, 200.0]]]).repeat(1, 2, 1).requires_grad_()
+    loss = mask_loss(
+        scores,
+        torch.zeros(1, 4, 4, dtype=torch.uint8),
+        torch.tensor([[False, True, True]]),
+        task="ordinal",
+    )
+    loss.backward()
+    assert scores.grad is not None
+    assert bool(loss.isfinite())
+    assert bool(scores.grad.isfinite().all())
+    assert scores.grad[..., 1].abs().max() > 0
