@@ -1,4 +1,4 @@
-"""Which frames show the same: landmarks that are alike propose how one frame lies in another, and pixels decide.
+"""Frames that show the same: landmarks that are alike propose how one frame lies in another, and pixels decide.
 
 Three steps, each of which leaves far fewer pairs to the next. Landmarks that fall together in a table of hashes are
 compared (locality-sensitive hashing by random planes: M. Charikar, Similarity Estimation Techniques from Rounding
@@ -69,7 +69,7 @@ def aligned_pairs(frames: Sequence[Landmarks], known: Numbers | None = None) -> 
 
 
 class Proposals(NamedTuple):
-    """How the small frame would lie in the large one: `large = turn @ (small * scale) + shift`, in cells of pictures.
+    """A place of the small frame in the large one: `large = turn @ (small * scale) + shift`, in cells of pictures.
 
     Attributes:
         large, small: (n,) numbers of frames.
@@ -285,7 +285,7 @@ def _lattice(sizes: Numbers, side: int) -> Floats:
 
 
 class _Fit(NamedTuple):
-    """How small frames lie in large ones: `large = matrix @ small + shift`."""
+    """Places of small frames in large ones: `large = matrix @ small + shift`."""
 
     proposals: Proposals
     matrix: Floats
@@ -354,7 +354,7 @@ def _spread(cells: Floats, both: npt.NDArray[np.bool_]) -> Floats:
 
 
 def _misfit(small: Floats, large: Floats, both: npt.NDArray[np.bool_]) -> Floats:
-    """What the large frame lacks to be like the small one, where both have the same mean and spread."""
+    """The difference of the large frame from the small one, where both have the same mean and spread."""
     count = np.maximum(both.sum(1, keepdims=True), 1)
     level = [
         (np.where(both, each - np.where(both, each, 0).sum(1, keepdims=True) / count, 0))

@@ -65,7 +65,7 @@ def write_whole(
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether something was not written for want of room: the disk is full, or a quota is used up.
+    """Tell whether something was not written for want of room: the disk is full, or a quota is used up.
 
     >>> is_full(OSError(errno.ENOSPC, "No space left on device")), is_full(OSError("no disk"))
     (True, False)

@@ -167,7 +167,7 @@ def _peaks(spots: Floats, scale: float) -> Floats:
 
 
 def _between(before: Floats, here: Floats, after: Floats) -> Floats:
-    """Where the parabola through three neighbours is highest."""
+    """Give the place at which the parabola through three neighbours is highest."""
     bend = before - 2 * here + after
     found: Floats = np.clip((before - after) / np.minimum(2 * bend, -1e-9), -0.5, 0.5)
     return found

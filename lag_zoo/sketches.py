@@ -33,7 +33,7 @@ _MASK = 128  # points on a side of the frame, at which the field of view is aske
 
 
 class Sketch(NamedTuple):
-    """What a frame is known by: its hash as a whole, of `lag_zoo.likeness.BITS`, and its landmarks."""
+    """The marks by which a frame is known: its hash as a whole, of `lag_zoo.likeness.BITS`, and its landmarks."""
 
     whole: int
     landmarks: Landmarks

@@ -45,10 +45,10 @@ class TaskRules(ABC):
     """The kind of labels, and how a table has them, for messages."""
 
     call_in_words: ClassVar[str]
-    """Which label is called, for reports."""
+    """The rule by which a label is called, for reports."""
 
     rest: ClassVar[str] = "rest"
-    """What a claim is held against, for reports."""
+    """The other side of a claim, for reports."""
 
     @abstractmethod
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
@@ -478,7 +478,7 @@ def thresholds_of(operating_points: Mapping[str, float], label_names: Sequence[s
 
 
 def _reached(claims: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Which claims (n, C) reach their threshold, or 0.5 where they have none."""
+    """Tell which claims (n, C) reach their threshold, or 0.5 where they have none."""
     return np.asarray(claims >= np.where(np.isnan(thresholds), DEFAULT_THRESHOLD, thresholds))
 
 

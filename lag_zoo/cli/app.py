@@ -92,7 +92,7 @@ def _flush() -> None:
 
 
 def _output_is_full() -> bool:
-    """Whether standard output takes no more, not even the end of a line; what it holds is dropped then.
+    """Tell whether standard output takes no more, not even the end of a line; what it holds is dropped then.
 
     What was not written does not tell: of a large text Python keeps nothing that it could try again.
     """

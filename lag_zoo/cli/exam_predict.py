@@ -35,7 +35,7 @@ _EXAM = "exam.json"
 
 
 class By(StrEnum):
-    """What one answer is for."""
+    """The unit that one answer is for."""
 
     PATIENT = "patient"
     EXAM = "exam"

@@ -155,7 +155,7 @@ def _labels(rows: Iterable[Row]) -> tuple[list[str], bool]:
 
 
 def _graded(rows: Iterable[Row]) -> bool:
-    """Whether the labels are grades, by the first row that is no failure."""
+    """Tell whether the labels are grades, by the first row that is no failure."""
     return EXPECTED in next((row for row in rows if "probabilities" in row), {})
 
 

@@ -28,7 +28,7 @@ _LEVEL = 0.95
 
 
 class FrameAnswer(NamedTuple):
-    """What an examination takes from a frame.
+    """The part of an answer for a frame that its examination takes.
 
     Its path and site; its probabilities, or the error; its doubts; and what a trained head reads of it.
     """
@@ -116,7 +116,7 @@ class Answered(NamedTuple):
 
 
 class ExamRule(ABC):
-    """How the answers for frames become one for their examination.
+    """The rule by which answers for frames become one for their examination.
 
     Args:
         model: the model's name; `pooling`: what the rule is called; `label_names`: of its answers.

@@ -9,7 +9,7 @@ from lag_zoo.specs import Spec
 
 @dataclass(frozen=True, kw_only=True)
 class ExamRecipe(Spec):
-    """How an examination's head is trained; the frame network stays as it is.
+    """The recipe by which an examination's head is trained; the frame network stays as it is.
 
     Attributes:
         model: the frame network: a name with weights, `local-dir:path` or `hf-hub:org/repo`.

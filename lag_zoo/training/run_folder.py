@@ -190,7 +190,7 @@ class RunFolder:
 
 
 def _of_a_beginning(entry: Path) -> bool:
-    """Whether `RunFolder.start` has written this before the recipe."""
+    """Tell whether `RunFolder.start` has written this before the recipe."""
     is_scratch = entry.name.startswith(".") and entry.name.endswith(PART)
     return entry.is_file() and (is_scratch or entry.name in (DATA, ENVIRONMENT))
 

@@ -32,7 +32,7 @@ _LARGEST = 1 << 20  # bytes of an exam.json
 
 @dataclass(frozen=True, kw_only=True)
 class ExamSpec(Spec):
-    """What is vouched for of an examination's head.
+    """The specification of an examination's head.
 
     Attributes:
         config: of the head.

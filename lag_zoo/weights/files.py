@@ -108,7 +108,7 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], **metadata: str) ->
 
 
 def _refused(error: SafetensorError, path: Path) -> OSError:
-    """What the system refused, of which the package gives no more than the words of Rust's `std::io::Error`."""
+    """The refusal of the system, of which the package gives no more than the words of Rust's `std::io::Error`."""
     found = _SYSTEM.search(str(error))
     number = int(found[1]) if found else errno.EIO
     return OSError(number, os.strerror(number) if found else str(error), str(path))
