@@ -29,7 +29,7 @@ _LARGEST = 1 << 32  # bytes of kept features
 
 
 class ExamFeatures:
-    """The input of a head: features (n, F) of the frames that could be read, by their number in the manifest, and sites.
+    """The input of a head: features (n, F) of frames, by their number in the manifest, and their sites.
 
     Args:
         manifest: the frames.
