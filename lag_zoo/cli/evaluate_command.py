@@ -8,6 +8,7 @@ import typer
 
 from lag_zoo.catalogue import NOT_A_MEDICAL_DEVICE
 from lag_zoo.cli.data_commands import Columns, Labels, TaskOption, named, opened, renamed
+from lag_zoo.cli.exam_predict import HEAD
 from lag_zoo.cli.places import as_place, card_folder
 from lag_zoo.cli.report_options import (
     Level,
@@ -26,7 +27,8 @@ from lag_zoo.cli.typed import as_typed
 from lag_zoo.errors import InvalidConfigError
 
 if TYPE_CHECKING:
-    from lag_zoo.evaluate import Report
+    from lag_zoo.data.manifest import Manifest
+    from lag_zoo.evaluate import EvaluationOptions, Report
 
 
 def evaluate(
@@ -68,6 +70,13 @@ def evaluate(
     positive: Positive = None,
     level: LevelOption = Level.FRAME,
     pooling: PoolingOption = "maximum",
+    any_frame: Annotated[
+        bool,
+        typer.Option(
+            "--any-frame",
+            help="Of --pooling head: labels are of single frames, and an examination has one if any of them has.",
+        ),
+    ] = False,
     prevalence: Prevalence = None,
     apparent: Annotated[
         bool, typer.Option("--apparent", help="Choose the threshold on the very frames reported, and say so.")
@@ -147,10 +156,12 @@ def evaluate(
         raise InvalidConfigError(
             "--thumbnails shows frames in report.html: it needs --output FOLDER, and --level frame"
         )
+    head = pooling == HEAD
+    _require_head_alone(head, any_frame, network, of_networks)
     options = EvaluationOptions(
         operating_point=operating_point,
         level=level.value,
-        pooling=pooling,
+        pooling="maximum" if head else pooling,
         positive=positive,
         apparent=apparent,
         prevalence=prevalence,
@@ -175,6 +186,13 @@ def evaluate(
     place, source = network
     with screen.task(f"reading {source}"):
         manifest = opened(source, column, labels, cohort=True)
+    if head:
+        show_report(
+            _of_head(place, manifest, options, split, any_frame, skip_unreadable, device, screen),
+            output,
+            screen,
+        )
+        return
     report = evaluate_model(
         as_place(place),
         manifest,
@@ -197,6 +215,51 @@ def evaluate(
     if card is not None:
         found = report.into_card(card, data_name=data_name, command=as_typed(context))
         echo(f"written into the card of {card}: {', '.join(f'{r.metric} {r.value:.3f}' for r in found)}")
+
+
+def _require_head_alone(
+    head: bool, any_frame: bool, network: tuple[str, Path] | None, of_networks: Mapping[str, object]
+) -> None:
+    """Refuse options that do not go with the head of an examination network.
+
+    Raises:
+        InvalidConfigError: there are some.
+    """
+    if any_frame and not head:
+        raise InvalidConfigError("--any-frame goes with --pooling head")
+    if head and network is None:
+        raise InvalidConfigError(
+            "--pooling head is for a network that lag-zoo train exam has made: say MODEL and DATA"
+        )
+    if head and (wrong := [name for name, value in of_networks.items() if value]):
+        raise InvalidConfigError(
+            f"{wrong[0]} is for frames, and --pooling head evaluates examinations: leave one out"
+        )
+
+
+def _of_head(
+    place: str,
+    manifest: "Manifest",
+    options: "EvaluationOptions",
+    split: str | None,
+    any_frame: bool,
+    skip_unreadable: bool,
+    device: str,
+    screen: Screen,
+) -> "Report":
+    """The report of the head of an examination network."""
+    from lag_zoo.evaluate.exam_run import evaluate_exam_model
+
+    return evaluate_exam_model(
+        as_place(place),
+        manifest,
+        options,
+        split=split,
+        any_frame=any_frame,
+        skip_unreadable=skip_unreadable,
+        device=device,
+        listener=screen,
+    )
 
 
 def _card(

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 _WIDE = 200
 _EXAM = "exam.json"
+HEAD = "head"
+"""The pooling by the head of an examination network, as `lag_zoo.predict` calls it."""
 
 
 class By(StrEnum):
@@ -88,7 +90,7 @@ class Asked(NamedTuple):
         place = as_place(given)
         folder = Path(place.removeprefix("local-dir:"))
         here = place.startswith("local-dir:") and (folder / _EXAM).is_file()
-        if self.pooling == "head" or (self.pooling is None and here):
+        if self.pooling == HEAD or (self.pooling is None and here):
             from lag_zoo.factory import create_exam_model
 
             if not place.startswith(("local-dir:", "hf-hub:")):
@@ -104,7 +106,7 @@ class Asked(NamedTuple):
         Raises:
             InvalidConfigError: a pooling that there is not, or a head that answers for something else.
         """
-        rule = predictor.exam_rule(self.pooling or ("head" if head else "maximum"))
+        rule = predictor.exam_rule(self.pooling or (HEAD if head else "maximum"))
         return Exams(manifest, "exam" if self.by is By.EXAM else "patient", rule, self.sites)
 
 

@@ -152,6 +152,30 @@ def test_the_head_of_a_folder_answers(data: Path, network: Path, tmp_path: Path)
     assert "say --by patient" in str(ran.exception)
 
 
+def test_the_head_is_evaluated(data: Path, network: Path, tmp_path: Path) -> None:
+    ran = run(
+        "evaluate",
+        network,
+        data,
+        "--pooling",
+        "head",
+        "--any-frame",
+        "-o",
+        tmp_path / "report",
+        "--device",
+        "cpu",
+    )
+    assert ran.exit_code == 0, ran.output
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert (report["level"], report["rows"][0]["n"], report["rows"][0]["label"]) == ("patient", 4, "polyp")
+    for options, message in (
+        (("--any-frame",), "goes with --pooling head"),
+        (("--pooling", "head", "--baselines"), "leave one out"),
+        (("--pooling", "head"), "more than one label"),
+    ):
+        assert message in str(run("evaluate", network, data, *options).exception)
+
+
 def test_what_was_answered_is_not_answered_again(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
