@@ -212,7 +212,7 @@ def test_memory_is_constant_over_an_hour(shared: Path, tmp_path: Path) -> None:
         assert isinstance(item, VideoFrame)
         if number in (10, 119):
             peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    assert number == 119
+    assert number >= 119
     assert peaks[1] - peaks[0] < 20_000  # KB
 
 
