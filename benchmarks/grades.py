@@ -1,4 +1,4 @@
-"""Heads for grades on one task: CORN, which `task="ordinal"` has, beside CORAL and plain softmax.
+"""Heads for grades on one task: that of `task="ordinal"`, beside CORN, CORAL and plain softmax.
 
 The grade is how much of a frame its polyp covers, in four parts of equally many frames: known from the masks of
 Kvasir-SEG, and ordered. Each head is linear, on the features that the built-in EfficientNet-Lite0 has of the shrunken
@@ -30,6 +30,7 @@ from lag_zoo.metrics.clustered import group_difference, group_interval
 from lag_zoo.metrics.influence import Influence
 from lag_zoo.metrics.intervals import Difference, Interval
 from lag_zoo.nn.backbones import pooled_features
+from lag_zoo.nn.grade_head import GradeHead
 from lag_zoo.nn.normalise import normalise
 from lag_zoo.tasks import rules_of
 from lag_zoo.training.losses import label_loss
@@ -64,6 +65,12 @@ def _linear(features: int) -> nn.Module:
     return layer
 
 
+def _one_score(features: int) -> nn.Module:
+    layer = GradeHead(features, GRADES)
+    nn.init.zeros_(layer.weight)
+    return layer
+
+
 def _coral(features: int) -> nn.Module:
     layer = CoralLayer(features, GRADES, preinit_bias=True)
     nn.init.zeros_(layer.coral_weights.weight)
@@ -90,8 +97,9 @@ def _of_cumulative(logits: np.ndarray) -> np.ndarray:
 
 
 HEADS = (
-    Head(_linear, _corn_loss, ORDINAL.probabilities, {"CORN, the median grade": median_grade}),
-    Head(_coral, _coral_loss, _of_cumulative, {"CORAL (coral-pytorch), the median grade": median_grade}),
+    Head(_one_score, _corn_loss, ORDINAL.probabilities, {"CORN, one score for all grades": median_grade}),
+    Head(_linear, _corn_loss, ORDINAL.probabilities, {"CORN, a score a grade": median_grade}),
+    Head(_coral, _coral_loss, _of_cumulative, {"CORAL (coral-pytorch)": median_grade}),
     Head(
         _linear,
         _softmax_loss,
@@ -206,7 +214,7 @@ def markdown(results: dict[str, Measured], groups: np.ndarray) -> str:
     """The table of heads, and what the first has less than the others."""
     n, (first, *_) = len(groups), results.values()
     lines = [
-        "| head | quadratic weighted kappa | mean absolute error | exact | kappa, CORN's less its |",
+        "| head | quadratic weighted kappa | mean absolute error | exact | kappa, the first's less its |",
         "| --- | --- | --- | --- | --- |",
     ]
     for name, one in results.items():
@@ -247,7 +255,8 @@ def main() -> None:
     results: dict[str, Measured] = {}
     for head in HEADS:
         results |= measured(head, features, targets, data, chosen.seeds)
-        print(f"{', '.join(head.calls)}: done", file=sys.stderr)
+        for name in head.calls:
+            print(f"{name}: kappa {results[name].kappa.value:.3f}", file=sys.stderr)
     print(
         f"{len(data)} frames in {data.count_groups()} groups, {GRADES} grades, {FOLDS} folds, the mean of "
         f"{chosen.seeds} deals; 95% intervals by group\n"

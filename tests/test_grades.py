@@ -125,6 +125,16 @@ class TestNetworks:
         assert found[:, 1:].abs().min() > 0
         torch.testing.assert_close(model.fuse()(frames), found, atol=1e-4, rtol=0)
 
+    def test_one_score_tells_all_grades(self) -> None:
+        model = graded(pooling="topk")
+        assert model.get_classifier().weight.shape == (1, 256)
+        scores = model.position_scores(torch.stack([draw_frame((80, 100))]))
+        with torch.no_grad():
+            model.get_classifier().bias[:] = torch.tensor([0.0, 1.0, -2.0])
+            moved = model.position_scores(torch.stack([draw_frame((80, 100))]))
+        torch.testing.assert_close(moved[:, 1] - moved[:, 2], torch.full_like(moved[:, 1], 3.0))
+        torch.testing.assert_close(scores[:, 1], scores[:, 2])
+
     def test_without_a_head_features_stay_whole(self) -> None:
         model = lag_zoo.create_model(
             "lag_mobilenetv3_small_050", num_classes=0, task="ordinal", global_size=64

@@ -28,9 +28,19 @@ from lag_zoo.nn.fast.max_pool import replace_max_pools
 from lag_zoo.nn.fast.onednn import pack_convolutions
 from lag_zoo.nn.fusion import FUSIONS, AttentionFusion, ConcatFusion, Fused, MeanFusion
 from lag_zoo.nn.global_path import GlobalPath
+from lag_zoo.nn.grade_head import GradeHead
 from lag_zoo.nn.normalise import normalise
 from lag_zoo.nn.positions import as_map, features_at_positions, mean_of_highest
-from lag_zoo.specs import ConfigFields, LAGConfig, Policy, Pooling, WeightSpec, as_tuple, require_known_fields
+from lag_zoo.specs import (
+    ConfigFields,
+    LAGConfig,
+    Policy,
+    Pooling,
+    Task,
+    WeightSpec,
+    as_tuple,
+    require_known_fields,
+)
 from lag_zoo.tasks import rules_of
 from lag_zoo.views import Views, ViewSampler
 from lag_zoo.views.pixels import Frames, ImageLike
@@ -120,7 +130,7 @@ class LAG(nn.Module):
         self.crops = crops if crops is not None else _crops_from(asked)
         self.fusion = _fusion_of(asked)
         self.hidden = nn.Sequential(nn.Linear(self.fusion.out_features, asked.hidden_dim), nn.ReLU())
-        self.head = _classifier(asked.hidden_dim, asked.num_classes)
+        self.head = _classifier(asked.hidden_dim, asked.num_classes, asked.task)
         self.num_features = self.fusion.out_features
         self.head_hidden_size = asked.hidden_dim
         self.init_non_persistent_buffers()
@@ -403,7 +413,8 @@ class LAG(nn.Module):
         self.config = dataclasses.replace(
             self.config, num_classes=num_classes, label_names=names, background=kept
         )
-        self.head = _classifier(self.head_hidden_size, self.num_classes).to(self.pixel_mean)
+        head = _classifier(self.head_hidden_size, self.num_classes, self.config.task)
+        self.head = head.to(self.pixel_mean)
         self.weight_spec = None
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any] | Callable[[str], Any]:
@@ -455,8 +466,11 @@ def _asked_for(backbone: str | nn.Module, fields: ConfigFields) -> LAGConfig:
     return LAGConfig(backbone=backbone if isinstance(backbone, str) else None, **values)
 
 
-def _classifier(features: int, num_classes: int) -> nn.Module:
-    return nn.Linear(features, num_classes) if num_classes else nn.Identity()
+def _classifier(features: int, num_classes: int, task: Task) -> nn.Module:
+    if not num_classes:
+        return nn.Identity()
+    layer = GradeHead if rules_of(task).ordered else nn.Linear
+    return layer(features, num_classes)
 
 
 def _fusion_of(config: LAGConfig) -> ConcatFusion | MeanFusion | AttentionFusion:

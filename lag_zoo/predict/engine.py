@@ -149,8 +149,10 @@ class Engine:
         if not self.with_crops:
             return NetworkOutput(self.model.forward_global(views))
         fused = self.model.fused(views)
+        if not self.with_features:
+            return NetworkOutput(self.model.forward_head(fused.features), fused.weights)
         logits, features = features_of(self.model, self.model.hidden(fused.features))
-        return NetworkOutput(logits, fused.weights, features=features if self.with_features else None)
+        return NetworkOutput(logits, fused.weights, features=features)
 
 
 def _filled(views: Views, size: int) -> Views:
