@@ -40,7 +40,8 @@ GRADES = ["none", "mild", "severe"]
 pytestmark = [
     pytest.mark.timeout(1200),  # exporting takes ten seconds of a core, and machines are shared
     pytest.mark.filterwarnings("ignore::DeprecationWarning:(onnx|onnxscript|onnx_ir|onnxruntime).*"),
-    pytest.mark.filterwarnings("ignore::lag_zoo.errors.FieldOfViewWarning"),  # of the frame without a lit area
+    # Of the frame without a lit area.
+    pytest.mark.filterwarnings("ignore::lag_zoo.errors.FieldOfViewWarning"),
 ]
 
 
