@@ -18,14 +18,14 @@ MODELS: Mapping[Runtime, str] = {"onnx": "model.onnx", "torch": "model.pt2"}
 OURS = frozenset({CONFIG, GOLDEN, CARD, *MODELS.values()})
 
 TOLERANCE = 1e-4
-"""How far logits and probabilities of an export may be from the network's."""
+"""The largest distance that logits and probabilities of an export may have from the network's."""
 
 _LARGEST = (1 << 31) - 1  # bytes of an ONNX file: protobuf takes no more
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportSpec(Spec):
-    """What `config.json` says of an export: all that the views and the call need, and what it was made from.
+    """The content of `config.json`: all that the views and the call need, and what it was made from.
 
     Attributes:
         runtime: `onnx` or `torch`.

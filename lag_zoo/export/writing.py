@@ -147,7 +147,7 @@ def _write(network: LAG, folder: Path, name: str, to: Runtime, opset: int) -> No
 
 
 def _spec_of(network: LAG, name: str, to: Runtime, opset: int) -> ExportSpec:
-    """What is said of the network; what is said of the files is still to come."""
+    """The specification as far as the network goes; its files are still to come."""
     weights, report = network.weight_spec, network.load_report
     loaded = report is not None and is_as_loaded(network)
     spec = ExportSpec(

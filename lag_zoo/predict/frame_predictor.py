@@ -1,5 +1,6 @@
-"""What all predictors share: images of every kind become views, and logits of views become predictions, in order and
-in constant memory. `Predictor` runs a torch network; others run what it was exported to.
+"""The part that all predictors share: images become views, and logits of views predictions, in constant memory.
+
+`Predictor` runs a torch network; others run what it was exported to.
 """
 
 import contextlib
