@@ -60,13 +60,13 @@ test-oldest: $(VENV)-oldest/.made
 $(VENV)/.made: pyproject.toml
 	@test -x $(BIN)/python || { echo "making $(VENV) (some minutes, once)"; $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python $(PIP) --upgrade "pip>=25.1"
-	@$(BIN)/python $(PIP) --editable ".[all,dicom,video]" --group dev --group docs
+	@$(BIN)/python $(PIP) --editable ".[all,dicom,export,video]" --group dev --group docs
 	@touch $@
 
 $(VENV)-oldest/.made: pyproject.toml constraints-oldest.txt
 	@test -x $(@D)/bin/python || { echo "making $(@D) (some minutes, once)"; $(PYTHON) -m venv $(@D); }
 	@$(@D)/bin/python $(PIP) --upgrade "pip>=25.1"
-	@$(@D)/bin/python $(PIP) --constraint constraints-oldest.txt --editable ".[all,dicom,video]" --group dev
+	@$(@D)/bin/python $(PIP) --constraint constraints-oldest.txt --editable ".[all,dicom,export,video]" --group dev
 	@touch $@
 
 ## Takes away what the targets made, but for the environments.

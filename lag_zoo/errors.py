@@ -20,6 +20,7 @@ Each error also inherits the built-in that a caller would guess, so `except Valu
     │   ├── WeightsIntegrityError (ValueError)         bytes with another SHA-256 than stated
     │   └── WeightsMismatchError  (ValueError)         weights of another network
     ├── PublishError           (OSError)            the Hub did not take a repository
+    ├── ExportError        (RuntimeError)       a network that cannot be exported, or answers otherwise when it is
     ├── ConformanceError       (AssertionError)     a model that breaks the zoo's conventions
     └── MissingExtraError      (ImportError)        an optional dependency is not installed
 
@@ -133,6 +134,10 @@ class WeightsMismatchError(WeightsError, ValueError):
 
 class PublishError(LagZooError, OSError):
     """A repository that the Hub did not take; the message says why."""
+
+
+class ExportError(LagZooError, RuntimeError):
+    """A network that cannot be exported, or whose export answers otherwise; nothing was written."""
 
 
 class ConformanceError(LagZooError, AssertionError):

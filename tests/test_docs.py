@@ -126,6 +126,16 @@ def test_the_guide_to_examinations(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert any("number of frames" in text for text in said.values())
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.usefixtures("folder_of_frames")
+def test_the_guide_to_exports() -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra export")
+    said = run_page(ROOT / "docs/guides/export.md", namespace={"__name__": "__main__"})
+    assert len(said) == 2
+    assert all("from the network's" in text for text in said.values())
+
+
 def test_the_guide_to_any_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("lag_zoo.evaluate.pages._pictures", lambda report: {})

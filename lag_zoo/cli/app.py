@@ -13,6 +13,7 @@ import lag_zoo
 from lag_zoo.cli.cv_command import cv
 from lag_zoo.cli.data_commands import data
 from lag_zoo.cli.evaluate_command import evaluate
+from lag_zoo.cli.export_command import export
 from lag_zoo.cli.info_command import info
 from lag_zoo.cli.list_command import list_
 from lag_zoo.cli.predict_command import predict
@@ -40,7 +41,7 @@ app.command()(recipes)
 app.command()(train)
 app.command()(cv)
 app.command(cls=TypedCommand)(evaluate)
-for _command in (verify, download, push, convert):
+for _command in (export, verify, download, push, convert):
     app.command()(_command)
 
 
