@@ -72,7 +72,7 @@ class Proposals(NamedTuple):
     """A place of the small frame in the large one: `large = turn @ (small * scale) + shift`, in cells of pictures.
 
     Attributes:
-        large, small: (n,) numbers of frames.
+        large: (n,) numbers of frames; `small`: likewise.
         turn: (n, 2, 2); `scale`: (n,); `shift`: (n, 2).
     """
 
@@ -202,8 +202,8 @@ class Pictures(NamedTuple):
     """The pictures of all frames, one after another.
 
     Attributes:
-        sharp, blurred, detail: the cells of all, float32, as they are, without detail, and without what changes
-            slowly; NaN: outside of the field.
+        sharp: the cells of all, float32, as they are; `blurred`: without detail; `detail`: without what changes slowly;
+            NaN: outside of the field.
         start: where the cells of each frame begin; `sizes`: (n, 2) width and height.
     """
 

@@ -105,7 +105,10 @@ def create_exam_model(
     Args:
         place: `local-dir:path`, such as the `best` of `lag-zoo train exam`, or `hf-hub:org/repo[@revision]`. The frame
             network inside it can also be had alone, by `create_model`.
-        cache_dir, revision, local_files_only, device: as in `create_model`.
+        cache_dir: as in `create_model`.
+        revision: likewise.
+        local_files_only: likewise.
+        device: likewise.
 
     Raises:
         InvalidConfigError: no place.

@@ -16,7 +16,7 @@ import lag_zoo
 from lag_zoo.about import About
 from lag_zoo.data.phantom import draw_frame
 from lag_zoo.errors import InvalidConfigError, PublishError, WeightsError, WeightsMismatchError
-from lag_zoo.factory import create_model
+from lag_zoo.factory import create_exam_model, create_model
 from lag_zoo.files import write_whole_folder
 from lag_zoo.nn import LAG
 from lag_zoo.nn.exam_network import ExamNetwork
@@ -76,6 +76,10 @@ def save_pretrained(
     """
     target = Path(directory).expanduser().absolute()
     _require_replaceable(target)
+    if (target / EXAM).exists() and not isinstance(model, ExamNetwork):
+        raise InvalidConfigError(
+            f"{target} holds an examination network, whose head would be lost: name another folder, or remove it"
+        )
     frame = model.frame if isinstance(model, ExamNetwork) else model
     _require_rebuildable(frame)
     exam = model if isinstance(model, ExamNetwork) else None
@@ -199,6 +203,8 @@ def verify(name: str) -> float:
     spec = model.weight_spec
     if report is None or spec is None:
         raise WeightsMismatchError(f"{name} has no weights to verify")
+    if report.path.with_name(EXAM).is_file():
+        create_exam_model(name)  # its head is what is vouched for, or this raises
     golden = report.path.with_name(GOLDEN) if GOLDEN in spec.files else _builtin_golden(report.path)
     return Golden.read(golden, spec.files[golden.name]).apart(model)
 

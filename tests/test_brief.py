@@ -25,9 +25,9 @@ from lag_zoo.evaluate import (
 )
 from lag_zoo.evaluate.report import evaluate
 from lag_zoo.metrics.intervals import Difference
-from lag_zoo.predict import Failure, Prediction
+from lag_zoo.predict import Failure, Prediction, VideoAnswer
 from lag_zoo.scores import PatientScore, Range, ScoreDistribution
-from lag_zoo.training import Recipe, Stage, load_recipe
+from lag_zoo.training import ExamRecipe, Recipe, Stage, load_recipe
 from lag_zoo.weights.report import LoadReport
 from tests.networks import small
 
@@ -67,6 +67,7 @@ def exam_prediction() -> lag_zoo.ExamPrediction:
     many = dict.fromkeys(LABELS, 0.01)
     return lag_zoo.ExamPrediction(
         model=BUILT_IN, pooling="maximum", probabilities=many, low=many, high=many, label=LABELS[0], frames=9,
+        expected_grade=None, in_training_data=0,
         unreadable={f"{n}.png": "It is damaged." for n in range(99)}, sites={f"site {n}": 1 for n in range(99)},
         unseen=("antrum",) * 20, deciding=(1, 2, 3), doubted=3, warnings=("It is dark.",) * 20,
     )  # fmt: skip
@@ -101,6 +102,8 @@ MADE: dict[type, Callable[[], Any]] = {
     LoadReport: lambda: lag_zoo.create_model(BUILT_IN, pretrained=True).load_report,
     Manifest: lambda: Manifest(root=Path("."), label_names=LABELS, frames=frames()),
     Recipe: lambda: load_recipe("dual_transfer"),
+    ExamRecipe: ExamRecipe,
+    VideoAnswer: lambda: VideoAnswer(1, 0.2, prediction()),
     Report: report,
     LabelResult: lambda: report().rows[0],
     Scores: scores,

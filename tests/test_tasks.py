@@ -28,7 +28,8 @@ from lag_zoo.evaluate.predictions import logits_of
 from lag_zoo.metrics.scaling import _FREQUENCIES, fit_temperature, negative_log_likelihood
 from lag_zoo.nn import LAG
 from lag_zoo.predict.evidence_maps import log_odds
-from lag_zoo.specs import LAGConfig, WeightSpec
+from lag_zoo.predict.timeline import timeline_of
+from lag_zoo.specs import ExamConfig, LAGConfig, WeightSpec
 from lag_zoo.tasks import TASKS, decide, readable_as, rules_of
 from lag_zoo.training.losses import (
     LOSSES,
@@ -70,6 +71,8 @@ def foldered() -> Path:
 
 UNKNOWN_TASK: dict[Any, Callable[[Any], Any]] = {
     rules_of: lambda task: rules_of(task),
+    ExamConfig: lambda task: ExamConfig(label_names=("a", "b"), in_features=4, task=task),
+    timeline_of: lambda task: timeline_of([{"time": 0.0, "probabilities": {"a": 1.0}}], 1.0, task=task),
     readable_as: lambda task: readable_as("multiclass", task),
     decide: lambda task: decide(LOGITS, np.full(2, np.nan), task),
     Scores: lambda task: Scores.from_arrays(LOGITS, TARGETS, label_names=("a", "b"), task=task),
@@ -130,6 +133,9 @@ UNKNOWN_POLICY: dict[Any, Callable[[Any], Any]] = {
 
 OTHER_TASKS = {
     "ReportedResult",  # the paper's tasks, IM and GA
+    "ExamRule",  # its rules are given as an object
+    "PlainRule",
+    "train_exam_head",  # part of a command
     *(
         "train",
         "cv",

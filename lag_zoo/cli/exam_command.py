@@ -33,6 +33,7 @@ def train_exam_head(
     any_frame: bool,
     changes: Sequence[str],
     skip_unreadable: bool,
+    allow_near_copies: bool,
     cache: Path | None,
     device: str,
     quiet: bool,
@@ -64,6 +65,7 @@ def train_exam_head(
         device=device,
         cache=cache,
         skip_unreadable=skip_unreadable,
+        allow_near_copies=allow_near_copies,
         listener=screen,
     )
     _show(measured)

@@ -98,6 +98,16 @@ class Asked(NamedTuple):
                     f"{place} has no head for examinations: --pooling head wants what lag-zoo train exam has made"
                 )
             return create_exam_model(place)
+        if self.pooling is None and place.startswith("hf-hub:"):
+            from lag_zoo.errors import WeightsNotFoundError
+            from lag_zoo.factory import create_exam_model
+
+            try:
+                return create_exam_model(place)
+            except (
+                WeightsNotFoundError
+            ):  # it holds a frame network alone, or cannot be had, which is said next
+                return place
         return place
 
     def exams(self, manifest: "Manifest", predictor: "Predictor", *, head: bool) -> Exams:

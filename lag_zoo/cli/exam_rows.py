@@ -10,7 +10,7 @@ from rich.text import Text
 
 from lag_zoo.cli.prediction_table import label_of
 from lag_zoo.cli.tables import plain_table
-from lag_zoo.errors import UnreadableImageError, extra
+from lag_zoo.errors import PredictionError, UnreadableImageError, extra
 from lag_zoo.inert import in_a_line
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ class Exams:
 
         left = Counter(self.names)
         waiting: dict[str, list[FrameAnswer]] = {}
-        for name, site, row in zip(self.names, self._sites, frames, strict=True):
+        count = 0
+        for name, site, row in zip(self.names, self._sites, frames, strict=False):
+            count += 1
             waiting.setdefault(name, []).append(
                 FrameAnswer(
                     Path(row["path"]),
@@ -61,11 +63,17 @@ class Exams:
                     tuple(row.get("warnings") or ()),
                     row.get("error") or "",
                     None if row.get("features") is None else tuple(row["features"]),
+                    bool(row.get("in_training_data")),
                 )
             )
             left[name] -= 1
             if not left[name]:
                 yield self._row(name, waiting.pop(name))
+        if count != len(self.names):
+            raise PredictionError(
+                f"{count} of {len(self.names)} frames have an answer: some that were kept were damaged meanwhile. The "
+                "others are kept: go on (--resume)"
+            )
 
     def _row(self, name: str, frames: "Sequence[Any]") -> dict[str, Any]:
         try:
@@ -93,12 +101,14 @@ def flat_exam(row: Row, by: str, labels: Sequence[str]) -> dict[str, Any]:
         by: in_a_line(row[by]),
         "model": row.get("model"),
         "label": label_of(row),
+        **({"expected_grade": row["expected_grade"]} if "expected_grade" in row else {}),
         **{f"p_{label}": values["probabilities"].get(label) for label in labels},
         **{f"{end}_{label}": values[end].get(label) for label in labels for end in ("low", "high")},
         "pooling": row.get("pooling"),
         "frames": row.get("frames", 0),
         "unreadable": len(row["unreadable"]),
         "doubted": row.get("doubted"),
+        "in_training_data": row.get("in_training_data"),
         "sites": _sites_of(row),
         "unseen": "; ".join(map(in_a_line, row.get("unseen", ()))),
         "deciding": "; ".join(map(in_a_line, row.get("deciding", ()))),
@@ -119,7 +129,7 @@ def write_exam_parquet(rows: Sequence[Row], exams: Exams, path: Path) -> None:
     labels = exams.rule.label_names
     flat = [flat_exam(row, exams.by, labels) for row in rows]
     numbers = {f"{what}_{label}" for what in ("p", "low", "high") for label in labels}
-    counts = {"frames", "unreadable", "doubted"}
+    counts = {"frames", "unreadable", "doubted", "in_training_data"}
     names = flat_exam({exams.by: "", "unreadable": {}}, exams.by, labels)
     schema = pyarrow.schema(
         [

@@ -263,6 +263,8 @@ def _predict_exams(
     from lag_zoo.predict.resumable import ResumableOutput
 
     exams, screen = answers.exams, answers.screen
+    if exams.rule.operating_points and exams.rule.pooling == "head":
+        screen.say(f"called by the head: {in_words(exams.rule.operating_points)}")
     if output is None:
         kept: list[dict[str, Any]] = []
 
@@ -341,7 +343,8 @@ def _to_screen(rows: list[dict[str, Any]], predictor: "Predictor", format: Forma
     if format is Format.TABLE:
         console().print(as_table(rows, predictor.name, predictor.operating_points))
     elif format is Format.CSV:
-        lines = CsvLines(sys.stdout, predictor.label_names, spread=spread)
+        graded = any("expected_grade" in row for row in rows)
+        lines = CsvLines(sys.stdout, predictor.label_names, spread=spread, graded=graded)
         for row in rows:
             lines.write(row)
     else:

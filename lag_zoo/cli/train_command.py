@@ -95,6 +95,7 @@ def train(
             any_frame=any_frame,
             changes=set_ or (),
             skip_unreadable=skip_unreadable,
+            allow_near_copies=allow_near_copies,
             cache=cache,
             device=device,
             quiet=quiet,

@@ -170,9 +170,14 @@ def conclude(
     """Find events, write them and the picture, and hold them against the truth; what there is to say, in lines."""
     from lag_zoo.predict.labels import labels_with_evidence
     from lag_zoo.predict.timeline import compare, timeline_of
-    from lag_zoo.tasks import DEFAULT_THRESHOLD
+    from lag_zoo.tasks import DEFAULT_THRESHOLD, rules_of
 
-    timeline = timeline_of(rows, cut.every)
+    config = predictor.model.config
+    rules = rules_of(config.task)
+    timeline = timeline_of(rows, cut.every, task=config.task)
+    if rules.ordered:  # who has a grade has those below it
+        names = predictor.label_names
+        truth = [one._replace(label=name) for one in truth for name in names[1 : names.index(one.label) + 1]]
     set_points = predictor.operating_points
     points = {
         label: set_points.get(label, DEFAULT_THRESHOLD) for label in labels_with_evidence(predictor.model)

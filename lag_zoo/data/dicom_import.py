@@ -16,6 +16,7 @@ import secrets
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -143,7 +144,8 @@ def import_dicom(
     with (folder / _PARTS).open("a", encoding="utf-8") as parts:
         for number, path in enumerate(files):
             if number not in done:
-                done[number] = _imported(path, path.relative_to(source), folder, salt)
+                before = {done[n]["object"] for n in range(number) if done[n]["frames"]}
+                done[number] = _imported(path, path.relative_to(source), folder, salt, before)
                 parts.write(state_line([number, done[number]]))
                 parts.flush()
             progress(number + 1, len(files))
@@ -193,8 +195,12 @@ def _begin(folder: Path, files: Sequence[Path], source: Path, salt: bytes) -> di
     return dict(state_lines(parts)) if parts.exists() else {}
 
 
-def _imported(path: Path, relative: Path, folder: Path, salt: bytes) -> Row:
-    """Write the frames of a file; the row says what became of each."""
+def _imported(path: Path, relative: Path, folder: Path, salt: bytes, before: AbstractSet[str]) -> Row:
+    """Write the frames of a file; the row says what became of each.
+
+    Args:
+        before: objects of which frames are written already: their files are named by them, and stay as they are.
+    """
     row: Row = {"frames": [], "attributes": [], "refused": "", "gaps": {}}
     try:
         with io.BufferedReader(open_regular(path)) as buffered:
@@ -203,6 +209,9 @@ def _imported(path: Path, relative: Path, folder: Path, salt: bytes) -> Row:
             row |= {name: value for name, value in identity._asdict().items() if name != "when"}
             if "DirectoryRecordSequence" in identity.attributes:
                 row["refused"] = _DIRECTORY
+                return row
+            if identity.object in before:
+                row["refused"] = "the same object as in another file"
                 return row
             opened = DicomFile(file, "")
             if opened.pixels.moving:
@@ -271,11 +280,6 @@ def _finish(
     files: Sequence[Path],
     source: Path,
 ) -> dict[str, Any]:
-    seen: set[str] = set()
-    for row in rows:
-        if row["frames"] and row["object"] in seen:
-            row["refused"], row["frames"] = "the same object as in another file", []
-        seen.add(row.get("object", ""))
     kept = _in_order(rows, files)
     report = _report(rows, left_out)
     sources = io.StringIO(newline="")

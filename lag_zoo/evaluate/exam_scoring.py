@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lag_zoo.data.exam_table import ExamLevel, ExamTable, exams_of
+from lag_zoo.data.images import read_image
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.errors import DataError, StateError
 from lag_zoo.evaluate.scores import Calibration, Flow, FrameTable, Scores
@@ -79,6 +80,9 @@ def exam_features(
     file = None if cache is None else cache / f"features-{_key(model, manifest)}.npy"
     if file is not None and file.is_file():
         found[wanted] = _kept(file, (len(wanted), found.shape[1]))
+        lost = [number for number in wanted if not np.isfinite(found[number]).all()]
+        if lost and not skip_unreadable:
+            read_image(manifest.path(manifest.frames[lost[0]]))  # says why
         for _ in wanted:
             progress()
     else:
@@ -100,7 +104,7 @@ def exam_features(
                 found[[wanted[number] for number in batch.numbers]] = values.float().cpu().numpy()
             for _ in range(batch.tried):
                 progress()
-        if file is not None:
+        if file is not None and found[wanted].nbytes < _LARGEST:
             file.parent.mkdir(parents=True, exist_ok=True)
             _keep(file, found[wanted])
     return ExamFeatures(manifest, found)
@@ -230,9 +234,7 @@ def _key(model: LAG, manifest: Manifest) -> str:
     digest = hashlib.sha256(model.config.to_json().encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
-        digest.update(
-            tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() if tensor.ndim else b""
-        )
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     for frame in manifest.frames:
         if not frame.excluded:
             path = manifest.path(frame).absolute()

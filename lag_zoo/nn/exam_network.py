@@ -103,7 +103,7 @@ def features_of(model: LAG, hidden: Tensor) -> tuple[Tensor, Tensor]:
 
 def _log_odds(logits: Tensor, task: Task) -> Tensor:
     """Log-odds of each label, of logits (N, C), as `lag_zoo.tasks.TaskRules.evidence` has them; without a gradient."""
-    found = rules_of(task).evidence(logits.detach().double().cpu().numpy())
+    found = rules_of(task).evidence(logits.detach().cpu().double().numpy())
     return torch.from_numpy(found).clamp(-_CERTAIN, _CERTAIN).to(logits)
 
 

@@ -24,6 +24,7 @@ DRAWS = 1000
 """Resamples of the frames for the limits of an answer."""
 
 _DECIDING = 3
+_AT_ONCE = 1 << 22  # probabilities of drawn frames that are held at once
 _LEVEL = 0.95
 
 
@@ -39,6 +40,7 @@ class FrameAnswer(NamedTuple):
     warnings: tuple[str, ...] = ()
     error: str = ""
     features: tuple[float, ...] | None = None
+    in_training_data: bool = False
 
     @classmethod
     def of(
@@ -47,7 +49,8 @@ class FrameAnswer(NamedTuple):
         """Take it from an answer of the Predictor."""
         if isinstance(answer, Failure):
             return cls(answer.path, site, None, error=str(answer.error))
-        return cls(answer.path, site, answer.probabilities, answer.warnings, features=features)
+        known = answer.in_training_data
+        return cls(answer.path, site, answer.probabilities, answer.warnings, "", features, known)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +60,12 @@ class ExamPrediction:
     Attributes:
         model: the model's name; `pooling`: the rule by which frames became one answer.
         probabilities: of each label, by that rule.
-        low, high: of each label the central 95% of what comes out when as many frames are drawn anew from these, with
-            replacement: how far the answer hangs on which frames were taken. It is not the model's error.
+        low: of each label the lower limit of the central 95% of what comes out when as many frames are drawn anew from
+            these, with replacement: how far the answer hangs on which frames were taken, and not the model's error.
+        high: the upper limit.
         label: the label called; of a multilabel model all labels called.
+        expected_grade: where the labels are grades, the mean of their numbers, 0 the lowest; else `None`.
+        in_training_data: frames that the weights, or those they were made from, were trained on or chosen by.
         frames: how many were answered; `unreadable`: the others, each path with its reason.
         sites: frames of each site that was named, the most frequent first; `unseen`: sites that were asked for and
             that no readable frame is of.
@@ -75,6 +81,8 @@ class ExamPrediction:
     low: Mapping[str, float]
     high: Mapping[str, float]
     label: Label
+    expected_grade: float | None
+    in_training_data: int
     frames: int
     unreadable: Mapping[str, str]
     sites: Mapping[str, int]
@@ -94,6 +102,8 @@ class ExamPrediction:
             "probabilities": dict(self.probabilities),
             "low": dict(self.low),
             "high": dict(self.high),
+            **({} if self.expected_grade is None else {"expected_grade": self.expected_grade}),
+            "in_training_data": self.in_training_data,
             "frames": self.frames,
             "unreadable": dict(self.unreadable),
             "sites": dict(self.sites),
@@ -164,7 +174,11 @@ class ExamRule(ABC):
             UnreadableImageError: no frame, or none that could be read.
         """
         seen = [place for place, frame in enumerate(frames) if frame.probabilities is not None]
-        unreadable = {str(frame.path): frame.error for frame in frames if frame.probabilities is None}
+        unreadable = {
+            f"frame {place + 1}" if frame.path is None else str(frame.path): frame.error
+            for place, frame in enumerate(frames)
+            if frame.probabilities is None
+        }
         if not seen:
             raise UnreadableImageError(_nothing_seen(unreadable))
         drawn = np.random.default_rng(0).integers(0, len(seen), (self.draws, len(seen)))
@@ -172,6 +186,7 @@ class ExamRule(ABC):
         counted = Counter(frames[place].site for place in seen if frames[place].site)
         unseen = tuple(dict.fromkeys(site for site in sites if site not in counted))
         doubted = sum(bool(frames[place].warnings) for place in seen)
+        known = sum(frames[place].in_training_data for place in seen)
         return ExamPrediction(
             model=self.model,
             pooling=self.pooling,
@@ -179,13 +194,15 @@ class ExamRule(ABC):
             low=self._named(found.low),
             high=self._named(found.high),
             label=self.task.as_called(found.call, self.label_names),
+            expected_grade=_expected(self.task, found.probabilities),
+            in_training_data=known,
             frames=len(seen),
             unreadable=unreadable,
             sites=dict(counted.most_common()),
             unseen=unseen,
             deciding=tuple(seen[place] for place in found.deciding),
             doubted=doubted,
-            warnings=_warnings(len(seen), doubted, len(unreadable), unseen),
+            warnings=_warnings(len(seen), doubted, len(unreadable), unseen, known),
         )
 
     def called(self, claims: np.ndarray) -> np.ndarray | np.generic:
@@ -215,7 +232,9 @@ class PlainRule(ExamRule):
         claims = self.task.claims(chances)
         pooled = self._pooled(claims[None])[0]
         call = self.called(pooled)
-        low, high = limits_of(self.task.of_claims(self._pooled(claims[drawn])))
+        parts = np.array_split(drawn, -(-claims.size * len(drawn) // _AT_ONCE) or 1)
+        pools = np.concatenate([self._pooled(claims[part]) for part in parts])
+        low, high = limits_of(self.task.of_claims(pools))
         return Answered(self.task.of_claims(pooled), low, high, call, self._deciding(claims, call))
 
     def _pooled(self, claims: np.ndarray) -> np.ndarray:
@@ -256,8 +275,17 @@ def _nothing_seen(unreadable: Mapping[str, str]) -> str:
     return f"none of {len(unreadable)} frames could be read; the first: {error.removeprefix(f'{path}: ')} ({path})"
 
 
-def _warnings(frames: int, doubted: int, unreadable: int, unseen: Sequence[str]) -> tuple[str, ...]:
+def _expected(task: TaskRules, probabilities: np.ndarray) -> float | None:
+    expected = task.expected(probabilities[None])
+    return None if expected is None else float(expected[0])
+
+
+def _warnings(
+    frames: int, doubted: int, unreadable: int, unseen: Sequence[str], known: int
+) -> tuple[str, ...]:
     found = []
+    if known:
+        found.append(f"the weights were trained on {known} of {frames} frames, or chosen by them")
     if unseen:
         found.append(f"no frame of {', '.join(unseen)}")
     if unreadable:

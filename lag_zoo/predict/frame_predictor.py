@@ -174,7 +174,8 @@ class FramePredictor(ABC):
 
         Args:
             path: a video, or a DICOM file with a video in it; see `lag_zoo.data.readers.video`.
-            start, end: seconds from the beginning of the video, the end exclusive; `None`: to the end.
+            start: seconds from the beginning of the video.
+            end: likewise, exclusive; `None`: to the end.
             tta: as of `__call__`.
             first: number of the first of these times that is wanted.
 

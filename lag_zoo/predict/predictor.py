@@ -80,7 +80,7 @@ class Predictor(FramePredictor):
         self.precision = precision
         self.compile = compile
         self.workers = threads(workers)
-        self.name = model if isinstance(model, str) else str(model.pretrained_cfg["architecture"])
+        self.name = _name_of(model, self._exam)
         network = create_model(model, pretrained=True).eval() if isinstance(model, str) else model
         weights = network.weight_spec
         self.operating_points: Mapping[str, float] = {} if weights is None else weights.operating_points
@@ -142,6 +142,15 @@ class Predictor(FramePredictor):
         found = log_odds(output.scores, task=self._rules.name, temperature=self.temperature).mean(0).tolist()
         maps = dict(zip(self.label_names, found, strict=True))
         return {label: tuple(map(tuple, maps[label])) for label in self.evidence}
+
+
+def _name_of(model: LAG | str, exam: ExamNetwork | None) -> str:
+    """The name of a network: as it was asked for, of an examination network where it was loaded from, else its kind."""
+    if isinstance(model, str):
+        return model
+    if exam is not None and model.load_report is not None:
+        return model.load_report.source
+    return str(model.pretrained_cfg["architecture"])
 
 
 def _asked_for(asked: bool | Sequence[str], network: LAG) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ import numpy as np
 
 from lag_zoo.errors import DataError
 from lag_zoo.opening import read_regular
+from lag_zoo.specs import Task
+from lag_zoo.tasks import rules_of
 
 SMOOTH, AT_LEAST = 1.0, 1.0
 """Seconds: the window of the median, and the shortest event."""
@@ -102,11 +104,12 @@ class Timeline(NamedTuple):
         return float((self.ends - self.times).sum())
 
 
-def timeline_of(rows: Iterable[Mapping[str, Any]], every: float) -> Timeline:
+def timeline_of(rows: Iterable[Mapping[str, Any]], every: float, *, task: Task = "multiclass") -> Timeline:
     """The timeline of rows of `VideoAnswer.to_dict`, in order of time.
 
     Args:
         every: seconds from moment to moment; an answer holds for up to twice as long, where the next frame is late.
+        task: of the labels; the probability of a grade is that of at least this one, as its operating point is.
 
     Raises:
         DataError: no answer among them.
@@ -119,6 +122,8 @@ def timeline_of(rows: Iterable[Mapping[str, Any]], every: float) -> Timeline:
     after = {id(row): rows[place + 1]["time"] for place, row in enumerate(rows[:-1])}
     ends = np.array([min(after.get(id(r), r["time"] + every), r["time"] + 2 * every) for r in answered])
     labels = list(answered[0]["probabilities"])
+    chances = np.array([[row["probabilities"][label] for label in labels] for row in answered], dtype=float)
+    claims = rules_of(task).claims(chances)
     gaps = []
     for place, row in enumerate(rows):
         if "probabilities" not in row:
@@ -127,10 +132,7 @@ def timeline_of(rows: Iterable[Mapping[str, Any]], every: float) -> Timeline:
     return Timeline(
         times=times,
         ends=ends,
-        probabilities={
-            label: np.array([row["probabilities"][label] for row in answered], dtype=float)
-            for label in labels
-        },
+        probabilities=dict(zip(labels, claims.T, strict=True)),
         doubted=np.array([bool(row.get("warnings")) for row in answered]),
         gaps=tuple(gaps),
         every=every,
@@ -200,26 +202,28 @@ def read_truth(path: Path, labels: Sequence[str]) -> list[Stretch]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{path}: a truth that cannot be read ({reason})") from error
-    table = csv.DictReader(io.StringIO(text, newline=""))
+    table = csv.DictReader(io.StringIO(text, newline=""), restval="")
     if not {"start", "end", "label"} <= set(table.fieldnames or ()):
         raise DataError(
             f"{path}: a truth has the columns start, end, label; this file has {table.fieldnames}"
         )
     found = []
-    for row in table:
+    try:
+        rows = list(table)
+    except csv.Error as error:
+        raise DataError(f"{path}, line {table.line_num}: {error}") from error
+    for line, row in enumerate(rows, start=2):
         try:
             start, end = float(row["start"]), float(row["end"])
         except (TypeError, ValueError):
             start, end = 0.0, 0.0
         if not 0 <= start < end < np.inf:
             raise DataError(
-                f"{path}, line {table.line_num}: start and end are seconds, the end after the start; got "
+                f"{path}, line {line}: start and end are seconds, the end after the start; got "
                 f"{row['start']!r} and {row['end']!r}"
             )
         if row["label"] not in labels:
-            raise DataError(
-                f"{path}, line {table.line_num}: the label {row['label']!r} is none of {', '.join(labels)}"
-            )
+            raise DataError(f"{path}, line {line}: the label {row['label']!r} is none of {', '.join(labels)}")
         found.append(Stretch(row["label"], start, end))
     return sorted(found, key=lambda stretch: stretch.start)
 

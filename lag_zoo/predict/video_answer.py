@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from lag_zoo.brief import brief
 from lag_zoo.predict.prediction import Failure, Prediction
 
 
@@ -19,6 +20,8 @@ class VideoAnswer:
     number: int
     time: float
     answer: Prediction | Failure
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """This answer, JSON-ready: those of `Prediction.to_dict` or `Failure.to_dict`, with `time`."""

@@ -153,6 +153,8 @@ def compartment_grade(percentages: Iterable[Any]) -> int:
     >>> compartment_grade([30, 40, 0]), compartment_grade([0, 0]), compartment_grade([61])
     (1, 0, 3)
     """
+    if not isinstance(percentages, Iterable) or isinstance(percentages, str | bytes):
+        raise InvalidConfigError(f"a compartment's grade is of a list of percentages; got {percentages!r}")
     given = [percentage(each) for each in percentages]
     if not given:
         raise InvalidConfigError("a compartment's grade is of at least one biopsy; got none")

@@ -5,7 +5,7 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +14,13 @@ from scipy.special import expit
 import lag_zoo
 from lag_zoo.data.exam_table import ExamLevel, ExamTable, exams_of
 from lag_zoo.data.manifest import Manifest
+from lag_zoo.data.near_copies import near_copies, require_no_copies_across, sketch_frames
 from lag_zoo.errors import DataError, InvalidConfigError, extra
 from lag_zoo.evaluate.exam_scoring import ExamFeatures, exam_features, exam_logits, filled, scores_of
 from lag_zoo.evaluate.operating_points import operating_points
 from lag_zoo.evaluate.scores import Calibration, Scores
 from lag_zoo.factory import create_model
+from lag_zoo.files import write_whole
 from lag_zoo.listener import Listener
 from lag_zoo.metrics import influence
 from lag_zoo.metrics.clustered import group_interval
@@ -32,14 +34,20 @@ from lag_zoo.publishing import save_pretrained
 from lag_zoo.specs import ExamConfig
 from lag_zoo.state import write_state
 from lag_zoo.tasks import rules_of
-from lag_zoo.training.accelerators import device_to_train_on, own_random
+from lag_zoo.training.accelerators import accelerator_for, device_to_train_on, own_random
 from lag_zoo.training.exam_recipe import ExamRecipe
 from lag_zoo.training.losses import label_loss, label_weights, loss_weight
+from lag_zoo.training.preflight import require_files
+from lag_zoo.training.recipe_file import load_recipe
 from lag_zoo.weights.exam_files import ExamSpec, read_exam_spec
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 BEST, RECIPE, RESULTS = "best", "recipe.json", "results.json"
 POOLINGS = ("maximum", "top3", "mean", "noisy-or")
 HEAD, COUNT, CAPPED = "the head", "number of frames", "the head, at most {} frames of each"
+_CERTAIN = 50.0  # logits
 _DRAWS = 20  # of frames, where examinations are cut to the same length
 
 
@@ -62,6 +70,7 @@ def train_exam(
     device: torch.device | str = "auto",
     cache: str | os.PathLike[str] | None = None,
     skip_unreadable: bool = False,
+    allow_near_copies: bool = False,
     workers: int = 2,
     listener: Listener = Listener(),
 ) -> tuple[ExamNetwork, list[Measured]]:
@@ -77,14 +86,17 @@ def train_exam(
             taken as its site.
         output: the run's folder, which may not be there.
         level: what is answered for: examinations, or patients; `any_frame` as in `exams_of`.
-        device, cache, skip_unreadable: as in `lag_zoo.finetune`.
+        device: as in `lag_zoo.finetune`.
+        cache: a folder in which the features of the frames are kept.
+        skip_unreadable: leave out frames that cannot be read; by default they are an error.
+        allow_near_copies: only warn of near-copies in more than one split.
         workers: processes that read frames.
 
     Returns:
         the network, and what it is worth on val and, where there is one, test.
 
     Raises:
-        DataError: no splits train and val, or as `exams_of` raises.
+        DataError: no splits train and val, the same picture in two splits, or as `exams_of` raises.
         InvalidConfigError: the folder holds something.
         WeightsError: the frame network cannot be had.
     """
@@ -98,6 +110,11 @@ def train_exam(
             raise DataError(
                 f"{manifest.source} has no {level} in the split {split}: lag-zoo data split deals them"
             )
+    require_files(manifest, listener=listener)
+    with listener.task("looking for near-copies", len(manifest)) as advance:
+        sketches = sketch_frames(manifest, progress=lambda: advance(1))
+        require_no_copies_across(manifest, near_copies(sketches), allow=allow_near_copies)
+    folder.mkdir(parents=True, exist_ok=True)  # now, not after all the work
     where = device_to_train_on(device)
     with listener.task(f"making {recipe.model} ready"):
         frame = create_model(recipe.model, pretrained=True).eval().to(where)
@@ -121,14 +138,18 @@ def train_exam(
             skip_unreadable=skip_unreadable,
             progress=lambda: advance(1),
         )
+    for split in ("train", "val"):
+        if not _seen(features, exams, split):
+            raise DataError(
+                f"{manifest.source}: no {level} of the split {split} has a frame that can be read"
+            )
     with extra("train"), own_random(recipe.seed, where):
         head = train_head(features, exams, config, recipe, where, listener)
     spec = _calibrated(head, features, exams, config, level)
     network = ExamNetwork(frame, config, head.cpu() if where.type == "cpu" else head).eval()
     network.exam_spec = spec
     measured = list(_measured(network, features, exams, spec))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / RECIPE).write_text(recipe.to_json(), encoding="utf-8")
+    write_whole(folder / RECIPE, recipe.to_json())
     with listener.task(f"saving {folder / BEST}"):
         save_pretrained(network, folder / BEST)
     network.exam_spec = read_exam_spec(
@@ -147,9 +168,21 @@ def train_head(
     listener: Listener,
 ) -> ExamHead:
     """Train a head; the epoch with the lowest validation loss is kept."""
-    from accelerate import Accelerator
+    settings = load_recipe("plain").changed(
+        {"tracker": "none"}
+    )  # precision and the rest, as frames are trained
+    with accelerator_for(settings, device=device, folder=".") as accelerator:
+        return _trained(features, exams, config, recipe, accelerator, listener)
 
-    accelerator = Accelerator(cpu=device.type == "cpu")
+
+def _trained(
+    features: ExamFeatures,
+    exams: ExamTable,
+    config: ExamConfig,
+    recipe: ExamRecipe,
+    accelerator: "Accelerator",
+    listener: Listener,
+) -> ExamHead:
     head = head_of(config)
     optimizer = torch.optim.AdamW(
         head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -203,13 +236,20 @@ def _calibrated(
     scores = scores_of(head, features, exams, exams.of_split("val"), config, Calibration())
     fit = fit_temperature(scores.logits, scores.frames.targets, task=config.task)
     scores = dataclasses.replace(scores, calibration=Calibration(temperature=fit.temperature))
+    words = {"exam": "examination", "patient": "patient"}
+    points: dict[str, float] = {}
+    without: tuple[str, ...] = ()
+    try:
+        points = operating_points(scores)
+    except InvalidConfigError as error:
+        without = (f"Without operating points: {error}.",)
     return ExamSpec(
         config=config,
         files=dict.fromkeys(("model.safetensors", "exam.safetensors"), ""),  # known once they are written
         level=level,
         temperature=fit.temperature,
-        operating_points=operating_points(scores),
-        limits=tuple(remark.replace("frames", "examinations") for remark in fit.remarks),
+        operating_points=points,
+        limits=(*(remark.replace("frames", f"{words[level]}s") for remark in fit.remarks), *without),
         lag_zoo_version=lag_zoo.__version__,
     )
 
@@ -245,7 +285,13 @@ def _plain_rules(
     weights = frame.weight_spec
     temperature = 1.0 if weights is None else weights.temperature
     labels = frame.num_classes
-    chances = expit(features.features[:, -labels:].astype(np.float64) / temperature)
+    rules = rules_of(config.task)
+    claims = expit(features.features[:, -labels:].astype(np.float64))
+    if rules.ordered:
+        claims[:, 0] = 1.0  # every frame has the lowest grade at least
+    with np.errstate(invalid="ignore"):  # frames that could not be read
+        logits = rules.logits(rules.of_claims(claims)).clip(-_CERTAIN, _CERTAIN)
+        chances = rules.claims(rules.probabilities(logits / temperature))
     for pooling in POOLINGS:
         each = [pool_frames(chances[features.seen(exams, place)], by=pooling) for place in places]
         yield pooling, np.array(each)

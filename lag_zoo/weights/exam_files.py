@@ -60,6 +60,9 @@ class ExamSpec(Spec):
             raise InvalidConfigError(f"level is exam or patient, got {self.level!r}")
         if not 1e-3 <= self.temperature <= 1e3:
             raise InvalidConfigError(f"temperature is a number from 0.001 to 1000, got {self.temperature!r}")
+        for label, point in self.operating_points.items():
+            if not 0 <= point <= 1:
+                raise InvalidConfigError(f"an operating point is a probability, got {point!r} for {label}")
         if unknown := set(self.operating_points) - set(self.config.label_names):
             raise InvalidConfigError(f"operating points of {', '.join(unknown)}, which are no labels")
 
@@ -82,8 +85,10 @@ def write_exam(folder: Path, head: ExamHead, config: ExamConfig, known: ExamSpec
     """
     write_weights(folder / EXAM_WEIGHTS, head.state_dict())
     files = {file: digest_of(folder / file) for file in (WEIGHTS, EXAM_WEIGHTS)}
-    said = known or ExamSpec(config=config, files=files, lag_zoo_version=lag_zoo.__version__)
-    spec = dataclasses.replace(said, config=config, files=files)
+    fresh = ExamSpec(config=config, files=files, lag_zoo_version=lag_zoo.__version__)
+    # What was said of other weights, of either network, is not said of these. One without files was just trained.
+    of_these = known is not None and (dict(known.files) == files or not any(known.files.values()))
+    spec = dataclasses.replace(known, config=config, files=files) if known is not None and of_these else fresh
     (folder / EXAM).write_text(spec.to_json(), encoding="utf-8")
     return spec
 

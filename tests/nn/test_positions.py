@@ -228,7 +228,7 @@ class TestBackground:
         [
             ({"background": "norml"}, "background is one of the labels \\(normal, GA, IM\\), got 'norml'"),
             ({"pooling": "average"}, "goes with pooling='topk'"),
-            ({"task": "multilabel"}, "goes with exclusive labels, got task='multilabel'"),
+            ({"task": "multilabel"}, "goes with exclusive labels without an order, got task='multilabel'"),
         ],
     )
     def test_what_it_goes_with(self, fields: dict[str, str], message: str) -> None:

@@ -121,3 +121,12 @@ class TestTruth:
     def test_no_file(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="cannot be read"):
             read_truth(tmp_path / "none.csv", ["polyp"])
+
+
+def test_the_event_of_a_grade_is_of_at_least_this_grade() -> None:
+    rows = [
+        {"time": float(n), "probabilities": {"none": 0.02, "mild": 0.1, "severe": 0.88}} for n in range(5)
+    ]
+    timeline = timeline_of(rows, 1.0, task="ordinal")
+    assert [event.label for event in timeline.events("mild", 0.5)] == ["mild"]
+    assert not timeline_of(rows, 1.0).events("mild", 0.5)

@@ -17,6 +17,7 @@ from lag_zoo.errors import (
     InvalidConfigError,
     StateError,
     UnreadableImageError,
+    WeightsIntegrityError,
     WeightsMismatchError,
 )
 from lag_zoo.evaluate import evaluate
@@ -24,6 +25,8 @@ from lag_zoo.evaluate.exam_run import evaluate_exam_model
 from lag_zoo.evaluate.exam_scoring import exam_features, score_exams
 from lag_zoo.factory import create_exam_model
 from lag_zoo.nn.exam_network import ExamNetwork
+from lag_zoo.specs import Task
+from lag_zoo.tasks import rules_of
 from lag_zoo.training.exam_recipe import ExamRecipe
 from lag_zoo.training.exam_run import COUNT, HEAD, Measured, train_exam
 
@@ -236,3 +239,65 @@ def test_a_head_finds_the_one_frame_that_an_average_dilutes() -> None:
     mean = auroc(values.reshape(exams, size, width)[tested, :, 0].mean(1), truth[tested] == 1)
     assert found > 0.9
     assert found > mean + 0.05
+
+
+def test_nothing_is_said_of_other_weights(trained: Trained, tmp_path: Path) -> None:
+    network = create_exam_model(f"local-dir:{trained[0] / 'best'}")
+    assert network.exam_spec is not None
+    same = lag_zoo.save_pretrained(network, tmp_path / "same")
+    assert create_exam_model(f"local-dir:{same}").exam_spec == network.exam_spec
+    with torch.no_grad():
+        network.head.classifier.bias += 1
+    other = create_exam_model(f"local-dir:{lag_zoo.save_pretrained(network, tmp_path / 'other')}")
+    assert other.exam_spec is not None
+    assert (other.exam_spec.temperature, dict(other.exam_spec.operating_points)) == (1.0, {})
+
+
+def test_a_broken_head_is_noticed_and_none_is_lost(trained: Trained, tmp_path: Path) -> None:
+    network = create_exam_model(f"local-dir:{trained[0] / 'best'}")
+    folder = lag_zoo.save_pretrained(network, tmp_path / "exam")
+    with pytest.raises(InvalidConfigError, match="whose head would be lost"):
+        lag_zoo.save_pretrained(network.frame, folder)
+    (folder / "exam.safetensors").write_bytes(b"junk")
+    with pytest.raises(WeightsIntegrityError):
+        lag_zoo.verify(f"local-dir:{folder}")
+
+
+def test_the_same_picture_in_two_splits_is_refused(manifest: Manifest, tmp_path: Path) -> None:
+    first = next(frame for frame in manifest.frames if frame.split == "train")
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(manifest.path(first).read_bytes())
+    twice = dataclasses.replace(first, image=str(copy), split="test", patient="p98", exam="e98")
+    with pytest.raises(DataError, match=r"same file|near-cop"):
+        train_exam(
+            manifest.with_frames([*manifest.frames, twice]), tmp_path / "run", recipe=RECIPE, device="cpu"
+        )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("task", "labels"), [("multiclass", 3), ("ordinal", 3), ("multilabel", 2)])
+def test_the_plain_rules_are_those_of_the_evaluation(task: Task, labels: int) -> None:
+    from lag_zoo.data.exam_table import ExamTable
+    from lag_zoo.evaluate.exam_scoring import ExamFeatures
+    from lag_zoo.metrics.pooling import pool_frames
+    from lag_zoo.specs import ExamConfig
+    from lag_zoo.training.exam_run import _plain_rules
+
+    names = tuple("abc"[:labels])
+    frame = lag_zoo.LAG("mobilenetv3_small_050", label_names=names, task=task).eval()
+    logits = torch.randn(6, labels, generator=torch.Generator().manual_seed(0))
+    logits[:, 0] = 0 if task == "ordinal" else logits[:, 0]
+    rules = rules_of(task)
+    values = np.hstack([np.zeros((6, 4)), rules.evidence(logits.double().numpy())]).astype(np.float32)
+    frames = tuple(
+        Frame(image=f"{i}.png", labels=(0,) if rules.exclusive else (0,) * labels, exam="e") for i in range(6)
+    )
+    manifest = Manifest(root=Path(), label_names=names, frames=frames, task=task)
+    table = ExamTable(
+        level="exam", names=("e",), groups=np.array(["e"]), splits=("test",), frames=(tuple(range(6)),),
+        targets=np.zeros(1, int), grouping="exam",
+    )  # fmt: skip
+    config = ExamConfig(label_names=names, task=task, in_features=4 + labels)
+    claims = rules.claims(rules.probabilities(logits.double().numpy()))
+    for pooling, found in _plain_rules(frame, ExamFeatures(manifest, values), table, [0], config):
+        assert found[0] == pytest.approx(pool_frames(claims, by=pooling), abs=1e-5)

@@ -3,6 +3,7 @@
 DICOM PS3.3, C.7.6.3 (Image Pixel Module); PS3.5, 8 and annex A (transfer syntaxes); PS3.10, 7 (the file's own header).
 """
 
+import bisect
 import itertools
 import os
 from collections.abc import Mapping
@@ -265,8 +266,9 @@ def _pieces(file: BinaryIO, at: int, values: Mapping[str, Any], syntax: str) -> 
         first = fragments[0][0] - 8
         bounds = [first + offset for offset in table]
         edges = [*bounds[1:], fragments[-1][0] + 1]
+        places = [piece[0] - 8 for piece in fragments]  # in the order of the file
         found = tuple(
-            tuple(piece for piece in fragments if low <= piece[0] - 8 < high)
+            tuple(fragments[bisect.bisect_left(places, low) : bisect.bisect_left(places, high)])
             for low, high in zip(bounds, edges, strict=True)
         )
         if all(found):

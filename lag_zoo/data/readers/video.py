@@ -106,7 +106,8 @@ def iter_video(
 
     Args:
         path: a file such as MP4, MOV, Matroska, WebM, AVI or MPEG, or a DICOM file with a video in it.
-        start, end: seconds from the beginning of the video, the end exclusive; `None`: to the end.
+        start: seconds from the beginning of the video.
+        end: likewise, exclusive; `None`: to the end.
         first: number of the first of these times that is wanted; those before are passed over.
 
     Raises:
