@@ -196,6 +196,16 @@ class TestBadFiles:
         assert report["frames"] == 6
         assert report["files_refused"] == {"the same object as in another file": 1}
 
+    def test_other_pixels_under_one_id_are_not_taken_for_it(self, tmp_path: Path) -> None:
+        """A second export of an object, with a name drawn into the frame, does not stand in the place of the first."""
+        clean, named = drawn(), np.stack([with_text(frame, (100, 120)) for frame in drawn(2)])
+        written.write(tmp_path / "in" / "a", clean, SOPInstanceUID="1.2.3.9")
+        written.write(tmp_path / "in" / "b", named, SOPInstanceUID="1.2.3.9")
+        report = import_dicom(tmp_path / "in", tmp_path / "out", salt=SALT)
+        assert report["files_refused"] == {"the same object as in another file": 1}
+        (image,) = (tmp_path / "out" / "frames").rglob("*.png")
+        assert np.array_equal(np.asarray(Image.open(image)), inside(clean[0]))
+
     def test_without_ids_each_examination_is_a_patient(self, tmp_path: Path) -> None:
         for name in ("a/1", "a/2", "b/1"):
             written.write(tmp_path / "in" / name, drawn(), PatientID="", StudyInstanceUID="")
