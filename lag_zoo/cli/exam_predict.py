@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _WIDE = 200
-_EXAM = "exam.json"
 HEAD = "head"
 """The pooling by the head of an examination network, as `lag_zoo.predict` calls it."""
 
@@ -87,9 +86,11 @@ class Asked(NamedTuple):
 
     def model(self, given: str) -> "ExamNetwork | str":
         """Return what answers: an examination network where its head is wanted, or a folder holds one."""
+        from lag_zoo.weights.exam_files import EXAM
+
         place = as_place(given)
         folder = Path(place.removeprefix("local-dir:"))
-        here = place.startswith("local-dir:") and (folder / _EXAM).is_file()
+        here = place.startswith("local-dir:") and (folder / EXAM).is_file()
         if self.pooling == HEAD or (self.pooling is None and here):
             from lag_zoo.factory import create_exam_model
 
@@ -121,11 +122,7 @@ class Asked(NamedTuple):
 
 
 class ExamAnswers:
-    """The answers of one run, for patients or examinations, on their way to standard output or into a file.
-
-    Args:
-        write: writes rows of examinations in the format of the command to a path, or to standard output (`None`).
-    """
+    """The answers of one run, for patients or examinations, on their way to standard output or into a file."""
 
     def __init__(
         self, predictor: "Predictor", exams: Exams, paths: Sequence[Path], tta: int, screen: Screen

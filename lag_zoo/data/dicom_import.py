@@ -141,13 +141,15 @@ def import_dicom(
             f"no DICOM file below the source: {left_out.total()} files are none, by their content"
         )
     done = _begin(folder, files, source, salt)
+    before: set[str] = set()
     with (folder / _PARTS).open("a", encoding="utf-8") as parts:
         for number, path in enumerate(files):
             if number not in done:
-                before = {done[n]["object"] for n in range(number) if done[n]["frames"]}
                 done[number] = _imported(path, path.relative_to(source), folder, salt, before)
                 parts.write(state_line([number, done[number]]))
                 parts.flush()
+            if done[number]["frames"]:
+                before.add(done[number]["object"])
             progress(number + 1, len(files))
     return _finish(folder, [done[number] for number in range(len(files))], left_out, labels, files, source)
 

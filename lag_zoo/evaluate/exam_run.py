@@ -7,16 +7,15 @@ from typing import Any
 
 import torch
 
-from lag_zoo.data.exam_table import ExamLevel
 from lag_zoo.data.facts import data_facts
 from lag_zoo.data.manifest import Manifest
 from lag_zoo.data.sources import open_data
 from lag_zoo.errors import InvalidConfigError
 from lag_zoo.evaluate.analysis import Analysis, count_rows
-from lag_zoo.evaluate.exam_scoring import score_exams
+from lag_zoo.evaluate.exam_scoring import level_of, score_exams
 from lag_zoo.evaluate.options import EvaluationOptions
 from lag_zoo.evaluate.report import Report, report_of
-from lag_zoo.evaluate.run import describe_evaluation, split_of
+from lag_zoo.evaluate.run import describe_evaluation, place_of, split_of
 from lag_zoo.evaluate.scores import Scores
 from lag_zoo.factory import create_exam_model
 from lag_zoo.listener import Listener
@@ -61,10 +60,11 @@ def evaluate_exam_model(
     chosen = split_of(split, manifest)
     with listener.task("loading the network"):
         where = present_device(device)
-        place = "a network" if isinstance(model, ExamNetwork) else _place(model)
-        network = model if isinstance(model, ExamNetwork) else create_exam_model(_place(model), device=where)
-    spec = network.exam_spec
-    level: ExamLevel = "patient" if spec is not None and spec.level == "patient" else "exam"
+        place = "a network" if isinstance(model, ExamNetwork) else place_of(model)
+        network = (
+            model if isinstance(model, ExamNetwork) else create_exam_model(place_of(model), device=where)
+        )
+    level = level_of(network)
     options = dataclasses.replace(options or EvaluationOptions(), **changes)
     options = dataclasses.replace(options, level=level, pooling="maximum")  # of one row each
     needs_val = options.uses_rule and not options.apparent
@@ -101,7 +101,3 @@ def evaluate_exam_model(
         title=f"the head of {place} on {name}{f', {chosen}' if chosen else ''}",
         about=describe_evaluation(f"the head of {place}", name, chosen, options, any_frame=any_frame),
     )
-
-
-def _place(place: str | os.PathLike[str]) -> str:
-    return place if isinstance(place, str) else f"local-dir:{os.fspath(place)}"

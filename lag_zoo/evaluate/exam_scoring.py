@@ -160,12 +160,10 @@ def score_exams(
         DataError: other labels than the network's, no such split, no frame that can be read; or as `exams_of` raises.
         UnreadableImageError: a frame that cannot be read.
     """
-    spec = network.exam_spec
     manifest = manifest.with_label_names(network.config.label_names)
     if split is not None:
         manifest = manifest.with_frames(frame for frame in manifest.frames if frame.split == split)
-    level: ExamLevel = "patient" if spec is not None and spec.level == "patient" else "exam"
-    exams = exams_of(manifest, level, any_frame=any_frame)
+    exams = exams_of(manifest, level_of(network), any_frame=any_frame)
     features = exam_features(
         network.frame,
         manifest,
@@ -178,6 +176,12 @@ def score_exams(
     return scores_of(
         network.head, features, exams, exams.of_split(None), network.config, _calibration(network)
     )
+
+
+def level_of(network: ExamNetwork) -> ExamLevel:
+    """Return what a network was trained to answer for; where nothing is said of it, examinations."""
+    spec = network.exam_spec
+    return "patient" if spec is not None and spec.level == "patient" else "exam"
 
 
 def scores_of(

@@ -320,7 +320,7 @@ def _network(place: Model, manifest: Manifest, scoring: Scoring) -> LAG:
     network = (
         place
         if isinstance(place, LAG)
-        else create_model(_place(place), pretrained=True, device=scoring.device)
+        else create_model(place_of(place), pretrained=True, device=scoring.device)
     )
     lacking = set(manifest.label_names) - set(network.label_names or manifest.label_names)
     if lacking:
@@ -332,7 +332,8 @@ def _network(place: Model, manifest: Manifest, scoring: Scoring) -> LAG:
     return network
 
 
-def _place(place: str | os.PathLike[str]) -> str:
+def place_of(place: str | os.PathLike[str]) -> str:
+    """Return a name or a place as it is, and a path as the folder that it is."""
     return place if isinstance(place, str) else f"local-dir:{os.fspath(place)}"
 
 
