@@ -38,7 +38,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data.csv"
 
 
-def test_trains_a_head_and_shows_the_rules_beside_it(data: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    """What `lag-zoo train exam` says, and the folder in which are its run and the cache."""
+    folder = tmp_path_factory.mktemp("run")
     options = (
         "--level",
         "patient",
@@ -50,7 +53,16 @@ def test_trains_a_head_and_shows_the_rules_beside_it(data: Path, tmp_path: Path)
         "--set",
         "width=16",
     )
-    ran = run("train", "exam", data, "-o", tmp_path / "run", "--cache", tmp_path / "cache", *options)
+    return run("train", "exam", data, "-o", folder / "run", "--cache", folder / "cache", *options), folder
+
+
+@pytest.fixture
+def network(trained: tuple[Result, Path]) -> Path:
+    return trained[1] / "run" / "best"
+
+
+def test_trains_a_head_and_shows_the_rules_beside_it(trained: tuple[Result, Path]) -> None:
+    ran, folder = trained
     assert ran.exit_code == 0, ran.output
     for words in (
         "the head",
@@ -61,12 +73,12 @@ def test_trains_a_head_and_shows_the_rules_beside_it(data: Path, tmp_path: Path)
         "not a medical device",
     ):
         assert words in " ".join(ran.stdout.split()), words
-    network = create_exam_model(f"local-dir:{tmp_path / 'run' / 'best'}")
+    network = create_exam_model(f"local-dir:{folder / 'run' / 'best'}")
     assert network.config.sites == ("a", "b")
     assert network.config.width == 16
     assert network.exam_spec is not None
     assert network.exam_spec.level == "patient"
-    assert list((tmp_path / "cache").glob("features-*"))
+    assert list((folder / "cache").glob("features-*"))
 
 
 @pytest.mark.parametrize(
@@ -93,24 +105,6 @@ def test_options_of_the_head_do_not_go_with_another_recipe(data: Path, tmp_path:
     ran = run("train", "plain", data, "-o", tmp_path / "run", "--any-frame")
     assert isinstance(ran.exception, InvalidConfigError)
     assert "go with the recipe exam" in str(ran.exception)
-
-
-@pytest.fixture(scope="module")
-def network(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run") / "run"
-    options = (
-        "--level",
-        "patient",
-        "--any-frame",
-        "--device",
-        "cpu",
-        "--set",
-        "epochs=3",
-        "--set",
-        "width=16",
-    )
-    assert run("train", "exam", data, "-o", folder, *options).exit_code == 0
-    return folder / "best"
 
 
 def by_patient(path: Path) -> dict[str, dict[str, str]]:
